@@ -1,0 +1,165 @@
+"""One way to ClickHouse for embedded chDB (`chdb:///folder`) and for a server or a running tieout (`http://…`)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from store.errors import StoreError, StoreUnavailableError
+from store.sqlfile import SqlFile
+
+Params = Mapping[str, Any]
+Settings = Mapping[str, Any]
+
+# Both ways in behave alike: no queue between an insert and its acknowledgement, times in UTC.
+SESSION_SETTINGS = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "materialized_views_ignore_errors": 0,
+    "session_timezone": "UTC",
+    "date_time_input_format": "best_effort",
+    "throw_on_max_partitions_per_insert_block": 0,
+}
+
+
+class Store:
+    """A handle to the store. Safe to share between threads: calls on one handle take turns.
+
+    Use `another()` for work that should run beside a long query. Every method raises StoreError
+    (ClickHouse refused) or StoreUnavailableError (no answer). Times come back aware, in UTC.
+    """
+
+    def __init__(self, dsn: str, *, token: str | None = None, read_only: bool = False) -> None:
+        self.dsn = dsn
+        self._token = token
+        self._read_only = read_only
+        self._lock = threading.RLock()
+        with _translated("open the store"):
+            self._client = _connect(dsn, token, read_only)
+
+    @property
+    def embedded(self) -> bool:
+        return self.dsn.startswith("chdb://")
+
+    def another(self, *, read_only: bool | None = None) -> Store:
+        """A second handle to the same store, with its own session."""
+        return Store(self.dsn, token=self._token, read_only=self._read_only if read_only is None else read_only)
+
+    def rows(self, sql: str | SqlFile, params: Params | None = None, settings: Settings | None = None) -> list[dict[str, Any]]:
+        """The result as one dict a row."""
+        with self._lock, _translated("run a query"):
+            result = self._client.query(_text(sql), parameters=dict(params or {}), settings=dict(settings or {}))
+            return list(result.named_results())
+
+    def one(self, sql: str | SqlFile, params: Params | None = None) -> dict[str, Any]:
+        """The first row, or an empty dict."""
+        rows = self.rows(sql, params)
+        return rows[0] if rows else {}
+
+    def value(self, sql: str | SqlFile, params: Params | None = None) -> Any:
+        """The first column of the first row, or None."""
+        return next(iter(self.one(sql, params).values()), None)
+
+    def table(self, sql: str | SqlFile, params: Params | None = None) -> pa.Table:
+        """The result as an Arrow table (strings, decimals and UTC timestamps keep their types)."""
+        settings = {"output_format_arrow_string_as_string": 1, "output_format_arrow_low_cardinality_as_dictionary": 0}
+        with self._lock, _translated("run a query"):
+            return self._client.query_arrow(_text(sql), parameters=dict(params or {}), settings=settings)
+
+    def command(self, sql: str | SqlFile, params: Params | None = None, settings: Settings | None = None) -> int:
+        """Runs a statement that returns no rows; gives the number of rows written, where the engine tells."""
+        with self._lock, _translated("run a statement"):
+            done = self._client.command(_text(sql), parameters=dict(params or {}), settings=dict(settings or {}))
+        return int(getattr(done, "summary", {}).get("written_rows", 0) or 0)
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]], settings: Settings | None = None) -> None:
+        """Writes rows by column name. Every row has the same keys; columns left out take their defaults."""
+        if not rows:
+            return
+        columns = list(rows[0])
+        data = [[row[column] for column in columns] for row in rows]
+        with self._lock, _translated(f"write to {table}"):
+            self._client.insert(table, data, column_names=columns, settings=dict(settings or {}))
+
+    def insert_arrow(self, table: str, data: pa.Table, settings: Settings | None = None) -> None:
+        """Writes an Arrow table by column name."""
+        with self._lock, _translated(f"write to {table}"):
+            self._client.insert_arrow(table, data, settings=dict(settings or {}))
+
+    def insert_raw(self, table: str, body: bytes, fmt: str, settings: Settings | None = None) -> None:
+        """Writes bytes in one of ClickHouse's input formats; the engine decodes them."""
+        with self._lock, _translated(f"write to {table}"):
+            self._client.raw_insert(table, insert_block=body, fmt=fmt, settings=dict(settings or {}))
+
+    def raw(self, sql: str, params: Params | None = None, settings: Settings | None = None, fmt: str | None = None) -> bytes:
+        """The result as bytes in the format the query names, else `fmt`."""
+        with self._lock, _translated("run a query"):
+            return bytes(self._client.raw_query(sql, parameters=dict(params or {}), settings=dict(settings or {}), fmt=fmt))
+
+    def ping(self) -> bool:
+        """Whether the store answers."""
+        return bool(self._client.ping())
+
+    def close(self) -> None:
+        self._client.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _text(sql: str | SqlFile) -> str:
+    return sql.text if isinstance(sql, SqlFile) else sql
+
+
+def _connect(dsn: str, token: str | None, read_only: bool) -> Any:
+    settings: dict[str, Any] = dict(SESSION_SETTINGS)
+    if dsn.startswith("chdb://"):
+        # `readonly` cannot be unset again, so it is the last setting of the handle.
+        if read_only:
+            settings["readonly"] = 1
+        return clickhouse_connect.get_client(dsn=dsn, tz_mode="aware", settings=settings, show_clickhouse_errors=True)
+    url = urlsplit(dsn)
+    return clickhouse_connect.get_client(
+        dsn=urlunsplit(url),
+        tz_mode="aware",
+        access_token=token,
+        settings={} if read_only else settings,
+        autogenerate_session_id=False,
+        connect_timeout=5,
+        send_receive_timeout=300,
+        query_retries=1,
+        show_clickhouse_errors=True,
+    )
+
+
+@contextmanager
+def _translated(action: str) -> Iterator[None]:
+    """Turns the driver's errors into ours; `from None` because the driver's text may quote row values."""
+    try:
+        yield
+    except ClickHouseError as error:
+        code, name = getattr(error, "code", None), getattr(error, "name", None)
+        if code is None:
+            raise StoreUnavailableError(
+                f"the store could not {action}: {type(error).__name__}; check that it runs and that URL and token are right"
+            ) from None
+        raise StoreError(int(code), name, _first_line(str(error)), action) from None
+    except (OSError, EOFError) as error:
+        raise StoreUnavailableError(f"the store could not {action}: {type(error).__name__}") from None
+
+
+def _first_line(text: str) -> str:
+    """The engine's own sentence, without stack, version and repeated prefixes."""
+    sentence = text.rsplit("DB::Exception: ", 1)[-1].split("\n")[0]
+    return sentence.split(". (", 1)[0][:500]

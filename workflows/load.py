@@ -1,0 +1,62 @@
+"""A folder of workflow files → checked workflows, or every mistake in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.findings import Finding, nearest
+from core.yamlfile import Parsed, load
+from workflows.model import Leg, Sequence, TieOut, Workflow, step_references, type_references
+
+SHIPPED = Path(__file__).parent
+
+
+def load_workflows(folder: Path = SHIPPED) -> tuple[dict[str, Workflow], list[Finding]]:
+    """The workflows in `folder` by name, and what is wrong with the files that are not among them."""
+    workflows: dict[str, Workflow] = {}
+    findings: list[Finding] = []
+    for file in sorted(folder.glob("*.y*ml")):
+        workflow, parsed, problems = load(file, Workflow)
+        if workflow and parsed:
+            problems += _check(workflow, parsed)
+            if workflow.workflow in workflows:
+                problems.append(parsed.finding(("workflow",), f"workflow {workflow.workflow!r} is defined twice"))
+        findings += problems
+        if workflow and not problems:
+            workflows[workflow.workflow] = workflow
+    return workflows, findings
+
+
+def _check(workflow: Workflow, parsed: Parsed) -> list[Finding]:
+    """Names that must exist elsewhere in the same file, and rules that cannot work."""
+    out: list[Finding] = []
+
+    def known(place: tuple[str | int, ...], what: str, name: str, names: object) -> None:
+        options = sorted(str(option) for option in names)  # type: ignore[attr-defined]
+        if name not in options:
+            out.append(parsed.finding(place, f"unknown {what} {name!r}", ", ".join(options), nearest(name, options)))
+
+    known(("item",), "object type", workflow.item, workflow.objects)
+    names: set[str] = set()
+    for index, rule in enumerate(workflow.expectations):
+        at = ("expectations", index)
+        for place, step in step_references(rule):
+            known((*at, *place), "step", step, workflow.steps)
+        for place, name in type_references(rule):
+            known((*at, *place), "object type", name, workflow.objects)
+        if rule.name in names:
+            out.append(parsed.finding((*at, "name"), f"expectation {rule.name!r} is defined twice"))
+        names.add(rule.name)
+        if isinstance(rule, Sequence) and set(rule.after) & set(rule.expect):
+            out.append(parsed.finding((*at, "expect"), "a step cannot be both in 'after' and in 'expect'"))
+        if isinstance(rule, TieOut):
+            out += [
+                parsed.finding((*at, "legs", name), "a leg has either 'links' or 'step'")
+                for name, leg in rule.legs.items()
+                if not _leg_is_clear(leg)
+            ]
+    return out
+
+
+def _leg_is_clear(leg: Leg) -> bool:
+    return bool(leg.links) != bool(leg.step)

@@ -1,0 +1,212 @@
+"""What a workflow file may say. The models are the reference: every key is documented here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from core.duration import Duration
+from core.yamlfile import FileModel
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+StepName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$", max_length=64)]
+Normalisation = Literal["trim", "upper", "lower", "strip_leading_zeros", "strip_punctuation"]
+ExceptionCode = Literal[
+    "MISSING", "ORPHAN", "LATE", "QTY_OVER", "QTY_UNDER", "PRICE", "AMOUNT", "STATUS_DIVERGED", "FIELD_DRIFT",
+    "KEY_UNMAPPED", "DUP_EVENT", "DUP_RECORD", "DUP_SUSPECT", "PARTIAL_OPEN", "REVERSAL_UNPAIRED", "UNPOSTED",
+    "POLICY_HOLD", "TRANSFORM_ERROR", "DELIVERY_FAILED", "ACK_MISSING", "COVERAGE_GAP", "UNEXPLAINED",
+]  # fmt: skip
+
+
+class ObjectType(FileModel):
+    """A kind of business object: its title and how its keys are made comparable."""
+
+    title: str
+    key: tuple[Normalisation, ...] = ("trim",)
+
+
+class Selector(FileModel):
+    """Which occurrences are this step. All given parts must hold.
+
+    `name`: activity of an imported row, or name of a span. `system`: service name or mapped system.
+    `where`: attributes that must have exactly these values.
+    """
+
+    name: str = ""
+    system: str = ""
+    where: dict[str, str] = Field(default_factory=dict)
+
+
+class Step(FileModel):
+    """A business step: what people call it, where it happens, which occurrences reach it.
+
+    `failed` marks a failed try. `sources` prove completeness of this step (default: those of the workflow).
+    """
+
+    title: str
+    select: tuple[Selector, ...] = Field(min_length=1)
+    system: str = ""
+    failed: bool = False
+    sources: tuple[str, ...] = ()
+
+
+class Expectation(FileModel):
+    """Common part of all kinds.
+
+    `item`: object type that is followed. `owner`: team that clears the exception. `code`: exception code.
+    `runbook`: link or text for the person who clears it.
+    """
+
+    name: Name
+    title: str
+    item: Name
+    owner: str
+    code: ExceptionCode
+    runbook: str = ""
+
+
+class Sequence(Expectation):
+    """After one of `after`, one of `expect` is due within `within`.
+
+    `void_by` ends it without fault, `write_off_by` ends it as written off, `reversed_by` takes an arrival back.
+    `failed_by` are failed tries of the expected step. With `again_after`, a new opening after an arrival
+    counts only once one of those steps has come; an empty list means never again. `clock` says what the latency means: `sync` between two
+    systems (K16), `end_to_end` for the whole workflow (K17, K24), `step` otherwise (K18).
+    """
+
+    kind: Literal["sequence"]
+    after: tuple[StepName, ...] = Field(min_length=1)
+    expect: tuple[StepName, ...] = Field(min_length=1)
+    within: Duration
+    void_by: tuple[StepName, ...] = ()
+    write_off_by: tuple[StepName, ...] = ()
+    reversed_by: tuple[StepName, ...] = ()
+    failed_by: tuple[StepName, ...] = ()
+    again_after: tuple[StepName, ...] | None = None
+    clock: Literal["step", "sync", "end_to_end"] = "step"
+    code: ExceptionCode = "MISSING"
+
+
+class Precedence(Expectation):
+    """`step` must not come unless one of `requires` came before: otherwise the item is an orphan."""
+
+    kind: Literal["precedence"]
+    step: StepName
+    requires: tuple[StepName, ...] = Field(min_length=1)
+    code: ExceptionCode = "ORPHAN"
+
+
+class Once(Expectation):
+    """`step` may come once per item; every further one is surplus until a step of `reset_by` comes between."""
+
+    kind: Literal["once"]
+    step: StepName
+    reset_by: tuple[StepName, ...] = ()
+    code: ExceptionCode = "DUP_RECORD"
+
+
+class Link(FileModel):
+    """A link from the object at hand to objects of type `to`, by the role it has in the source."""
+
+    role: str
+    to: Name
+
+
+class Reference(Expectation):
+    """The object that `link` points at must exist in the state of its system, `within` this time of the link."""
+
+    kind: Literal["reference"]
+    link: Link
+    within: Duration = timedelta(0)
+    code: ExceptionCode = "KEY_UNMAPPED"
+
+
+class Leg(FileModel):
+    """One side of a tie-out: the state amounts of the objects at the end of `links`, or the amounts of `step`."""
+
+    links: tuple[Link, ...] = Field(default=(), max_length=3)
+    step: StepName | None = None
+
+
+class Tolerance(FileModel):
+    """What may differ: up to `abs` money, or up to `pct` percent of the first leg, whichever is larger."""
+
+    abs: Decimal = Decimal(0)
+    pct: Decimal = Decimal(0)
+
+
+class TieOut(Expectation):
+    """The amounts of two legs must agree, `within` this time of the first of `after`.
+
+    `legs` names exactly two, the expected one first.
+    """
+
+    kind: Literal["tie_out"]
+    after: tuple[StepName, ...] = Field(min_length=1)
+    within: Duration = timedelta(0)
+    legs: dict[Name, Leg] = Field(min_length=2, max_length=2)
+    tolerance: Tolerance = Tolerance()
+    code: ExceptionCode = "AMOUNT"
+
+
+Rule = Annotated[Sequence | Precedence | Once | Reference | TieOut, Field(discriminator="kind")]
+
+
+class Workflow(FileModel):
+    """One business process.
+
+    `item` is the object type whose journey is the workflow. `as_of` says which time figures speak of by
+    default: `now`, or `watermark` (the newest time its sources are complete through) for logs of the past.
+    `sources` are the imports, probes and telemetry sources that prove completeness; any one is enough.
+    `dimensions` are the segments figures can be cut by, beside `owner` and `expectation`.
+    """
+
+    workflow: Name
+    title: str
+    description: str = ""
+    item: Name
+    as_of: Literal["now", "watermark"] = "now"
+    sources: tuple[str, ...] = Field(min_length=1)
+    dimensions: tuple[Name, ...] = ()
+    objects: dict[Name, ObjectType]
+    steps: dict[StepName, Step]
+    expectations: tuple[Rule, ...] = Field(min_length=1)
+
+    @property
+    def version(self) -> str:
+        """Hash of everything the file says: another text, another rule version."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    def sources_of(self, steps: tuple[str, ...]) -> tuple[str, ...]:
+        """Sources that prove completeness for any of `steps`."""
+        found = [source for step in steps for source in (self.steps[step].sources or self.sources)]
+        return tuple(dict.fromkeys(found))
+
+
+def step_references(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every step a rule names, with the place of the name inside the rule."""
+    for key in ("after", "expect", "void_by", "write_off_by", "reversed_by", "failed_by", "again_after", "requires", "reset_by"):
+        for index, step in enumerate(getattr(rule, key, None) or ()):
+            yield (key, index), step
+    if isinstance(rule, Precedence | Once):
+        yield ("step",), rule.step
+    if isinstance(rule, TieOut):
+        for name, leg in rule.legs.items():
+            if leg.step:
+                yield ("legs", name, "step"), leg.step
+
+
+def type_references(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every object type a rule names, with the place of the name inside the rule."""
+    yield ("item",), rule.item
+    if isinstance(rule, Reference):
+        yield ("link", "to"), rule.link.to
+    if isinstance(rule, TieOut):
+        for name, leg in rule.legs.items():
+            for index, link in enumerate(leg.links):
+                yield ("legs", name, "links", index, "to"), link.to
