@@ -24,14 +24,14 @@ CREATE TABLE IF NOT EXISTS expectations (
     closed_by String COMMENT 'event id or object that ended it',
     closed_as LowCardinality(String) COMMENT 'arrived, voided, written_off, or empty while open',
     reversed_at Nullable(DateTime64(6, 'UTC')) COMMENT 'business time an arrival was taken back',
-    attempts UInt32 COMMENT 'tries of the expected step, failed ones included',
-    failures UInt32 COMMENT 'failed tries of the expected step',
-    failed_at Nullable(DateTime64(6, 'UTC')) COMMENT 'business time of the last failed try',
+    failed_at Array(DateTime64(6, 'UTC')) COMMENT 'business times of the failed tries of the expected step',
     amount Nullable(Decimal(38, 6)) COMMENT 'money at stake, unknown when null',
     currency LowCardinality(String) COMMENT 'ISO 4217',
     code LowCardinality(String) COMMENT 'exception code when it fails',
     clock LowCardinality(String) COMMENT 'what its latency means: step, sync, end_to_end, or empty',
     owner LowCardinality(String) COMMENT 'team that clears it',
+    tolerance_abs Decimal(38, 6) COMMENT 'money a tie-out may differ by',
+    tolerance_pct Decimal(38, 6) COMMENT 'percent of the expected leg a tie-out may differ by',
     sources Array(LowCardinality(String)) COMMENT 'sources whose watermark proves an absence; any one is enough',
     dims Map(LowCardinality(String), String) COMMENT 'segments as they were when it opened',
     trace_id String COMMENT 'trace of the opening event, or empty',
@@ -43,22 +43,23 @@ ORDER BY (workflow, item_type, item_key, known_at, expectation, opened_at, opene
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480;
 
--- What each leg of a tie-out holds: changes of amount, so that a sum up to a time is the state at that time.
-CREATE TABLE IF NOT EXISTS leg_amounts (
+-- Which objects and events make up each leg of a tie-out. Amounts of objects are read from their state when asked.
+CREATE TABLE IF NOT EXISTS leg_members (
     workflow LowCardinality(String) COMMENT 'name of the workflow',
     version String COMMENT 'rule version that decided',
     expectation LowCardinality(String) COMMENT 'name of the tie-out',
     item_type LowCardinality(String) COMMENT 'type of the item',
     item_key String COMMENT 'key of the item',
     leg LowCardinality(String) COMMENT 'leg of the tie-out',
-    member_type LowCardinality(String) COMMENT 'type of the contributing object, or the step',
-    member_key String COMMENT 'contributing object or event',
-    amount Nullable(Decimal(38, 6)) COMMENT 'change of the amount; null when the member says none',
-    currency LowCardinality(String) COMMENT 'ISO 4217',
-    occurred_at DateTime64(6, 'UTC') COMMENT 'business time of the change',
+    expected Bool COMMENT 'true for the leg that says what should be',
+    member_type LowCardinality(String) COMMENT 'type of the object, or empty for an event',
+    member_key String COMMENT 'key of the object, or event id',
+    amount Nullable(Decimal(38, 6)) COMMENT 'amount of the event; null for an object',
+    currency LowCardinality(String) COMMENT 'ISO 4217, of the event',
+    joined_at DateTime64(6, 'UTC') COMMENT 'business time from which it belongs to the leg',
     known_at DateTime64(6, 'UTC') COMMENT 'newest evidence used'
 ) ENGINE = MergeTree
-ORDER BY (workflow, expectation, item_key, leg, member_key, occurred_at, known_at)
+ORDER BY (workflow, expectation, item_key, leg, member_type, member_key)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480;
 

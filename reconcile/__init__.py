@@ -1,0 +1,1 @@
+"""Evidence → expectations → verdicts → exceptions, as of any (V, K), each able to explain itself."""

@@ -1,0 +1,88 @@
+-- One verdict per expectation as of (V, K). States and their meaning: docs/reference/states.md.
+CREATE OR REPLACE VIEW verdicts_at AS
+WITH
+marks_known AS (
+    SELECT source, max(complete_through) AS complete_through
+    FROM watermarks
+    WHERE known_at <= {known_at:DateTime64(6, 'UTC')}
+    GROUP BY source
+),
+-- One row; the map is small: a source each.
+coverage AS (
+    SELECT mapFromArrays(groupArray(toString(source)), groupArray(complete_through)) AS complete FROM marks_known
+),
+facts AS (
+    SELECT
+        e.*,
+        arrayFilter(s -> mapContains(complete, toString(s)), e.sources) AS proving,
+        if(empty(proving), NULL, arrayMax(s -> complete[toString(s)], proving)) AS watermark,
+        ifNull(watermark >= e.due_at, false) AS covered,
+        e.due_at <= {as_of:DateTime64(6, 'UTC')} AS is_past_due,
+        l.expected_members AS expected_members, l.actual_members AS actual_members,
+        l.members_without_amount AS members_without_amount, l.currencies AS currencies, l.leg_currency AS leg_currency,
+        if(e.kind = 'tie_out' AND l.expected_members > 0 AND members_without_amount = 0 AND currencies = 1,
+            l.expected_sum, NULL) AS expected,
+        if(e.kind = 'tie_out' AND l.actual_members > 0 AND members_without_amount = 0 AND currencies = 1,
+            l.actual_sum, NULL) AS actual,
+        actual - expected AS residual,
+        greatest(e.tolerance_abs, CAST(e.tolerance_pct * abs(expected) / 100, 'Nullable(Decimal(38, 6))')) AS tolerated,
+        l.changed_at AS changed_at
+    FROM expectations_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}) AS e
+    LEFT JOIN (
+        SELECT * EXCEPT (workflow, version, expectation, item_type, item_key),
+            workflow AS leg_workflow, version AS leg_version, expectation AS leg_expectation,
+            item_type AS leg_item_type, item_key AS leg_item_key
+        FROM leg_sums_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
+    ) AS l
+        ON leg_workflow = e.workflow AND leg_version = e.version AND leg_expectation = e.expectation
+        AND leg_item_type = e.item_type AND leg_item_key = e.item_key
+    CROSS JOIN coverage
+),
+judged AS (
+    SELECT
+        *,
+        multiIf(
+            kind = 'once', if(isNotNull(reversed_at), 'REVERSED', 'DUP_CONFIRMED'),
+            kind = 'precedence', if(closed_as = 'arrived', 'MATCHED', 'ORPHAN'),
+            kind = 'tie_out' AND NOT is_past_due, 'IN_FLIGHT',
+            kind = 'tie_out' AND expected_members = 0, if(covered, 'ORPHAN', 'UNKNOWN'),
+            kind = 'tie_out' AND isNull(residual), 'UNKNOWN',
+            kind = 'tie_out' AND residual = 0, 'MATCHED',
+            kind = 'tie_out' AND abs(residual) <= tolerated, 'MATCHED_TOL',
+            kind = 'tie_out' AND residual < 0, if(covered, 'PARTIAL', 'UNKNOWN'),
+            kind = 'tie_out', 'MISMATCH',
+            closed_as = 'arrived' AND isNotNull(reversed_at), 'REVERSED',
+            closed_as = 'arrived', 'MATCHED',
+            closed_as = 'voided', 'VOID',
+            closed_as = 'written_off', 'WRITTEN_OFF',
+            NOT is_past_due AND failures > 0, 'IN_FLIGHT',
+            NOT is_past_due, 'NOT_DUE',
+            covered, 'MISSING',
+            'UNKNOWN') AS state,
+        multiIf(
+            kind IN ('once', 'precedence'), opened_at,
+            kind = 'tie_out', if(state IN ('PARTIAL', 'MISMATCH', 'ORPHAN'), greatest(due_at, changed_at), NULL),
+            NOT is_past_due, NULL,
+            isNotNull(closed_at), if(closed_at > due_at, due_at, NULL),
+            state = 'MISSING', due_at,
+            NULL) AS detected_at
+    FROM facts
+)
+SELECT
+    workflow, version, expectation, kind, code, clock, owner, item_type, item_key,
+    lower(hex(sipHash128(workflow, expectation, item_type, item_key, opened_by))) AS exception_id,
+    opened_at, opened_by, opened_step, due_at, closed_at, closed_by, closed_as, reversed_at,
+    attempts, failures, failed_at, expected, actual, residual,
+    if(kind = 'tie_out', abs(residual), amount) AS amount,
+    if(kind = 'tie_out', leg_currency, currency) AS currency,
+    mapConcat(dims, map('owner', toString(owner), 'expectation', toString(expectation), 'item_type', toString(item_type))) AS dims,
+    watermark, covered, state,
+    toUInt8(kind IN ('sequence', 'reference', 'tie_out') AND is_past_due
+        AND state NOT IN ('VOID', 'DUP_CONFIRMED', 'REVERSED')) AS due,
+    toUInt8(state IN ('MATCHED', 'MATCHED_TOL')) AS matched,
+    toUInt8(state = 'UNKNOWN') AS unknown,
+    toUInt8(state IN ('MISSING', 'ORPHAN', 'DUP_CONFIRMED', 'PARTIAL', 'MISMATCH')) AS failing,
+    detected_at,
+    if(isNull(detected_at), NULL, if(kind = 'once', reversed_at, closed_at)) AS resolved_at,
+    trace_id, known_at
+FROM judged;
