@@ -1,6 +1,6 @@
 """Forward-only migrations: numbered `.sql` files, applied once, refused when edited afterwards.
 
-Tables are data and change by migration; views are code and are replaced at every start.
+Tables are data and change by migration; views and functions are code and are replaced at every start.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from store.errors import MigrationError, NewerSchemaError, StoreError
 from store.sqlfile import statements
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+FUNCTIONS = Path(__file__).parent / "functions"
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -89,11 +90,12 @@ def migrate(store: Store, now: datetime, migrations: Sequence[Migration] | None 
     if not dry_run:
         for entry in todo:
             _apply(store, entry, now)
+        replace_views(store, FUNCTIONS)
     return [entry.migration for entry in todo]
 
 
 def replace_views(store: Store, folder: Path) -> list[str]:
-    """Creates or replaces the views in `folder`, in order of file name; returns their names."""
+    """Creates or replaces the views or functions in `folder`, in order of file name; returns their names."""
     names = []
     for path in sorted(folder.glob("*.sql")):
         for statement in statements(path.read_text(encoding="utf-8")):
