@@ -1,5 +1,5 @@
 -- Sums of the two legs of every tie-out as of (V, K). A leg with a member whose amount is not known is not known.
-CREATE OR REPLACE VIEW leg_sums_at AS
+CREATE OR REPLACE VIEW leg_sums_of AS
 WITH
 states AS (
     SELECT
@@ -9,7 +9,9 @@ states AS (
         argMax(deleted, (valid_from, known_at)) AS gone
     FROM snapshots
     WHERE valid_from <= {as_of:DateTime64(6, 'UTC')} AND known_at <= {known_at:DateTime64(6, 'UTC')}
-        AND (object_type, object_key) IN (SELECT member_type, member_key FROM leg_members WHERE member_type != '')
+        AND (object_type, object_key) IN (
+            SELECT member_type, member_key FROM leg_members
+            WHERE member_type != '' AND (empty({items:Array(String)}) OR item_key IN {items:Array(String)}))
     GROUP BY object_type, object_key
 ),
 members AS (
@@ -21,6 +23,7 @@ members AS (
     FROM (
         SELECT * FROM leg_members
         WHERE joined_at <= {as_of:DateTime64(6, 'UTC')} AND known_at <= {known_at:DateTime64(6, 'UTC')}
+            AND (empty({items:Array(String)}) OR item_key IN {items:Array(String)})
         ORDER BY known_at
         LIMIT 1 BY workflow, version, expectation, item_key, leg, member_type, member_key
     ) AS m

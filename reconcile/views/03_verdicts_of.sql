@@ -1,5 +1,5 @@
--- One verdict per expectation as of (V, K). States and their meaning: docs/reference/states.md.
-CREATE OR REPLACE VIEW verdicts_at AS
+-- One verdict per expectation of some items (all, when `items` is empty) as of (V, K). States and their meaning: docs/reference/states.md.
+CREATE OR REPLACE VIEW verdicts_of AS
 WITH
 marks_known AS (
     SELECT source, max(complete_through) AS complete_through
@@ -27,12 +27,14 @@ facts AS (
         actual - expected AS residual,
         greatest(e.tolerance_abs, CAST(e.tolerance_pct * abs(expected) / 100, 'Nullable(Decimal(38, 6))')) AS tolerated,
         l.changed_at AS changed_at
-    FROM expectations_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}) AS e
+    FROM expectations_of(
+        as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)}) AS e
     LEFT JOIN (
         SELECT * EXCEPT (workflow, version, expectation, item_type, item_key),
             workflow AS leg_workflow, version AS leg_version, expectation AS leg_expectation,
             item_type AS leg_item_type, item_key AS leg_item_key
-        FROM leg_sums_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
+        FROM leg_sums_of(
+            as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)})
     ) AS l
         ON leg_workflow = e.workflow AND leg_version = e.version AND leg_expectation = e.expectation
         AND leg_item_type = e.item_type AND leg_item_key = e.item_key

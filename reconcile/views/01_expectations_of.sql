@@ -1,6 +1,6 @@
--- Expectations as of (V, K): of each item the newest version known at K, by the rule version that decided then,
+-- Expectations of some items (all, when `items` is empty) as of (V, K): of each item the newest version known at K, by the rule version that decided then,
 -- and of that only what had happened by V. Rows decided by links are versioned apart from those decided by events.
-CREATE OR REPLACE VIEW expectations_at AS
+CREATE OR REPLACE VIEW expectations_of AS
 WITH
 active AS (
     SELECT workflow, argMax(version, activated_at) AS version
@@ -12,6 +12,7 @@ newest AS (
     SELECT workflow, item_type, item_key, kind = 'reference' AS by_links, max(known_at) AS version_at
     FROM expectations
     WHERE known_at <= {known_at:DateTime64(6, 'UTC')} AND (workflow, version) IN (SELECT workflow, version FROM active)
+        AND (empty({items:Array(String)}) OR item_key IN {items:Array(String)})
     GROUP BY workflow, item_type, item_key, by_links
 )
 SELECT
@@ -32,4 +33,5 @@ INNER JOIN newest AS n
     ON e.workflow = n.workflow AND e.item_type = n.item_type AND e.item_key = n.item_key
     AND (e.kind = 'reference') = n.by_links AND e.known_at = n.version_at
 INNER JOIN active AS a ON e.workflow = a.workflow AND e.version = a.version
-WHERE e.kind != 'none' AND e.opened_at <= {as_of:DateTime64(6, 'UTC')};
+WHERE e.kind != 'none' AND e.opened_at <= {as_of:DateTime64(6, 'UTC')}
+    AND (empty({items:Array(String)}) OR e.item_key IN {items:Array(String)});
