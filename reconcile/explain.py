@@ -1,0 +1,302 @@
+"""Where is this one, and why: everything known of one business key, trace id or exception id, as of (V, K)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from core.duration import format_duration
+from store.client import Store
+from store.sqlfile import read
+from workflows.model import Rule, Workflow
+
+SQL = Path(__file__).parent / "sql"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a timeline. `kind`: event, failed, due (expected and not there), state (a system's snapshot)."""
+
+    at: datetime
+    kind: str
+    title: str
+    detail: str
+    step: str = ""
+    actor: str = ""
+    source: str = ""
+    amount: Decimal | None = None
+    currency: str = ""
+    trace_id: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One verdict in words. `sentence` says what is so and why; `todo` what the owner does next, if anything."""
+
+    expectation: str
+    title: str
+    state: str
+    failing: bool
+    sentence: str
+    todo: str
+    owner: str
+    exception_id: str
+    item_type: str
+    item_key: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """An object linked to this one; `exists` is whether its system knows it."""
+
+    role: str
+    direction: str
+    object_type: str
+    object_key: str
+    exists: bool
+    amount: Decimal | None
+    currency: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known of one object as of (V, K). `headline` is the short answer; lists are in business order."""
+
+    workflow: str
+    object_type: str
+    object_key: str
+    title: str
+    headline: str
+    as_of: datetime
+    known_at: datetime
+    timeline: list[Entry] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    neighbours: list[Neighbour] = field(default_factory=list)
+    states: list[dict[str, Any]] = field(default_factory=list)
+    spans: list[dict[str, Any]] = field(default_factory=list)
+
+
+def find(store: Store, text: str) -> list[dict[str, Any]]:
+    """Objects that `text` may mean: rows of workflow, object_type, object_key, events; best first."""
+    hits = store.rows(read(SQL / "find_objects.sql"), {"text": text.strip()})
+    if hits:
+        return hits
+    states = store.rows(read(SQL / "find_snapshots.sql"), {"text": text.strip()})
+    return [{"workflow": "", **{key: row[key] for key in ("object_type", "object_key")}, "events": 0} for row in states]
+
+
+def explain(
+    store: Store,
+    workflows: Mapping[str, Workflow],
+    workflow_name: str,
+    object_type: str,
+    object_key: str,
+    as_of: datetime,
+    known_at: datetime,
+) -> Explanation:
+    """The whole story of one object. Findings of its direct neighbours are included where they fail."""
+    workflow = workflows[workflow_name]
+    where = {
+        "workflow": workflow_name, "object_type": object_type, "object_key": object_key,
+        "as_of": as_of, "known_at": known_at, "steps": list(workflow.steps),
+    }  # fmt: skip
+    neighbours = [_neighbour(row) for row in store.rows(read(SQL / "neighbours.sql"), where)]
+    events = store.rows(read(SQL / "timeline.sql"), where)
+    states = store.rows(read(SQL / "states.sql"), where)
+    verdicts = _verdicts(store, workflow_name, object_type, object_key, neighbours, as_of, known_at)
+    findings = [_finding(workflow, row, as_of) for row in verdicts]
+    own = [finding for finding in findings if (finding.item_type, finding.item_key) == (object_type, object_key)]
+    traces = sorted({row["trace_id"] for row in events if row["trace_id"]})[:20]
+    spans = store.rows(read(SQL / "spans.sql"), {"traces": traces}) if traces else []
+    return Explanation(
+        workflow=workflow_name,
+        object_type=object_type,
+        object_key=object_key,
+        title=workflow.objects[object_type].title if object_type in workflow.objects else object_type,
+        headline=_headline(workflow, object_type, object_key, events, findings, own, as_of),
+        as_of=as_of,
+        known_at=known_at,
+        timeline=sorted(
+            [*(_event(workflow, row) for row in events), *_due(own), *(_state(row) for row in states)],
+            key=lambda entry: entry.at,
+        ),
+        findings=findings,
+        neighbours=neighbours,
+        states=states,
+        spans=spans,
+    )
+
+
+def _verdicts(
+    store: Store, workflow: str, object_type: str, object_key: str,
+    neighbours: list[Neighbour], as_of: datetime, known_at: datetime,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Own verdicts first, then failing ones of neighbours."""
+    around = {(near.object_type, near.object_key) for near in neighbours} | {(object_type, object_key)}
+    rows = store.rows(
+        read(SQL / "verdicts_of_items.sql"),
+        {
+            "workflow": workflow, "as_of": as_of, "known_at": known_at,
+            "items": sorted({key for _, key in around}), "types": sorted({kind for kind, _ in around}),
+        },
+    )  # fmt: skip
+    own = [row for row in rows if (row["item_type"], row["item_key"]) == (object_type, object_key)]
+    near = [row for row in rows if row not in own and row["failing"] and (row["item_type"], row["item_key"]) in around]
+    return own + near
+
+
+def _event(workflow: Workflow, row: Mapping[str, Any]) -> Entry:
+    step = workflow.steps.get(row["step"])
+    others = ", ".join(f"{kind} {key}" for kind, key in row["others"][:6])
+    more = f" and {len(row['others']) - 6} more" if len(row["others"]) > 6 else ""
+    try_text = f"try {row['attempt']}" if row["attempt"] > 1 else ""
+    return Entry(
+        at=row["at"],
+        kind="failed" if row["outcome"] == "failed" or (step and step.failed) else "event",
+        title=step.title if step else f"unmapped: {row['step']}",
+        detail="; ".join(part for part in (try_text, f"with {others}{more}" if others else "") if part),
+        step=row["step"],
+        actor=row["actor"],
+        source=f"{row['source']} {row['source_ref']}".strip(),
+        amount=row["amount"],
+        currency=row["currency"],
+        trace_id=row["trace_id"],
+    )
+
+
+def _due(findings: list[Finding]) -> list[Entry]:
+    """Hollow entries: what should have come and did not."""
+    return [
+        Entry(
+            at=finding.facts["due_at"], kind="due", title=f"Due: {finding.title}",
+            detail=f"{finding.state}, owner {finding.owner}", step=finding.expectation,
+        )
+        for finding in findings
+        if finding.state in ("MISSING", "UNKNOWN", "NOT_DUE", "IN_FLIGHT") and finding.facts["closed_at"] is None
+    ]  # fmt: skip
+
+
+def _state(row: Mapping[str, Any]) -> Entry:
+    fields = ", ".join(f"{name} = {value}" for name, value in sorted(row["fields"].items()) if value)
+    return Entry(
+        at=row["valid_from"],
+        kind="state",
+        title=f"{row['system'] or row['source']} says" if not row["deleted"] else f"{row['system']} no longer has it",
+        detail=fields,
+        source=row["source"],
+        amount=row["amount"],
+        currency=row["currency"],
+    )
+
+
+def _neighbour(row: Mapping[str, Any]) -> Neighbour:
+    return Neighbour(
+        role=row["role"], direction=row["direction"], object_type=row["object_type"], object_key=row["object_key"],
+        exists=bool(row["has_state"]), amount=row["amount"], currency=row["currency"],
+    )  # fmt: skip
+
+
+def _finding(workflow: Workflow, row: Mapping[str, Any], as_of: datetime) -> Finding:
+    rule = next((rule for rule in workflow.expectations if rule.name == row["expectation"]), None)
+    return Finding(
+        expectation=row["expectation"],
+        title=rule.title if rule else row["expectation"],
+        state=row["state"],
+        failing=bool(row["failing"]),
+        sentence=_sentence(workflow, rule, row, as_of),
+        todo=rule.runbook if rule and row["failing"] else "",
+        owner=row["owner"],
+        exception_id=row["exception_id"],
+        item_type=row["item_type"],
+        item_key=row["item_key"],
+        facts=dict(row),
+    )
+
+
+def _sentence(workflow: Workflow, rule: Rule | None, row: Mapping[str, Any], as_of: datetime) -> str:
+    opened = f"{_title(workflow, row['opened_step'])} on {_day(row['opened_at'])}"
+    if row["kind"] == "tie_out":
+        return _tie_out_sentence(rule, row)
+    if row["kind"] == "once":
+        came = f"{_title(workflow, row['opened_step'])} came again on {_day(row['opened_at'])}"
+        taken = f" and was taken back on {_day(row['reversed_at'])}" if row["reversed_at"] else " and still stands"
+        return came + taken + "."
+    if row["kind"] == "precedence":
+        late = f"; it came on {_day(row['closed_at'])}" if row["closed_at"] else "; it has not come since"
+        return f"{opened}, but what must come before had not come{late}."
+    if row["kind"] == "reference":
+        there = f"exists since {_day(row['closed_at'])}" if row["closed_at"] else "does not exist in the state of its system"
+        return f"It names {row['opened_by']}, which {there}."
+    return f"{opened}; due {_day(row['due_at'])}: {_outcome(row, as_of)}."
+
+
+def _outcome(row: Mapping[str, Any], as_of: datetime) -> str:
+    late = row["closed_at"] is not None and row["closed_at"] > row["due_at"]
+    late_by = f", {_span(row['closed_at'] - row['due_at'])} late" if late else ""
+    failed = f" after {row['failures']} failed tries" if row["failures"] else ""
+    if row["state"] == "REVERSED":
+        return f"came on {_day(row['closed_at'])} and was taken back on {_day(row['reversed_at'])}"
+    if row["closed_as"] == "arrived":
+        return f"came on {_day(row['closed_at'])}{late_by}{failed}"
+    if row["closed_as"]:
+        return f"{row['closed_as'].replace('_', ' ')} on {_day(row['closed_at'])}{late_by}"
+    if row["state"] in ("NOT_DUE", "IN_FLIGHT"):
+        return f"not yet due{failed}"
+    overdue = _span(as_of - row["due_at"])
+    if row["state"] == "UNKNOWN":
+        through = _day(row["watermark"]) if row["watermark"] else "no time at all"
+        return f"not seen, but its sources are complete only through {through}, so nobody can say it is missing"
+    return f"has not come, {overdue} overdue{failed}; its sources are complete through {_day(row['watermark'])}"
+
+
+def _tie_out_sentence(rule: Rule | None, row: Mapping[str, Any]) -> str:
+    names = list(rule.legs) if rule and rule.kind == "tie_out" else ["expected", "actual"]
+    expected, actual = _money(row["expected"], row["currency"]), _money(row["actual"], row["currency"])
+    if row["residual"] is None:
+        return f"{names[0]} {expected}, {names[1]} {actual}: they cannot be compared."
+    if row["residual"] == 0:
+        return f"{names[0]} and {names[1]} are both {expected}."
+    more = "more" if row["residual"] > 0 else "less"
+    return f"{names[0]} {expected}, {names[1]} {actual}: {_money(abs(row['residual']), row['currency'])} {more}."
+
+
+def _headline(
+    workflow: Workflow, object_type: str, object_key: str, events: list[dict[str, Any]],
+    findings: list[Finding], own: list[Finding], as_of: datetime,
+) -> str:  # fmt: skip
+    title = workflow.objects[object_type].title if object_type in workflow.objects else object_type
+    if not events:
+        return f"{title} {object_key} is only referred to; no event of it is known by {_day(as_of)}."
+    last = events[-1]
+    stands = f"{title} {object_key} stands at '{_title(workflow, last['step'])}' since {_day(last['at'])}"
+    failing = [finding for finding in own if finding.failing] or [finding for finding in findings if finding.failing]
+    if not failing:
+        waiting = [finding for finding in own if finding.state in ("NOT_DUE", "IN_FLIGHT", "UNKNOWN")]
+        return f"{stands}; " + (f"next: {waiting[-1].title.lower()}." if waiting else "nothing is open.")
+    owners = ", ".join(dict.fromkeys(finding.owner for finding in failing))
+    whose = "" if failing[0] in own else " (in what it is linked to)"
+    return f"{stands}; {len(failing)} open exception{'s' * (len(failing) > 1)}{whose}, owner {owners}: {failing[0].sentence}"
+
+
+def _title(workflow: Workflow, step: str) -> str:
+    return workflow.steps[step].title if step in workflow.steps else step or "it"
+
+
+def _day(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M") if moment else "unknown"
+
+
+def _span(span: timedelta) -> str:
+    """Days when there are any, else hours and minutes."""
+    return f"{span.days} days" if span.days >= 2 else format_duration(span)
+
+
+def _money(amount: Decimal | None, currency: str) -> str:
+    if amount is None:
+        return "unknown"
+    return f"{amount:,.2f} {currency if currency != 'XXX' else '(no currency)'}".strip()

@@ -1,0 +1,12 @@
+-- Spans of some traces, once each, in order of start.
+SELECT
+    TraceId AS trace_id, SpanId AS span_id, any(ParentSpanId) AS parent_span_id, any(SpanName) AS name,
+    any(SpanKind) AS kind, any(ServiceName) AS service, any(Timestamp) AS at, any(Duration) AS duration_ns,
+    any(StatusCode) AS status
+FROM otel_traces
+WHERE TraceId IN {traces:Array(String)}
+    AND Timestamp >= (SELECT min(Start) FROM otel_traces_trace_id_ts WHERE TraceId IN {traces:Array(String)})
+    AND Timestamp <= (SELECT max(End) + 1 FROM otel_traces_trace_id_ts WHERE TraceId IN {traces:Array(String)})
+GROUP BY TraceId, SpanId
+ORDER BY at, span_id
+LIMIT 500
