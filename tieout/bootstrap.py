@@ -1,0 +1,121 @@
+"""Sets everything up on a fresh machine and runs one thing: `demo` or `test`. Needs Python 3.11+, pip and git only.
+
+    python3 tieout/bootstrap.py demo            the shipped example on real data, with the dashboard
+    python3 tieout/bootstrap.py demo --once     loads, computes, prints the summary and ends
+    python3 tieout/bootstrap.py test            lint, types, import contract and the quick tests
+    python3 tieout/bootstrap.py test --all      the interoperation and fault suites too
+
+Uses the standard library only, since nothing else is there yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+PYTHON = ENVIRONMENT / "bin" / "python"
+
+CHECKS: tuple[tuple[str, ...], ...] = (
+    ("-m", "ruff", "check", "."),
+    ("-m", "ruff", "format", "--check", "."),
+    ("-m", "mypy"),
+    ("-c", "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"),
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; returns its exit code."""
+    if not arguments or arguments[0] not in ("demo", "test") or "--help" in arguments[:1]:
+        print(__doc__)
+        return 0 if arguments and arguments[0] in ("-h", "--help") else 2
+    if sys.version_info < (3, 11):
+        print(f"tieout needs Python 3.11 or newer; this is {sys.version.split()[0]}", file=sys.stderr)
+        return 2
+    if arguments[0] == "demo":
+        install("run")
+        return run(str(PYTHON), "-m", "tieout", "demo", *arguments[1:])
+    install("dev")
+    return test(everything="--all" in arguments[1:], extra=[item for item in arguments[1:] if item != "--all"])
+
+
+def install(kind: str) -> None:
+    """The virtual environment in `.venv`, with exactly the pinned packages; does nothing when it is up to date."""
+    pins = ROOT / "requirements" / f"{kind}.txt"
+    wanted = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()
+    done = {path.read_text() for path in ENVIRONMENT.glob(".installed-*")} if PYTHON.exists() else set()
+    if wanted in done:
+        return
+    if not PYTHON.exists():
+        say("creating .venv")
+        venv.create(ENVIRONMENT, with_pip=True, clear=ENVIRONMENT.exists())
+    say(f"installing the packages of requirements/{kind}.txt (about 1 GB on disk, mostly the embedded database)")
+    must(str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(pins))
+    must(str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+         "--no-build-isolation", "--editable", str(ROOT))  # fmt: skip
+    (ENVIRONMENT / f".installed-{kind}").write_text(wanted)
+
+
+def test(*, everything: bool, extra: list[str]) -> int:
+    """Lint, types, import contract, tests; stops at the first that fails."""
+    browser()
+    if everything:
+        database()
+    for check in CHECKS:
+        if code := run(str(PYTHON), *check):
+            return code
+    workers = str(max(2, os.cpu_count() or 2))
+    quick = ("-m", "pytest", "-n", workers, "--dist", "loadfile", "-m", "not slow", *extra)
+    if code := run(str(PYTHON), *quick):
+        return code
+    return run(str(PYTHON), "-m", "pytest", "-m", "slow", *extra) if everything else 0
+
+
+def browser() -> None:
+    """A Chromium for the dashboard's tests, from the system's packages."""
+    if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+        packages("chromium")
+
+
+def database() -> None:
+    """A PostgreSQL server for the probes' interoperation tests."""
+    if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) and not shutil.which("initdb"):
+        packages("postgresql")
+
+
+def packages(*names: str) -> None:
+    """Installs system packages where that is possible, else says which command does."""
+    command = f"apt-get install -y --no-install-recommends {' '.join(names)}"
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        sys.exit(f"the tests need {', '.join(names)}; install with: sudo {command}")
+    say(f"installing {', '.join(names)}")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
+    subprocess.run([*command.split(), "-qq"], check=True, env=quiet, stdout=subprocess.DEVNULL)
+
+
+def run(*command: str) -> int:
+    say(" ".join(Path(part).name if part == str(PYTHON) else part for part in command))
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def must(*command: str) -> None:
+    if code := subprocess.run(command, cwd=ROOT, check=False).returncode:
+        sys.exit(f"this command failed with exit code {code}: {' '.join(command)}")
+
+
+def say(text: str) -> None:
+    print(f"bootstrap: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
