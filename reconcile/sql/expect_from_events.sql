@@ -3,7 +3,7 @@
 INSERT INTO expectations (
     workflow, version, expectation, kind, item_type, item_key, opened_at, opened_by, opened_step, due_at,
     closed_at, closed_by, closed_as, reversed_at, failed_at, amount, currency,
-    code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at
+    code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at, evidence
 )
 WITH
     {rules:Array(Tuple(
@@ -44,7 +44,8 @@ ordered AS (
         row_number() OVER item AS pos,
         last_value(amount) IGNORE NULLS OVER item AS last_amount,
         last_value(nullIf(currency, '')) IGNORE NULLS OVER item AS last_currency,
-        groupArray(dims) OVER item AS dims_so_far
+        groupArray(dims) OVER item AS dims_so_far,
+        toUInt32(count() OVER (PARTITION BY item_type, item_key, version_at)) AS evidence
     FROM history
     WINDOW item AS (
         PARTITION BY item_type, item_key, version_at
@@ -55,7 +56,7 @@ ordered AS (
 meanings AS (
     SELECT
         item_type, item_key, version_at, rule, rules[rule].kind AS kind, pos, event_id, step, occurred_at,
-        last_amount, last_currency, trace_id, dims_so_far,
+        last_amount, last_currency, trace_id, dims_so_far, evidence,
         has(rules[rule].opens, step) AS opens,
         has(rules[rule].arrives, step) AS arrives,
         has(rules[rule].voids, step) AS voids,
@@ -142,11 +143,12 @@ SELECT
     rules[rule].code, rules[rule].clock, rules[rule].owner, rules[rule].tolerance_abs, rules[rule].tolerance_pct,
     rules[rule].sources,
     arrayFold((acc, x) -> mapUpdate(acc, x), dims_so_far, CAST(map(), 'Map(String, String)')),
-    trace_id, version_at
+    trace_id, version_at, evidence
 FROM kept
 WHERE (is_result OR (rows_of_item = 0 AND kind = 'none'))
-    AND (item_type, item_key, version_at) NOT IN (
-        SELECT item_type, item_key, known_at
+    -- A fact that was stamped early and stored late makes a fuller version for the same moment.
+    AND (item_type, item_key, version_at, evidence) NOT IN (
+        SELECT item_type, item_key, known_at, evidence
         FROM expectations
         WHERE workflow = {workflow:String} AND version = {version:String} AND kind != 'reference'
             AND known_at > mark AND known_at <= until

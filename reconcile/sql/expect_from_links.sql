@@ -2,7 +2,7 @@
 INSERT INTO expectations (
     workflow, version, expectation, kind, item_type, item_key, opened_at, opened_by, opened_step, due_at,
     closed_at, closed_by, closed_as, reversed_at, failed_at, amount, currency,
-    code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at
+    code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at, evidence
 )
 WITH
     {rules:Array(Tuple(
@@ -59,11 +59,12 @@ SELECT
     addSeconds(opened_at, r.within_s),
     if(exists_now, greatest(opened_at, seen), NULL), if(exists_now, target_key, ''), if(exists_now, 'arrived', ''),
     NULL, [], item_amount, item_currency,
-    r.code, '', r.owner, 0, 0, r.sources, item_dims, '', version_at
+    r.code, '', r.owner, 0, 0, r.sources, item_dims, '', version_at,
+    toUInt32(sum(1 + exists_now) OVER (PARTITION BY item_type, item_key, version_at)) AS evidence
 FROM found
 LEFT JOIN segments ON object_type = item_type AND object_key = item_key
-WHERE (item_type, item_key, version_at) NOT IN (
-    SELECT item_type, item_key, known_at
+QUALIFY (item_type, item_key, version_at, evidence) NOT IN (
+    SELECT item_type, item_key, known_at, evidence
     FROM expectations
     WHERE workflow = {workflow:String} AND version = {version:String} AND kind = 'reference'
         AND known_at > mark AND known_at <= until

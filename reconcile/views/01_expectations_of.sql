@@ -9,7 +9,7 @@ active AS (
     GROUP BY workflow
 ),
 newest AS (
-    SELECT workflow, item_type, item_key, kind = 'reference' AS by_links, max(known_at) AS version_at
+    SELECT workflow, item_type, item_key, kind = 'reference' AS by_links, max((known_at, evidence)) AS newest_version
     FROM expectations
     WHERE known_at <= {known_at:DateTime64(6, 'UTC')} AND (workflow, version) IN (SELECT workflow, version FROM active)
         AND (empty({items:Array(String)}) OR item_key IN {items:Array(String)})
@@ -31,7 +31,7 @@ SELECT
 FROM expectations AS e
 INNER JOIN newest AS n
     ON e.workflow = n.workflow AND e.item_type = n.item_type AND e.item_key = n.item_key
-    AND (e.kind = 'reference') = n.by_links AND e.known_at = n.version_at
+    AND (e.kind = 'reference') = n.by_links AND (e.known_at, e.evidence) = n.newest_version
 INNER JOIN active AS a ON e.workflow = a.workflow AND e.version = a.version
 WHERE e.kind != 'none' AND e.opened_at <= {as_of:DateTime64(6, 'UTC')}
     AND (empty({items:Array(String)}) OR e.item_key IN {items:Array(String)});

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS expectations (
     dims Map(LowCardinality(String), String) COMMENT 'segments as they were when it opened',
     trace_id String COMMENT 'trace of the opening event, or empty',
     known_at DateTime64(6, 'UTC') COMMENT 'newest evidence used: this version holds from here on',
+    evidence UInt32 COMMENT 'facts used; of two versions for the same known_at the one with more evidence holds',
     INDEX idx_item_key item_key TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
 ) ENGINE = MergeTree
