@@ -42,8 +42,6 @@ ordered AS (
     SELECT
         *,
         row_number() OVER item AS pos,
-        last_value(amount) IGNORE NULLS OVER item AS last_amount,
-        last_value(nullIf(currency, '')) IGNORE NULLS OVER item AS last_currency,
         groupArray(dims) OVER item AS dims_so_far,
         toUInt32(count() OVER (PARTITION BY item_type, item_key, version_at)) AS evidence
     FROM history
@@ -56,7 +54,7 @@ ordered AS (
 meanings AS (
     SELECT
         item_type, item_key, version_at, rule, rules[rule].kind AS kind, pos, event_id, step, occurred_at,
-        last_amount, last_currency, trace_id, dims_so_far, evidence,
+        amount, currency, trace_id, dims_so_far, evidence,
         has(rules[rule].opens, step) AS opens,
         has(rules[rule].arrives, step) AS arrives,
         has(rules[rule].voids, step) AS voids,
@@ -139,7 +137,7 @@ SELECT
         kind = 'sequence' AND notEmpty(taken_back), arrayMin(x -> x.2, taken_back),
         NULL),
     arraySort(arrayMap(f -> f.2, failed)),
-    last_amount, ifNull(last_currency, ''),
+    amount, currency,
     rules[rule].code, rules[rule].clock, rules[rule].owner, rules[rule].tolerance_abs, rules[rule].tolerance_pct,
     rules[rule].sources,
     arrayFold((acc, x) -> mapUpdate(acc, x), dims_so_far, CAST(map(), 'Map(String, String)')),

@@ -46,9 +46,7 @@ segments AS (
     SELECT
         object_type, object_key,
         arrayFold((acc, x) -> mapUpdate(acc, x.2), arraySort(x -> x.1, groupArray((occurred_at, CAST(mapFilter((k, v) -> v != '', dims), 'Map(String, String)')))),
-            CAST(map(), 'Map(String, String)')) AS item_dims,
-        argMaxIf(amount, occurred_at, isNotNull(amount)) AS item_amount,
-        argMaxIf(currency, occurred_at, currency != '') AS item_currency
+            CAST(map(), 'Map(String, String)')) AS item_dims
     FROM event_objects
     WHERE workflow = {workflow:String} AND known_at <= until
         AND (object_type, object_key) IN (SELECT item_type, item_key FROM found)
@@ -58,7 +56,7 @@ SELECT
     {workflow:String}, {version:String}, r.name, 'reference', item_type, item_key, opened_at, target_key, '',
     addSeconds(opened_at, r.within_s),
     if(exists_now, greatest(opened_at, seen), NULL), if(exists_now, target_key, ''), if(exists_now, 'arrived', ''),
-    NULL, [], item_amount, item_currency,
+    NULL, [], NULL, '',
     r.code, '', r.owner, 0, 0, r.sources, item_dims, '', version_at,
     toUInt32(sum(1 + exists_now) OVER (PARTITION BY item_type, item_key, version_at)) AS evidence
 FROM found

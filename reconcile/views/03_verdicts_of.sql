@@ -11,9 +11,20 @@ marks_known AS (
 coverage AS (
     SELECT mapFromArrays(groupArray(toString(source)), groupArray(complete_through)) AS complete FROM marks_known
 ),
+-- Money of an item whose opening event names none: what its system says.
+worth AS (
+    SELECT
+        object_type, object_key,
+        argMax(tuple(amount), (valid_from, known_at)).1 AS state_amount,
+        argMax(currency, (valid_from, known_at)) AS state_currency
+    FROM snapshots
+    WHERE valid_from <= {as_of:DateTime64(6, 'UTC')} AND known_at <= {known_at:DateTime64(6, 'UTC')}
+        AND (empty({items:Array(String)}) OR object_key IN {items:Array(String)})
+    GROUP BY object_type, object_key
+),
 facts AS (
     SELECT
-        e.*,
+        e.*, w.state_amount AS state_amount, w.state_currency AS state_currency,
         arrayFilter(s -> mapContains(complete, toString(s)), e.sources) AS proving,
         if(empty(proving), NULL, arrayMax(s -> complete[toString(s)], proving)) AS watermark,
         ifNull(watermark >= e.due_at, false) AS covered,
@@ -38,6 +49,7 @@ facts AS (
     ) AS l
         ON leg_workflow = e.workflow AND leg_version = e.version AND leg_expectation = e.expectation
         AND leg_item_type = e.item_type AND leg_item_key = e.item_key
+    LEFT JOIN worth AS w ON w.object_type = e.item_type AND w.object_key = e.item_key
     CROSS JOIN coverage
 ),
 judged AS (
@@ -75,8 +87,8 @@ SELECT
     lower(hex(sipHash128(workflow, expectation, item_type, item_key, opened_by))) AS exception_id,
     opened_at, opened_by, opened_step, due_at, closed_at, closed_by, closed_as, reversed_at,
     attempts, failures, failed_at, expected, actual, residual,
-    if(kind = 'tie_out', abs(residual), amount) AS amount,
-    if(kind = 'tie_out', leg_currency, currency) AS currency,
+    multiIf(kind = 'tie_out', abs(residual), isNull(amount), state_amount, amount) AS amount,
+    multiIf(kind = 'tie_out', leg_currency, isNull(judged.amount), state_currency, currency) AS currency,
     mapConcat(dims, map('owner', toString(owner), 'expectation', toString(expectation), 'item_type', toString(item_type))) AS dims,
     watermark, covered, state,
     toUInt8(kind IN ('sequence', 'reference', 'tie_out') AND is_past_due
