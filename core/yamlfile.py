@@ -60,6 +60,11 @@ def parse(file: Path) -> tuple[Parsed | None, list[Finding]]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         return None, [Finding(str(file), 1, 1, f"cannot be read: {type(error).__name__}")]
+    return parse_text(file, text)
+
+
+def parse_text(file: Path, text: str, column_offset: int = 0) -> tuple[Parsed | None, list[Finding]]:
+    """The YAML document `text` that stands in `file`, each of its lines shifted right by `column_offset`."""
     yaml = YAML(typ="rt")
     yaml.allow_duplicate_keys = False
     try:
@@ -68,12 +73,14 @@ def parse(file: Path) -> tuple[Parsed | None, list[Finding]]:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = (error.problem or "not valid YAML").split("\n")[0]
-        return None, [Finding(str(file), line, column, f"not valid YAML: {problem}")]
+        return None, [Finding(str(file), line, column + column_offset, f"not valid YAML: {problem}")]
     except YAMLError:
         return None, [Finding(str(file), 1, 1, "not valid YAML")]
     positions: dict[Location, tuple[int, int]] = {(): (1, 1)}
     findings: list[Finding] = []
     data = _plain(node, (), positions, file, findings)
+    if column_offset:
+        positions = {at: (line, column + column_offset) for at, (line, column) in positions.items()}
     return Parsed(file, data, positions), findings
 
 
@@ -82,12 +89,18 @@ def load(file: Path, model: type[M]) -> tuple[M | None, Parsed | None, list[Find
     parsed, findings = parse(file)
     if parsed is None:
         return None, None, findings
+    checked, problems = validate(parsed, model)
+    return checked, parsed, [*findings, *problems]
+
+
+def validate(parsed: Parsed, model: type[M]) -> tuple[M | None, list[Finding]]:
+    """The document as `model`, or what is wrong with it."""
     if not isinstance(parsed.data, dict):
-        return None, parsed, [*findings, Finding(str(file), 1, 1, "the file must hold a mapping of keys to values")]
+        return None, [Finding(str(parsed.file), 1, 1, "the file must hold a mapping of keys to values")]
     try:
-        return model.model_validate(parsed.data), parsed, findings
+        return model.model_validate(parsed.data), []
     except ValidationError as error:
-        return None, parsed, [*findings, *_explain(error, parsed, model)]
+        return None, _explain(error, parsed, model)
 
 
 def _plain(node: Any, at: Location, positions: dict[Location, tuple[int, int]], file: Path, out: list[Finding]) -> Any:
@@ -136,8 +149,13 @@ def _substitute(text: str, at: Location, positions: dict[Location, tuple[int, in
 
 def _explain(error: ValidationError, parsed: Parsed, model: type[BaseModel]) -> list[Finding]:
     findings = []
-    for problem in error.errors(include_url=False, include_input=False):
+    problems = error.errors(include_url=False, include_input=False)
+    places = [problem["loc"] for problem in problems]
+    for problem in problems:
         location = tuple(part for part in problem["loc"])
+        # A list whose every item is wrong is also called too short; its items say what matters.
+        if problem["type"] == "too_short" and any(place[:-1][: len(location)] == location for place in places):
+            continue
         where = _known_part(location, parsed)
         if problem["type"] == "extra_forbidden":
             fields = sorted(_fields_at(model, location[:-1]))
