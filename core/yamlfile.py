@@ -171,7 +171,8 @@ def _explain(error: ValidationError, parsed: Parsed, model: type[BaseModel]) -> 
             tag = str(context.get("tag", ""))
             message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
             value = _value_at(parsed.data, where)
-            near = nearest(tag or value, re.findall(r"'([^']+)'", allowed)) if isinstance(value, str) else ""
+            given = tag or (value if isinstance(value, str) else "")
+            near = nearest(given, re.findall(r"'([^']+)'", allowed)) if given else ""
             name = ".".join(str(part) for part in location)
             findings.append(parsed.finding(where, f"{name}: {message}" if name else message, allowed, near))
     return findings

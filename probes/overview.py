@@ -1,0 +1,76 @@
+"""What `tieout probe list` and the page of sources show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from probes.probe import ProbeFile
+from store.client import Store
+from store.sqlfile import read
+
+OVERVIEW = Path(__file__).parent / "statements" / "overview.sql"
+
+
+@dataclass(frozen=True)
+class ProbeStatus:
+    """A probe and how it does. Times in UTC. `status` is ok, partial, failed or never.
+
+    `late`: no good run within two intervals. `complete_through`: the time up to which absences are proven.
+    """
+
+    name: str
+    kind: str
+    title: str
+    workflow: str
+    system: str
+    mode: str
+    every_s: int
+    place: str
+    status: str
+    late: bool
+    started_at: datetime | None = None
+    last_good: datetime | None = None
+    complete_through: datetime | None = None
+    next_at: datetime | None = None
+    attempts: int = 0
+    records_read: int = 0
+    records_changed: int = 0
+    records_rejected: int = 0
+    error_code: str = ""
+    error: str = ""
+
+
+def list_probes(store: Store, probes: Iterable[ProbeFile], now: datetime) -> list[ProbeStatus]:
+    """Each probe with its last run, by name. Raises StoreError."""
+    by_name = {probe.name: probe for probe in probes}
+    rows = store.rows(read(OVERVIEW), {"probes": sorted(by_name)})
+    found = {row["probe"]: row for row in rows}
+    return [_status(by_name[name], found.get(name), now) for name in sorted(by_name)]
+
+
+def _status(probe: ProbeFile, row: dict[str, Any] | None, now: datetime) -> ProbeStatus:
+    last = row or {"status": "never"}
+    keys = (
+        "started_at", "last_good", "complete_through", "attempts", "records_read", "records_changed",
+        "records_rejected", "error_code", "error",
+    )  # fmt: skip
+    good = last.get("last_good")
+    started = last.get("started_at")
+    return ProbeStatus(
+        name=probe.name,
+        kind=probe.kind,
+        title=probe.title,
+        workflow=probe.workflow,
+        system=probe.system,
+        mode=probe.mode,
+        every_s=int(probe.every.total_seconds()),
+        place=probe.place,
+        status=last["status"],
+        late=good is None or now - good > 2 * probe.every,
+        next_at=started + probe.every if started else now,
+        **{key: last[key] for key in keys if key in last},
+    )

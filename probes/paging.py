@@ -1,0 +1,192 @@
+"""How a REST source hands out its records page by page, and how to find a value inside an answer.
+
+A page is asked for by a short text, its mark: an offset, a number, a cursor or a link.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from core.yamlfile import FileModel
+
+_NUMBER = re.compile(r"\d+$")
+_WHERE = re.compile(r"(?P<name>[^\[\]]+)\[(?P<key>[^=\]]+)=(?P<value>[^\]]*)\]$")
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer: its body, how many records were in it, and the `next` link of its headers."""
+
+    body: Any
+    count: int
+    links: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to ask for: parameters on the endpoint's own path, or a whole link from the source."""
+
+    params: Mapping[str, str]
+    link: str = ""
+
+
+class SinglePage(FileModel):
+    """Everything comes in one answer."""
+
+    type: Literal["single"]
+
+    def start(self) -> str:
+        return ""
+
+    def ask(self, mark: str) -> Ask:  # noqa: ARG002 - every paginator is asked the same way
+        return Ask({})
+
+    def following(self, mark: str, page: Page) -> str | None:  # noqa: ARG002
+        return None
+
+
+class OffsetPages(FileModel):
+    """`offset` and `limit`. Ends at the total in `total_path`, or at the first page without records.
+
+    A short page is not the end: many servers give fewer records than they are asked for.
+    """
+
+    type: Literal["offset"]
+    limit: int = Field(default=500, ge=1)
+    offset_param: str = "offset"
+    limit_param: str = "limit"
+    total_path: str = ""
+
+    def start(self) -> str:
+        return "0"
+
+    def ask(self, mark: str) -> Ask:
+        return Ask({self.offset_param: mark, self.limit_param: str(self.limit)})
+
+    def following(self, mark: str, page: Page) -> str | None:
+        reached = int(mark) + page.count
+        total = whole_number(page.body, self.total_path)
+        ended = page.count == 0 or (total is not None and reached >= total)
+        return None if ended else str(reached)
+
+
+class NumberedPages(FileModel):
+    """Numbered pages. Ends at the number of pages in `total_path`, or at the first page without records."""
+
+    type: Literal["page_number"]
+    base_page: int = Field(default=1, ge=0)
+    page_param: str = "page"
+    total_path: str = ""
+
+    def start(self) -> str:
+        return str(self.base_page)
+
+    def ask(self, mark: str) -> Ask:
+        return Ask({self.page_param: mark})
+
+    def following(self, mark: str, page: Page) -> str | None:
+        total = whole_number(page.body, self.total_path)
+        last = total is not None and int(mark) - self.base_page + 1 >= total
+        return None if page.count == 0 or last else str(int(mark) + 1)
+
+
+class JsonLinkPages(FileModel):
+    """The body holds the link to the next page.
+
+    OData: `next_url_path: "@odata.nextLink"`. FHIR: `next_url_path: "link[relation=next].url"`.
+    """
+
+    type: Literal["json_link"]
+    next_url_path: str = "next"
+
+    def start(self) -> str:
+        return ""
+
+    def ask(self, mark: str) -> Ask:
+        return Ask({}, mark)
+
+    def following(self, mark: str, page: Page) -> str | None:  # noqa: ARG002
+        link = find(page.body, self.next_url_path)
+        return link if isinstance(link, str) and link else None
+
+
+class HeaderLinkPages(FileModel):
+    """The `Link` header holds the link to the next page."""
+
+    type: Literal["header_link"]
+    links_next_key: str = "next"
+
+    def start(self) -> str:
+        return ""
+
+    def ask(self, mark: str) -> Ask:
+        return Ask({}, mark)
+
+    def following(self, mark: str, page: Page) -> str | None:  # noqa: ARG002
+        return page.links.get(self.links_next_key) or None
+
+
+class JsonCursorPages(FileModel):
+    """The body holds a cursor that is sent back to get the next page."""
+
+    type: Literal["json_cursor"]
+    cursor_path: str = "cursors.next"
+    cursor_param: str = "cursor"
+
+    def start(self) -> str:
+        return ""
+
+    def ask(self, mark: str) -> Ask:
+        return Ask({self.cursor_param: mark} if mark else {})
+
+    def following(self, mark: str, page: Page) -> str | None:  # noqa: ARG002
+        cursor = find(page.body, self.cursor_path)
+        return str(cursor) if cursor not in (None, "", False) else None
+
+
+Paginator = Annotated[
+    SinglePage | OffsetPages | NumberedPages | JsonLinkPages | HeaderLinkPages | JsonCursorPages,
+    Field(discriminator="type"),
+]
+
+
+def find(body: Any, path: str) -> Any:
+    """What stands at a dotted path, or None. A key may hold dots itself (`@odata.nextLink`); in a list,
+    a number picks an item and `link[relation=next]` the first item with that value."""
+    if not path:
+        return body
+    if isinstance(body, list):
+        head, _, rest = path.partition(".")
+        return find(body[int(head)], rest) if _NUMBER.match(head) and int(head) < len(body) else None
+    if not isinstance(body, dict):
+        return None
+    if path in body:
+        return body[path]
+    for cut in (at for at, letter in enumerate(path) if letter == "."):
+        inner = _inner(body, path[:cut])
+        if inner is not None:
+            return find(inner, path[cut + 1 :])
+    return _inner(body, path)
+
+
+def whole_number(body: Any, path: str) -> int | None:
+    """The number at `path`, or None when the path is empty or holds something else."""
+    found = str(find(body, path)) if path else ""
+    return int(found) if _NUMBER.match(found) else None
+
+
+def _inner(body: dict[str, Any], name: str) -> Any:
+    if name in body:
+        return body[name]
+    where = _WHERE.match(name)
+    items = body.get(where["name"]) if where else None
+    if where is None or not isinstance(items, list):
+        return None
+    return next(
+        (item for item in items if isinstance(item, dict) and item.get(where["key"]) == where["value"]), None
+    )

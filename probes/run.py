@@ -1,0 +1,507 @@
+"""One run of a probe: read, judge, write what changed, record the run. Twice the same writes nothing.
+
+Order of writing: facts first, then the watermark that builds on them, last the record of the run with the
+cursor. A run that is killed anywhere is repeated from the same cursor, and what it wrote is found there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import stamina
+
+from core.clock import Clock, ManualClock
+from core.errors import TieoutError
+from probes.probe import Batch, Origin, ProbeError, ProbeFile, Window
+from store.client import Store
+from store.errors import StoreUnavailableError
+from store.sqlfile import read
+from workflows.model import Workflow
+
+STATEMENTS = Path(__file__).parent / "statements"
+# A source that wants to be left alone for longer is asked again by the schedule, not by this run.
+LONGEST_WAIT_S = 120.0
+_running: set[tuple[str, str]] = set()
+_running_lock = threading.Lock()
+
+
+class ProbeBusyError(TieoutError):
+    """The probe is running already; wait for that run to end."""
+
+    retryable = True
+
+
+@dataclass(frozen=True)
+class ProbeRun:
+    """What one run did. Times in UTC; `status` is ok, partial or failed; `complete`: absence is proven.
+
+    `changed` are snapshots written, `deleted` those of them that say an object is gone. `error` is a sentence
+    for people, without payload or secret.
+    """
+
+    run_id: str
+    probe: str
+    kind: str
+    started_at: datetime
+    finished_at: datetime
+    status: str
+    complete: bool
+    attempts: int
+    read: int = 0
+    changed: int = 0
+    deleted: int = 0
+    links: int = 0
+    events: int = 0
+    rejected: int = 0
+    cursor: str = ""
+    complete_through: datetime | None = None
+    error_code: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would do with the first records: each as it would be stored, and what would change."""
+
+    probe: str
+    place: str
+    records: list[dict[str, Any]]
+    more: bool
+
+
+def run_probe(
+    store: Store,
+    probe: ProbeFile,
+    workflow: Workflow,
+    now: datetime,
+    *,
+    clock: Clock | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> ProbeRun:
+    """Reads the source once and writes what is new. A source that cannot be read makes a failed run.
+
+    `now` is when the source is read, for all it says; `clock` tells when facts are stored (default: `now`).
+    Raises ProbeBusyError, and StoreUnavailableError when the store itself is gone.
+    """
+    run = _Run(store, probe, workflow, now, clock or ManualClock(now), monotonic)
+    with _alone(store, probe):
+        try:
+            done = run.work()
+        except StoreUnavailableError:
+            raise
+        except TieoutError as error:
+            done = run.failed(getattr(error, "code", None), str(error))
+        except Exception as error:
+            # A bug, or a driver that throws something of its own: its text may quote rows, its type does not.
+            done = run.failed(
+                "unexpected", f"probe {probe.name} stopped by {type(error).__name__}; report this"
+            )
+        run.stage.drop()
+        _record(store, done)
+        return done
+
+
+def dry_run(store: Store, probe: ProbeFile, workflow: Workflow, now: datetime, *, limit: int = 20) -> DryRun:
+    """The first `limit` records as they would be stored. Writes no fact. Raises ProbeError, StoreError."""
+    run = _Run(store, probe, workflow, now, ManualClock(now), time.monotonic)
+    run.stage = _Stage(store, probe, f"{probe.name} (dry run)", now, limit=limit)
+    try:
+        _Reader(run.stage, probe, run.window()).read_all()
+        run.command("judge", run.judging())
+        rows = store.rows(read(STATEMENTS / "would.sql"), run.names())
+        return DryRun(probe.name, probe.place, rows, run.stage.full)
+    finally:
+        run.stage.drop()
+
+
+@contextmanager
+def _alone(store: Store, probe: ProbeFile) -> Iterator[None]:
+    """Two runs of one probe would each find the other's changes missing and write them twice."""
+    name = (store.dsn, probe.name)
+    with _running_lock:
+        if name in _running:
+            raise ProbeBusyError(f"probe {probe.name} is running already; wait for that run to end")
+        _running.add(name)
+    try:
+        yield
+    finally:
+        with _running_lock:
+            _running.discard(name)
+
+
+def _record(store: Store, done: ProbeRun) -> None:
+    row = asdict(done)
+    names = {"read": "records_read", "changed": "records_changed", "rejected": "records_rejected"}
+    left_out = {"deleted", "links", "events", "complete_through"}
+    store.insert(
+        "probe_runs", [{names.get(key, key): value for key, value in row.items() if key not in left_out}]
+    )
+
+
+class _Stage:
+    """Where the records of a run wait until all are there."""
+
+    def __init__(self, store: Store, probe: ProbeFile, reading: str, now: datetime, limit: int = 0) -> None:
+        self.store, self.probe, self.reading, self.limit = store, probe, reading, limit
+        self.as_of = now - probe.complete.lag
+        self.clear()
+
+    def clear(self) -> None:
+        self.number = 0
+        self.origins: dict[str, Origin] = {}
+        self.drop()
+
+    def drop(self) -> None:
+        for table in ("probe_rows", "probe_states"):
+            self.store.command(
+                "ALTER TABLE {table:Identifier} DROP PARTITION {reading:String}",
+                {"table": table, "reading": self.reading},
+            )
+
+    @property
+    def full(self) -> bool:
+        return bool(self.limit) and self.number >= self.limit
+
+    def add(self, batch: Batch) -> None:
+        origin = batch.origin
+        if origin.as_of is not None or origin.state != "read":
+            self.origins[origin.name] = origin
+        records = batch.records.slice(0, self.limit - self.number) if self.limit else batch.records
+        if records.num_rows:
+            lines = pa.array(np.arange(batch.first_line, batch.first_line + records.num_rows), pa.uint64())
+            self._insert(origin, lines, _maps(records), pa.array([""] * records.num_rows))
+        if batch.bad_lines:
+            lines = pa.array([bad.number for bad in batch.bad_lines], pa.uint64())
+            nothing = pa.array([[]] * len(batch.bad_lines), pa.map_(pa.string(), pa.string()))
+            self._insert(origin, lines, nothing, pa.array([bad.detail for bad in batch.bad_lines]))
+
+    def _insert(self, origin: Origin, lines: pa.Array, maps: pa.Array, broken: pa.Array) -> None:
+        count = len(lines)
+        sha256 = origin.fingerprint.rsplit(":", 1)[-1]
+        as_of = origin.as_of - self.probe.complete.lag if origin.as_of else self.as_of
+        columns = {
+            "reading": pa.repeat(self.reading, count),
+            "number": pa.array(np.arange(self.number + 1, self.number + count + 1), pa.uint64()),
+            "origin": pa.repeat(origin.name, count),
+            "origin_sha256": pa.repeat(sha256, count),
+            "line": lines,
+            "as_of": pa.array([as_of] * count, pa.timestamp("us", tz="UTC")),
+            "broken": broken,
+            "fields": maps,
+        }
+        self.store.insert_arrow("probe_rows", pa.table(columns))
+        self.number += count
+
+
+def _maps(records: pa.RecordBatch) -> pa.Array:
+    """Text columns as one map a row, without the nulls."""
+    count, names = records.num_rows, records.schema.names
+    by_row = np.arange(count * len(names)).reshape(len(names), count).T.ravel()
+    values = pa.concat_arrays([column.cast(pa.string()) for column in records.columns]).take(pa.array(by_row))
+    keys = pa.array(names).take(pa.array(np.tile(np.arange(len(names)), count)))
+    there = values.is_valid()
+    per_row = there.to_numpy(zero_copy_only=False).reshape(count, len(names)).sum(axis=1)
+    offsets = pa.array(np.concatenate(([0], np.cumsum(per_row))), pa.int32())
+    return pa.MapArray.from_arrays(offsets, keys.filter(there), values.filter(there))
+
+
+class _Reader:
+    """Reads with as many tries as the probe allows; a source read by pages goes on where a try stopped."""
+
+    def __init__(self, stage: _Stage, probe: ProbeFile, window: Window) -> None:
+        self.stage, self.probe, self.window = stage, probe, window
+        self.attempts = 0
+
+    def read_all(self) -> None:
+        """Raises the ProbeError of the last try. A try that got further begins a new count."""
+        stopped: ProbeError | None = None
+        while True:
+            before = self.window.position
+            try:
+                return self._stretch(stopped)
+            except ProbeError as error:
+                if self._wait(error) is False or self.window.position == before:
+                    raise
+                stopped = error
+
+    def _stretch(self, stopped: ProbeError | None) -> None:
+        # The try that ended the stretch before counts here as the first, so that its wait is kept.
+        ended = [stopped] if stopped else []
+        for attempt in stamina.retry_context(
+            on=self._wait, attempts=self.probe.attempts, timeout=None, wait_initial=1.0, wait_max=30.0
+        ):
+            with attempt:
+                if ended:
+                    raise ended.pop()
+                self._try()
+
+    def _wait(self, error: Exception) -> bool | float:
+        if not isinstance(error, ProbeError) or not error.retryable:
+            return False
+        if error.retry_after is None:
+            return True
+        return error.retry_after if error.retry_after <= min(LONGEST_WAIT_S, self.window.left()) else False
+
+    def _try(self) -> None:
+        self.attempts += 1
+        if not self.window.position:
+            self.stage.clear()
+        for batch in self.probe.read(self.window):
+            self.stage.add(batch)
+            self.window = replace(self.window, position=batch.position)
+            if self.stage.full:
+                return
+
+
+@dataclass
+class _Verdict:
+    """How a reading is to be taken."""
+
+    status: str = "ok"
+    complete: bool = True
+    code: str = ""
+    text: str = ""
+
+    def doubt(self, code: str, text: str, *, complete: bool) -> None:
+        self.status, self.code, self.text = "partial", code, text
+        self.complete = self.complete and complete
+
+
+@dataclass
+class _Run:
+    store: Store
+    probe: ProbeFile
+    workflow: Workflow
+    now: datetime
+    clock: Clock
+    monotonic: Callable[[], float]
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        self.stage = _Stage(self.store, self.probe, self.probe.name, self.now)
+        self.attempts = 0
+        self.last_cursor = ""
+        self.seen: dict[str, str] = {}
+
+    def window(self) -> Window:
+        """What to read, given what earlier runs have read."""
+        rule = self.probe.cursor_rule
+        if rule:
+            stored = str(self.store.value(read(STATEMENTS / "last_run.sql"), self.names()) or "")
+            self.last_cursor = stored
+        path, _, value = self.last_cursor.partition("=")
+        # A cursor of another column says nothing about this one: begin again.
+        cursor = rule.lower(value if path == rule.cursor_path else "") if rule else ""
+        rows = self.store.rows(read(STATEMENTS / "files_seen.sql"), self.names())
+        self.seen = {row["file"]: row["last_fingerprint"] for row in rows}
+        give_up_at = self.monotonic() + self.probe.timeouts.total.total_seconds()
+        return Window(self.now, cursor, "", self.seen, self.monotonic, give_up_at)
+
+    def work(self) -> ProbeRun:
+        reader = _Reader(self.stage, self.probe, self.window())
+        try:
+            reader.read_all()
+        finally:
+            self.attempts = reader.attempts
+        known_at = self.clock.now()
+        if self._nothing_new():
+            return self._finished(_Verdict(), self._empty_counts(), known_at, self.last_cursor)
+        self.command("judge", self.judging())
+        counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
+        cursor = self._next_cursor(counts)
+        verdict = self._verdict(counts)
+        self._write_facts(verdict, known_at)
+        return self._finished(verdict, counts, known_at, cursor if verdict.complete else self.last_cursor)
+
+    def failed(self, code: str | int | None, text: str) -> ProbeRun:
+        short = code if isinstance(code, str) else f"store_{code}" if code else "failed"
+        return ProbeRun(
+            self.run_id, self.probe.name, self.probe.kind, self.now, self.clock.now(), "failed", False,
+            self.attempts, read=self.stage.number, error_code=short, error=text,
+        )  # fmt: skip
+
+    def command(self, name: str, params: dict[str, Any]) -> None:
+        self.store.command(read(STATEMENTS / f"{name}.sql"), params)
+
+    def names(self) -> dict[str, Any]:
+        return {
+            "reading": self.stage.reading,
+            "source": self.probe.name,
+            "system": self.probe.system,
+            "object_type": self.probe.object.type,
+            "workflow": self.probe.workflow,
+            "run_id": self.run_id,
+        }
+
+    def judging(self) -> dict[str, Any]:
+        """The probe file as parameters of the statement that turns records into states."""
+        probe, state = self.probe, self.probe.object
+        amount = state.amount
+        names = sorted(state.fields)
+        rules = {name: list(kind.key) for name, kind in self.workflow.objects.items()}
+        return self.names() | {
+            "key": list(state.key),
+            "key_rules": rules[state.type],
+            "valid_from": state.valid_from,
+            "deleted": state.deleted,
+            "amount": amount.column if amount else "",
+            "currency": amount.currency if amount else "",
+            "currency_column": amount.currency_column if amount else "",
+            "decimal": amount.decimal if amount else ".",
+            "names": names,
+            "columns": [state.fields[name] for name in names],
+            "timezone": probe.timezone,
+            "dates": probe.dates,
+            "links": [
+                (link.role, link.to, list(link.column), link.split, link.inverse, rules[link.to])
+                for link in probe.links
+            ],
+            "steps": [
+                (rule.step, rule.time, [(column, list(values)) for column, values in rule.when.items()])
+                for rule in probe.events
+            ],
+        }
+
+    def _counting(self) -> dict[str, Any]:
+        rule = self.probe.cursor_rule
+        return self.names() | {
+            "timezone": self.probe.timezone,
+            "cursor": rule.cursor_path if rule else "",
+            "cursor_type": rule.type if rule else "",
+            "complete": self.probe.complete.column,
+            "end": self.now,
+        }
+
+    def _empty_counts(self) -> dict[str, Any]:
+        return {"records": 0, "rejected": 0, "newest_complete": None}
+
+    def _nothing_new(self) -> bool:
+        """All files are the ones read before: the state is the one stored before."""
+        states = {origin.state for origin in self.stage.origins.values()}
+        return states == {"unchanged"} and not self.stage.number
+
+    def _next_cursor(self, counts: dict[str, Any]) -> str:
+        rule = self.probe.cursor_rule
+        if rule is None or not counts["records"]:
+            return self.last_cursor
+        newest = counts["newest_cursor"]
+        if not counts["with_cursor"] or not newest:
+            raise ProbeError(
+                "no_cursor",
+                f"no record of probe {self.probe.name} has a usable {rule.cursor_path!r}; "
+                "check cursor_path and type of incremental",
+            )
+        path, _, before = self.last_cursor.partition("=")
+        # Read again with an overlap, a quiet source gives only records older than the cursor.
+        if path == rule.cursor_path and _cursor_order(rule.type, before) > _cursor_order(rule.type, newest):
+            return self.last_cursor
+        return f"{rule.cursor_path}={newest}"
+
+    def _verdict(self, counts: dict[str, Any]) -> _Verdict:
+        verdict, probe = _Verdict(), self.probe
+        rejected, records = int(counts["rejected"]), int(counts["records"])
+        if rejected:
+            text = f"{rejected} of {records} records of probe {probe.name} are set aside, see import_rejects"
+            verdict.doubt("records_set_aside", text, complete=rejected <= probe.max_rejected_ratio * records)
+        growing = sorted(o.name for o in self.stage.origins.values() if o.state == "growing")
+        if growing:
+            text = f"file {growing[0]} in {probe.place} is still being written; it is read once it rests"
+            verdict.doubt("still_growing", text, complete=False)
+        if probe.mode == "full" and verdict.complete:
+            self._doubt_absences(verdict)
+        return verdict
+
+    def _doubt_absences(self, verdict: _Verdict) -> None:
+        found = self.store.one(read(STATEMENTS / "absent.sql"), self.names())
+        absent, live = int(found["absent"]), int(found["live"])
+        if absent and absent > self.probe.max_absent_ratio * live:
+            verdict.doubt(
+                "too_many_absent",
+                f"{absent} of {live} known objects are missing from the reading of probe {self.probe.name}; "
+                "nothing was marked as deleted: check the source, or raise max_absent_ratio if they are gone",
+                complete=False,
+            )
+
+    def _write_facts(self, verdict: _Verdict, known_at: datetime) -> None:
+        workflow = self.workflow
+        params = self.names() | {
+            "as_of": self._as_of() or self.stage.as_of,
+            "captured_at": self.now,
+            "known_at": known_at,
+            "dimensions": list(workflow.dimensions),
+            "failed_steps": [name for name, step in workflow.steps.items() if step.failed],
+            "all_steps": sorted({rule.step for rule in self.probe.events}),
+        }
+        self.command("rejects", params)
+        self.command("changes", params)
+        if self.probe.mode == "full" and verdict.complete:
+            self.command("deletions", params)
+        if self.probe.links:
+            self.command("links", params)
+        if self.probe.events:
+            self.command("steps", params)
+
+    def _finished(
+        self, verdict: _Verdict, counts: dict[str, Any], known_at: datetime, cursor: str
+    ) -> ProbeRun:
+        through = self._complete_through(counts) if verdict.complete else None
+        if through is not None:
+            mark = {"source": self.probe.name, "complete_through": through, "heartbeat_at": self.now}
+            self.store.insert("watermarks", [mark | {"known_at": known_at, "run_id": self.run_id}])
+        self._remember_files(known_at)
+        wrote = self.store.one(read(STATEMENTS / "written.sql"), self.names() | {"known_at": known_at})
+        return ProbeRun(
+            self.run_id, self.probe.name, self.probe.kind, self.now, self.clock.now(), verdict.status,
+            verdict.complete, self.attempts, read=int(counts["records"]), changed=int(wrote["snapshots"]),
+            deleted=int(wrote["absent"]), links=int(wrote["links"]), events=int(wrote["events"]),
+            rejected=int(counts["rejected"]), cursor=cursor, complete_through=through,
+            error_code=verdict.code, error=verdict.text,
+        )  # fmt: skip
+
+    def _complete_through(self, counts: dict[str, Any]) -> datetime | None:
+        rule = self.probe.complete
+        if rule.by == "nothing":
+            return None
+        if rule.by == "run":
+            return self._as_of()
+        newest: datetime | None = counts["newest_complete"]
+        if counts["records"] and newest is not None:
+            return min(newest, self.now) - rule.lag
+        before = self.store.one(read(STATEMENTS / "last_mark.sql"), self.names())
+        return before["complete_at"] if before["marks"] else None
+
+    def _as_of(self) -> datetime | None:
+        """The time the reading speaks of: of files, when they were written; else now. None: no file yet."""
+        times = [
+            origin.as_of
+            for origin in self.stage.origins.values()
+            if origin.as_of and origin.state != "growing"
+        ]
+        lag = self.probe.complete.lag
+        if times:
+            return (min(times) if self.probe.mode == "full" else max(times)) - lag
+        return None if self.probe.kind == "files" else self.now - lag
+
+    def _remember_files(self, known_at: datetime) -> None:
+        fresh = [
+            o for o in self.stage.origins.values() if o.fingerprint and o.fingerprint != self.seen.get(o.name)
+        ]
+        common = {"probe": self.probe.name, "run_id": self.run_id, "known_at": known_at}
+        rows = [common | {"file": o.name, "fingerprint": o.fingerprint, "as_of": o.as_of} for o in fresh]
+        self.store.insert("probe_files", rows)
+
+
+def _cursor_order(kind: str, text: str) -> Any:
+    """What cursors of a kind are compared by."""
+    return Decimal(text) if kind == "number" else text

@@ -1,0 +1,335 @@
+"""State read from a database by a query: PostgreSQL, MySQL, SQL Server, Oracle, SQLite, by SQLAlchemy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from pydantic import SecretStr, field_validator, model_validator
+from sqlalchemy.engine import URL, Connection, CursorResult, Engine
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from core.findings import Finding, nearest
+from core.yamlfile import Parsed
+from probes.probe import BATCH_ROWS, Batch, Incremental, ProbeError, ProbeFile, Window, parse_time, text_batch
+
+PLACEHOLDERS = {"cursor", "window_end"}
+EPOCH = "1970-01-01T00:00:00Z"
+# How each driver is told to give up a connection, in seconds.
+_CONNECT_TIMEOUT = {
+    "psycopg": "connect_timeout",
+    "psycopg2": "connect_timeout",
+    "pymysql": "connect_timeout",
+    "mysqldb": "connect_timeout",
+    "mysqlconnector": "connection_timeout",
+    "pyodbc": "timeout",
+    "pymssql": "login_timeout",
+    "oracledb": "tcp_connect_timeout",
+    "pysqlite": "timeout",
+}
+_DRIVER_PACKAGE = {
+    "postgresql": "psycopg[binary]",
+    "mysql": "pymysql",
+    "mariadb": "pymysql",
+    "mssql": "pyodbc",
+    "oracle": "oracledb",
+}
+# Driver sentences that speak of the query or of names in the database, never of rows.
+_NAMES_ONLY = re.compile(
+    r"no such (?:table|column|function): [\w.]+|near \"[^\"]{1,40}\": syntax error"
+    r"|(?:relation|column|function|schema) [\"\w.()]{1,80} does not exist"
+    r"|syntax error at or near \"[^\"]{1,40}\""
+)
+_REFUSED_LOGIN = re.compile(
+    r"authentication failed|no pg_hba|access denied|login failed|ORA-01017"
+    r"|role .{1,80} does not exist|permission denied",
+    re.IGNORECASE,
+)
+_NO_DATABASE = re.compile(
+    r"database .{1,80} does not exist|unknown database|cannot open database", re.IGNORECASE
+)
+
+
+class SqlProbe(ProbeFile):
+    """A SELECT against a database.
+
+    `url`: SQLAlchemy URL. `query` or `query_file` (beside the probe file); `:cursor` and `:window_end` are
+    bound, never pasted in. The transaction is read-only where the database knows such a thing.
+    """
+
+    kind: Literal["sql"]
+    url: SecretStr
+    query: str = ""
+    query_file: Path | None = None
+    incremental: Incremental | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _url_reads(cls, value: SecretStr) -> SecretStr:
+        try:
+            sa.make_url(value.get_secret_value()).get_dialect()
+        except NoSuchModuleError:
+            raise ValueError(
+                "unknown database dialect; known are postgresql, mysql, mariadb, mssql, oracle, sqlite"
+            ) from None
+        except (ArgumentError, ValueError):
+            raise ValueError("not a database URL; write dialect://user:password@host:port/database") from None
+        return value
+
+    @model_validator(mode="after")
+    def _one_query(self) -> Self:
+        if bool(self.query) == bool(self.query_file):
+            raise ValueError("a sql probe has either 'query' or 'query_file'")
+        if (self.mode == "incremental") != (self.incremental is not None):
+            raise ValueError("'mode: incremental' and the key 'incremental' go together")
+        return self
+
+    @property
+    def cursor_rule(self) -> Incremental | None:
+        return self.incremental
+
+    @property
+    def place(self) -> str:
+        url = sa.make_url(self.url.get_secret_value())
+        return f"{url.get_backend_name()} database {_address(url)}"
+
+    def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
+        if self.query_file is None:
+            return self, _check_query(self, self.query, parsed, ("query",))
+        path = file.parent / self.query_file
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return self, [
+                parsed.finding(("query_file",), f"query file {str(self.query_file)!r} cannot be read")
+            ]
+        placed = self.model_copy(update={"query_file": path, "query": text})
+        return placed, _check_query(placed, text, parsed, ("query_file",))
+
+    def read(self, window: Window) -> Iterator[Batch]:
+        engine = self._engine()
+        try:
+            with self._connected(engine) as connection, self._explained("the query"):
+                _read_only(connection, window)
+                yield from self._batches(connection, window)
+        finally:
+            engine.dispose()
+
+    def _batches(self, connection: Connection, window: Window) -> Iterator[Batch]:
+        statement = sa.text(self.query)
+        wanted = _placeholders(self.query)
+        if wanted:
+            statement = statement.bindparams(
+                *(self._bound(name, window, connection) for name in sorted(wanted))
+            )
+        result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(
+            statement
+        )
+        picked = self._picked(result)
+        first = 1
+        for rows in result.partitions(BATCH_ROWS):
+            window.check(self.place)
+            yield Batch(text_batch(self.columns, map(picked, rows)), first_line=first)
+            first += len(rows)
+
+    def _picked(self, result: CursorResult[Any]) -> Callable[[Any], tuple[Any, ...]]:
+        """Takes the columns the probe file names out of a row; the query may give more."""
+        given = list(result.keys())
+        missing = [name for name in self.columns if name not in given]
+        if missing:
+            near = nearest(missing[0], given)
+            raise ProbeError(
+                "column_missing",
+                f"the query of probe {self.name} gives no column {missing[0]!r}"
+                + (f"; did you mean {near!r}?" if near else f"; it gives {', '.join(given[:20])}"),
+            )
+        places = [given.index(name) for name in self.columns]
+        return itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
+
+    def _bound(self, name: str, window: Window, connection: Connection) -> sa.BindParameter[Any]:
+        if name == "window_end":
+            return self._time_parameter(name, window.end, connection)
+        rule = self.incremental
+        cursor = window.cursor
+        if rule is None or rule.timed:
+            return self._time_parameter(name, parse_time(cursor or EPOCH), connection)
+        if rule.type == "number":
+            number = Decimal(cursor or 0)
+            return sa.bindparam(name, int(number) if number == number.to_integral_value() else number)
+        return sa.bindparam(name, cursor)
+
+    def _time_parameter(self, name: str, moment: datetime, connection: Connection) -> sa.BindParameter[Any]:
+        """An aware time; without a zone where the column has none, or where the database knows no zones."""
+        local = self.incremental is not None and self.incremental.type == "local_time"
+        if local:
+            return sa.bindparam(
+                name, moment.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None), sa.DateTime()
+            )
+        if connection.dialect.name in ("sqlite", "mysql", "mariadb"):
+            return sa.bindparam(name, moment.astimezone(UTC).replace(tzinfo=None), sa.DateTime())
+        return sa.bindparam(name, moment, sa.DateTime(timezone=True))
+
+    def _engine(self) -> Engine:
+        url = sa.make_url(self.url.get_secret_value())
+        if url.get_backend_name() == "sqlite":
+            _must_exist(url, self.place)
+        try:
+            # hide_parameters: no bound value in any text; NullPool: nothing stays open between runs.
+            return sa.create_engine(
+                url, poolclass=NullPool, hide_parameters=True, connect_args=self._connect_arguments(url)
+            )
+        except ImportError:
+            package = _DRIVER_PACKAGE.get(url.get_backend_name(), url.get_driver_name())
+            raise ProbeError(
+                "driver_missing",
+                f"the driver for {url.drivername} is not installed; run: pip install '{package}'",
+            ) from None
+
+    def _connect_arguments(self, url: URL) -> dict[str, Any]:
+        try:
+            driver = url.get_driver_name()
+        except ImportError:
+            return {}
+        seconds = max(1, round(self.timeouts.connect.total_seconds()))
+        arguments: dict[str, Any] = {}
+        if driver in _CONNECT_TIMEOUT:
+            arguments[_CONNECT_TIMEOUT[driver]] = seconds
+        if driver in ("psycopg", "psycopg2"):
+            # A server that vanished without a word is noticed within the read timeout.
+            read = max(1, round(self.timeouts.read.total_seconds()))
+            arguments |= {"keepalives_idle": read, "keepalives_interval": 5, "keepalives_count": 3}
+        return arguments
+
+    @contextmanager
+    def _connected(self, engine: Engine) -> Iterator[Connection]:
+        try:
+            connection = engine.connect()
+        except SQLAlchemyError as error:
+            raise self._refused(error) from None
+        with connection:
+            yield connection
+
+    def _refused(self, error: SQLAlchemyError) -> ProbeError:
+        text = str(getattr(error, "orig", error))
+        if _REFUSED_LOGIN.search(text):
+            return ProbeError(
+                "auth_failed", f"{self.place} refused the login; check user and password in the url"
+            )
+        if _NO_DATABASE.search(text):
+            return ProbeError("no_database", f"{self.place} does not exist on that server; check the url")
+        return ProbeError(
+            "unreachable",
+            f"no connection to {self.place}; check that it runs, that host and port are right "
+            "and that a firewall lets this machine through",
+            retryable=True,
+        )
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Turns driver errors into ours; `from None` because a driver quotes values."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._failed(error, what) from None
+        except SQLAlchemyError as error:
+            raise ProbeError(
+                "query_failed", f"{what} of probe {self.name} failed in {type(error).__name__}"
+            ) from None
+
+    def _failed(self, error: DBAPIError, what: str) -> ProbeError:
+        original: Any = error.orig
+        state = str(getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or "")
+        named = _NAMES_ONLY.search(str(original))
+        detail = f" ({named.group(0)})" if named else f" (SQLSTATE {state})" if state else ""
+        where = f"{what} of probe {self.name} on {self.place}"
+        if state.startswith("57014") or "interrupted" in str(original):
+            return ProbeError(
+                "timeout", f"{where} took longer than timeouts.total allows; read less at a time"
+            )
+        if state == "25006" or "readonly database" in str(original):
+            return ProbeError("not_read_only", f"{where} tries to write; a probe only reads, write a SELECT")
+        if state == "42501" or _REFUSED_LOGIN.search(str(original)):
+            return ProbeError("auth_failed", f"{where} is not permitted{detail}; grant SELECT to its user")
+        if error.connection_invalidated or state[:2] in ("08", "57", "40", "53"):
+            return ProbeError(
+                "connection_lost", f"{where} was cut off{detail}; it is tried again", retryable=True
+            )
+        if "database is locked" in str(original):
+            return ProbeError(
+                "locked", f"{where} found the database locked; it is tried again", retryable=True
+            )
+        return ProbeError(
+            "query_failed", f"{where} failed{detail}; try the query in the database's own shell"
+        )
+
+
+def _check_query(probe: SqlProbe, text: str, parsed: Parsed, at: tuple[str]) -> list[Finding]:
+    wanted = _placeholders(text)
+    known = ", ".join(f":{name}" for name in sorted(PLACEHOLDERS))
+    findings = [
+        parsed.finding(at, f"unknown parameter :{name} in the query", known, nearest(name, PLACEHOLDERS))
+        for name in sorted(wanted - PLACEHOLDERS)
+    ]
+    if probe.incremental and "cursor" not in wanted:
+        findings.append(parsed.finding(at, "the query of an incremental probe must use :cursor"))
+    if not re.match(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(SELECT|WITH)\b", text, re.IGNORECASE | re.DOTALL):
+        findings.append(parsed.finding(at, "a probe only reads: its query begins with SELECT or WITH"))
+    return findings
+
+
+def _placeholders(query: str) -> set[str]:
+    return set(sa.text(query).compile().params)
+
+
+def _address(url: URL) -> str:
+    """Host, port and database; never user, password or options."""
+    if not url.host:
+        return url.database or ""
+    port = f":{url.port}" if url.port else ""
+    return f"{url.host}{port}/{url.database or ''}"
+
+
+def _must_exist(url: URL, place: str) -> None:
+    """SQLite creates a file that is not there, and an empty database would look like everything is gone."""
+    path = (url.database or "").removeprefix("file:").split("?", 1)[0]
+    if not path or path == ":memory:" or not Path(path).is_file():
+        raise ProbeError("unreachable", f"{place} is not a file; check the path in the url", retryable=True)
+
+
+def _read_only(connection: Connection, window: Window) -> None:
+    """Nothing a probe sends can change its source, and nothing it asks runs for ever."""
+    dialect = connection.dialect.name
+    milliseconds = int(window.left() * 1000)
+    limits: Sequence[str] = ()
+    if dialect == "postgresql":
+        limits = (
+            "SET TRANSACTION READ ONLY",
+            f"SET LOCAL statement_timeout = {milliseconds}",
+            "SET LOCAL TIME ZONE 'UTC'",
+        )
+    elif dialect == "mysql":
+        limits = ("SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_execution_time = {milliseconds}")
+    elif dialect == "mariadb":
+        limits = (
+            "SET SESSION TRANSACTION READ ONLY",
+            f"SET SESSION max_statement_time = {milliseconds / 1000}",
+        )
+    elif dialect == "oracle":
+        limits = ("SET TRANSACTION READ ONLY",)
+    elif dialect == "sqlite":
+        limits = ("PRAGMA query_only = ON",)
+        raw: Any = connection.connection.driver_connection
+        raw.set_progress_handler(lambda: int(window.monotonic() > window.give_up_at), 10_000)
+    for statement in limits:
+        connection.exec_driver_sql(statement)
+    if dialect in ("mysql", "mariadb"):
+        connection.rollback()  # their session settings hold from the next transaction on

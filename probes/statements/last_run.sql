@@ -1,0 +1,2 @@
+-- Where the last run that came through stopped
+SELECT cursor FROM probe_runs WHERE probe = {source:String} AND status != 'failed' ORDER BY started_at DESC, finished_at DESC LIMIT 1

@@ -1,0 +1,24 @@
+-- Each probe's last run, last good run and the time it is complete through
+WITH
+runs AS (
+    SELECT
+        probe,
+        argMax(tuple(status, complete, started_at, finished_at, attempts, records_read, records_changed, records_rejected, error_code, error),
+            (started_at, finished_at)) AS last,
+        maxIf(finished_at, status != 'failed') AS last_good_at,
+        countIf(status != 'failed') AS good_runs
+    FROM probe_runs
+    WHERE probe IN {probes:Array(String)}
+    GROUP BY probe
+),
+marks_of AS (
+    SELECT source, max(complete_through) AS complete_at FROM watermarks WHERE source IN {probes:Array(String)} GROUP BY source
+)
+SELECT
+    r.probe AS probe, last.1 AS status, last.2 AS complete, last.3 AS started_at, last.4 AS finished_at, last.5 AS attempts,
+    last.6 AS records_read, last.7 AS records_changed, last.8 AS records_rejected, last.9 AS error_code, last.10 AS error,
+    if(good_runs > 0, last_good_at, NULL) AS last_good,
+    if(m.source = '', NULL, m.complete_at) AS complete_through
+FROM runs AS r
+LEFT JOIN marks_of AS m ON m.source = r.probe
+ORDER BY probe

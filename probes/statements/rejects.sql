@@ -1,0 +1,15 @@
+-- Records that cannot be understood are kept for repair, each once however often it is read
+INSERT INTO import_rejects (import_id, source, file, file_sha256, line, reason, detail, fields, known_at)
+SELECT
+    {run_id:String}, {source:String}, any(origin), any(origin_sha256), min(line), s.reason, s.detail, any(r.fields),
+    {known_at:DateTime64(6, 'UTC')}
+FROM probe_states AS s
+INNER JOIN probe_rows AS r ON r.number = s.number
+WHERE s.reading = {reading:String} AND r.reading = {reading:String} AND s.place = 'aside'
+GROUP BY
+    s.reason, s.detail, sipHash64(toJSONString(r.fields)) AS content,
+    if(s.reason = 'bad_line', concat(r.origin, ':', toString(r.line)), '') AS spot
+HAVING (s.reason, s.detail, content, spot) NOT IN (
+    SELECT reason, detail, sipHash64(toJSONString(fields)), if(reason = 'bad_line', concat(file, ':', toString(line)), '')
+    FROM import_rejects
+    WHERE source = {source:String})
