@@ -1,0 +1,49 @@
+-- title: Trust in the figures
+-- description: "Shown beside every other figure: how much of what is due can be decided at all."
+-- unit: ratio
+-- direction: higher_is_better
+-- kind: cohort
+-- measures:
+--   - {name: coverage, unit: ratio, title: Due items that can be decided}
+--   - {name: unknown, unit: count, title: Due items whose source is silent}
+--   - {name: watermark_lag, unit: seconds, title: How far the slowest source is behind}
+--   - {name: tolerance_consumed, unit: currency, title: Differences accepted by tolerance}
+-- formula: K73, coverage = due items decided / due; watermark lag = V − oldest watermark in use; Σ accepted variance
+-- inputs: [verdicts_at]
+-- every: 15m
+WITH
+judged AS (
+    SELECT
+        multiIf({dimension:String} = '', 'total', dims[{dimension:String}] = '', 'unmapped', dims[{dimension:String}]) AS segment,
+        due = 1 AS is_due, due = 1 AND unknown = 1 AS is_unknown, watermark,
+        state = 'MATCHED_TOL' AS is_tolerated, residual, if(currency = '', 'XXX', toString(currency)) AS code
+    FROM verdicts_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
+    WHERE workflow = {workflow:String} AND due_at > {window_start:DateTime64(6, 'UTC')} AND kind IN ('sequence', 'reference', 'tie_out')
+),
+counted AS (
+    SELECT
+        segment, countIf(is_due) AS items, countIf(is_unknown) AS unknowns,
+        countIf(isNull(watermark)) AS unproven, min(watermark) AS slowest,
+        arraySort(groupUniqArrayIf(code, is_tolerated)) AS codes,
+        sumMapIf(map(code, abs(assumeNotNull(residual))), is_tolerated AND isNotNull(residual)) AS tolerated
+    FROM judged
+    GROUP BY segment
+),
+-- What a figure is divided by; nothing due gives none.
+toFloat64(multiIf(figure.2 IN ('ratio', 'number'), nullIf(figure.5, 0), figure.2 = 'per_1000', nullIf(figure.5, 0) / 1000, 1)) AS per
+SELECT
+    segment, figure.1 AS measure, figure.2 AS unit,
+    if(figure.4 = 0, toFloat64(figure.3) / per, NULL) AS value,
+    -- Unknown items make an interval: all of them fail, all of them pass.
+    if(figure.4 = 0, NULL, toFloat64(figure.3) / per) AS low,
+    if(figure.4 = 0, NULL, toFloat64(figure.3 + figure.4) / per) AS high,
+    figure.3 AS numerator, figure.5 AS denominator, figure.6 AS n
+FROM counted
+ARRAY JOIN arrayConcat(
+    [
+        ('coverage', 'ratio', toDecimal128(items - unknowns, 6), toDecimal128(0, 6), CAST(toDecimal128(items, 6), 'Nullable(Decimal(38, 6))'), items),
+        ('unknown', 'count', toDecimal128(unknowns, 6), toDecimal128(0, 6), NULL, items)],
+    -- A source that never proved anything has no lag that could be told.
+    if(unproven > 0 OR isNull(slowest), [], [('watermark_lag', 'seconds',
+        CAST(dateDiff('microsecond', assumeNotNull(slowest), {as_of:DateTime64(6, 'UTC')}) / 1000000, 'Decimal(38, 6)'), toDecimal128(0, 6), NULL, items)]),
+    arrayMap(c -> ('tolerance_consumed', c, tolerated[c], toDecimal128(0, 6), NULL, items), codes)) AS figure
