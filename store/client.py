@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import clickhouse_connect
 import pyarrow as pa
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
+from clickhouse_connect.driver.httputil import default_pool_manager
 
-from store.errors import StoreError, StoreUnavailableError
+from store.errors import BAD_CREDENTIALS_CODES, StoreError, StoreUnavailableError, sentence_of
 from store.sqlfile import SqlFile
 
 Params = Mapping[str, Any]
@@ -28,6 +29,7 @@ SESSION_SETTINGS = {
     "date_time_input_format": "best_effort",
     "throw_on_max_partitions_per_insert_block": 0,
 }
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Store:
@@ -35,28 +37,49 @@ class Store:
 
     Use `another()` for work that should run beside a long query. Every method raises StoreError
     (ClickHouse refused) or StoreUnavailableError (no answer). Times come back aware, in UTC.
+    A handle that only reads takes no settings from its callers.
     """
 
-    def __init__(self, dsn: str, *, token: str | None = None, read_only: bool = False) -> None:
+    def __init__(
+        self, dsn: str, *, token: str | None = None, password: str | None = None, read_only: bool = False
+    ) -> None:
+        """`token` for a running tieout; `password` for a server whose user stands in the URL without one."""
         self.dsn = dsn
         self._token = token
+        self._password = password
         self._read_only = read_only
         self._lock = threading.RLock()
         with _translated("open the store"):
-            self._client = _connect(dsn, token, read_only)
+            self._client = _connect(dsn, token, password, read_only)
 
     @property
     def embedded(self) -> bool:
         return self.dsn.startswith("chdb://")
 
+    @property
+    def folder(self) -> str:
+        """The engine's folder of an embedded store. Raises StoreUnavailableError on a server."""
+        if not self.embedded:
+            raise StoreUnavailableError("only an embedded store has a folder; this one is a server")
+        return str(self._client.path)
+
     def another(self, *, read_only: bool | None = None) -> Store:
         """A second handle to the same store, with its own session."""
-        return Store(self.dsn, token=self._token, read_only=self._read_only if read_only is None else read_only)
+        return Store(
+            self.dsn,
+            token=self._token,
+            password=self._password,
+            read_only=self._read_only if read_only is None else read_only,
+        )
 
-    def rows(self, sql: str | SqlFile, params: Params | None = None, settings: Settings | None = None) -> list[dict[str, Any]]:
+    def rows(
+        self, sql: str | SqlFile, params: Params | None = None, settings: Settings | None = None
+    ) -> list[dict[str, Any]]:
         """The result as one dict a row."""
-        with self._lock, _translated("run a query"):
-            result = self._client.query(_text(sql), parameters=dict(params or {}), settings=dict(settings or {}))
+        with self._call("run a query"):
+            result = self._client.query(
+                _text(sql), parameters=dict(params or {}), settings=dict(settings or {})
+            )
             return list(result.named_results())
 
     def one(self, sql: str | SqlFile, params: Params | None = None) -> dict[str, Any]:
@@ -70,14 +93,17 @@ class Store:
 
     def table(self, sql: str | SqlFile, params: Params | None = None) -> pa.Table:
         """The result as an Arrow table (strings, decimals and UTC timestamps keep their types)."""
-        settings = {"output_format_arrow_string_as_string": 1, "output_format_arrow_low_cardinality_as_dictionary": 0}
-        with self._lock, _translated("run a query"):
-            return self._client.query_arrow(_text(sql), parameters=dict(params or {}), settings=settings)
+        with self._call("run a query"):
+            return self._client.query_arrow(_text(sql), parameters=dict(params or {}))
 
-    def command(self, sql: str | SqlFile, params: Params | None = None, settings: Settings | None = None) -> int:
+    def command(
+        self, sql: str | SqlFile, params: Params | None = None, settings: Settings | None = None
+    ) -> int:
         """Runs a statement that returns no rows; gives the number of rows written, where the engine tells."""
-        with self._lock, _translated("run a statement"):
-            done = self._client.command(_text(sql), parameters=dict(params or {}), settings=dict(settings or {}))
+        with self._call("run a statement"):
+            done = self._client.command(
+                _text(sql), parameters=dict(params or {}), settings=dict(settings or {})
+            )
         return int(getattr(done, "summary", {}).get("written_rows", 0) or 0)
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]], settings: Settings | None = None) -> None:
@@ -86,23 +112,29 @@ class Store:
             return
         columns = list(rows[0])
         data = [[row[column] for column in columns] for row in rows]
-        with self._lock, _translated(f"write to {table}"):
+        with self._call(f"write to {table}", data=True):
             self._client.insert(table, data, column_names=columns, settings=dict(settings or {}))
 
     def insert_arrow(self, table: str, data: pa.Table, settings: Settings | None = None) -> None:
         """Writes an Arrow table by column name."""
-        with self._lock, _translated(f"write to {table}"):
+        with self._call(f"write to {table}", data=True):
             self._client.insert_arrow(table, data, settings=dict(settings or {}))
 
     def insert_raw(self, table: str, body: bytes, fmt: str, settings: Settings | None = None) -> None:
         """Writes bytes in one of ClickHouse's input formats; the engine decodes them."""
-        with self._lock, _translated(f"write to {table}"):
+        with self._call(f"write to {table}", data=True):
             self._client.raw_insert(table, insert_block=body, fmt=fmt, settings=dict(settings or {}))
 
-    def raw(self, sql: str, params: Params | None = None, settings: Settings | None = None, fmt: str | None = None) -> bytes:
+    def raw(
+        self, sql: str, params: Params | None = None, settings: Settings | None = None, fmt: str | None = None
+    ) -> bytes:
         """The result as bytes in the format the query names, else `fmt`."""
-        with self._lock, _translated("run a query"):
-            return bytes(self._client.raw_query(sql, parameters=dict(params or {}), settings=dict(settings or {}), fmt=fmt))
+        with self._call("run a query"):
+            return bytes(
+                self._client.raw_query(
+                    sql, parameters=dict(params or {}), settings=dict(settings or {}), fmt=fmt
+                )
+            )
 
     def ping(self) -> bool:
         """Whether the store answers."""
@@ -117,24 +149,56 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @contextmanager
+    def _call(self, action: str, *, data: bool = False) -> Iterator[None]:
+        """One call on the handle. `data`: the statement carried rows, so no text of the engine is kept."""
+        with self._lock, _translated(action, data=data):
+            try:
+                yield
+            except ProgrammingError as error:
+                self._drain()
+                if getattr(error, "code", None) is not None:
+                    raise
+                why = "the driver refused the request: a closed handle, or a setting on a read-only one"
+                raise StoreError(None, why, "", action) from None
+            except ClickHouseError:
+                self._drain()
+                raise
+
+    def _drain(self) -> None:
+        """Throws away what a failed query wrote: chDB would put it in front of this handle's next result."""
+        if self.embedded:
+            # Whatever comes back, and whether it fails, it is not ours.
+            with suppress(ClickHouseError):
+                self._client.raw_query("SELECT 1")
+
 
 def _text(sql: str | SqlFile) -> str:
     return sql.text if isinstance(sql, SqlFile) else sql
 
 
-def _connect(dsn: str, token: str | None, read_only: bool) -> Any:
+def _connect(dsn: str, token: str | None, password: str | None, read_only: bool) -> Any:
     settings: dict[str, Any] = dict(SESSION_SETTINGS)
     if dsn.startswith("chdb://"):
         # `readonly` cannot be unset again, so it is the last setting of the handle.
         if read_only:
             settings["readonly"] = 1
-        return clickhouse_connect.get_client(dsn=dsn, tz_mode="aware", settings=settings, show_clickhouse_errors=True)
+        return clickhouse_connect.get_client(
+            dsn=dsn, tz_mode="aware", settings=settings, show_clickhouse_errors=True
+        )
     url = urlsplit(dsn)
+    # A proxy of the environment must never see what goes to this very machine.
+    pool = default_pool_manager() if url.hostname in LOOPBACK else None
     return clickhouse_connect.get_client(
-        dsn=urlunsplit(url),
+        dsn=dsn,
+        # Left out, the driver speaks plain HTTP to every port but 443 and 8443, whatever the URL says.
+        interface=url.scheme,
         tz_mode="aware",
-        access_token=token,
+        # Credentials in the URL are those of a server; the token is for a running tieout.
+        access_token=None if url.username else token,
+        password=password or "",
         settings={} if read_only else settings,
+        pool_mgr=pool,
         autogenerate_session_id=False,
         connect_timeout=5,
         send_receive_timeout=300,
@@ -144,22 +208,21 @@ def _connect(dsn: str, token: str | None, read_only: bool) -> Any:
 
 
 @contextmanager
-def _translated(action: str) -> Iterator[None]:
+def _translated(action: str, *, data: bool = False) -> Iterator[None]:
     """Turns the driver's errors into ours; `from None` because the driver's text may quote row values."""
     try:
         yield
     except ClickHouseError as error:
         code, name = getattr(error, "code", None), getattr(error, "name", None)
-        if code is None:
+        if code in BAD_CREDENTIALS_CODES:
             raise StoreUnavailableError(
-                f"the store could not {action}: {type(error).__name__}; check that it runs and that URL and token are right"
+                f"the store could not {action}: it refused user, password or token"
             ) from None
-        raise StoreError(int(code), name, _first_line(str(error)), action) from None
+        if code is not None:
+            raise StoreError(int(code), name, "" if data else sentence_of(str(error)), action) from None
+        raise StoreUnavailableError(
+            f"the store could not {action}: {type(error).__name__}; "
+            "check that it runs, that URL and token are right, and that no other program has its folder open"
+        ) from None
     except (OSError, EOFError) as error:
         raise StoreUnavailableError(f"the store could not {action}: {type(error).__name__}") from None
-
-
-def _first_line(text: str) -> str:
-    """The engine's own sentence, without stack, version and repeated prefixes."""
-    sentence = text.rsplit("DB::Exception: ", 1)[-1].split("\n")[0]
-    return sentence.split(". (", 1)[0][:500]

@@ -70,7 +70,7 @@ def available(folder: Path = MIGRATIONS) -> list[Migration]:
 
 
 def status(store: Store, migrations: Sequence[Migration] | None = None) -> list[Status]:
-    """Each migration with its state. Raises MigrationError on edited history, NewerSchemaError on unknown rows."""
+    """Where each migration stands. Raises MigrationError on edited history, NewerSchemaError on later."""
     migrations = available() if migrations is None else migrations
     applied = _ledger(store)
     known = {migration.id for migration in migrations}
@@ -82,7 +82,9 @@ def status(store: Store, migrations: Sequence[Migration] | None = None) -> list[
     return [_status_of(migration, applied.get(migration.id)) for migration in migrations]
 
 
-def migrate(store: Store, now: datetime, migrations: Sequence[Migration] | None = None, *, dry_run: bool = False) -> list[Migration]:
+def migrate(
+    store: Store, now: datetime, migrations: Sequence[Migration] | None = None, *, dry_run: bool = False
+) -> list[Migration]:
     """Applies what is pending, statement by statement, and returns it; resumes a run that was interrupted."""
     if not dry_run:
         store.command(_LEDGER)
@@ -105,26 +107,28 @@ def replace_views(store: Store, folder: Path) -> list[str]:
 
 
 def schema(store: Store) -> str:
-    """The CREATE statements of all tables and views, sorted by name, one blank line between."""
+    """The CREATE statements of the tables and materialized views, by name, one blank line between.
+
+    Plain views are left out: they are code, stand in their own files and are replaced at every start.
+    """
     rows = store.rows(
-        "SELECT name, create_table_query AS text FROM system.tables "
-        "WHERE database = currentDatabase() AND NOT startsWith(name, '.inner') ORDER BY name"
+        "SELECT name, database, formatQuery(create_table_query) AS text FROM system.tables "
+        "WHERE database = currentDatabase() AND engine != 'View' AND NOT startsWith(name, '.inner') "
+        "ORDER BY name"
     )
-    return "\n\n".join(_pretty(row["text"]) for row in rows) + "\n"
+    return "\n\n".join(_without_database(row["text"], row["database"]) for row in rows) + "\n"
 
 
-def _pretty(text: str) -> str:
-    text = re.sub(r"^CREATE (TABLE|VIEW|MATERIALIZED VIEW) \S+?\.", r"CREATE \1 ", text)
-    text = re.sub(r"\b(default|tieout)\.", "", text)
-    return re.sub(r" (ENGINE|ORDER BY|PARTITION BY|PRIMARY KEY|TTL|SETTINGS|AS SELECT|AS WITH|TO) ", r"\n\1 ", text)
+def _without_database(text: str, database: str) -> str:
+    return re.sub(rf"\b(TABLE|VIEW|TO|FROM|JOIN) {re.escape(database)}\.", r"\1 ", text)
 
 
 def _ledger(store: Store) -> dict[int, dict[str, object]]:
     if not store.value("EXISTS TABLE schema_migrations"):
         return {}
     rows = store.rows(
-        "SELECT id, argMax(checksum, statement) AS last_checksum, max(statement) AS done, max(finished) AS all_done "
-        "FROM schema_migrations GROUP BY id ORDER BY id"
+        "SELECT id, argMax(checksum, statement) AS last_checksum, max(statement) AS done, "
+        "max(finished) AS all_done FROM schema_migrations GROUP BY id ORDER BY id"
     )
     return {int(row["id"]): row for row in rows}
 
@@ -134,7 +138,8 @@ def _status_of(migration: Migration, row: dict[str, object] | None) -> Status:
         return Status(migration, "pending", 0)
     if row["last_checksum"] != migration.checksum:
         raise MigrationError(
-            f"{migration.name}.sql was changed after it was applied; undo the edit and put the change in a new migration"
+            f"{migration.name}.sql was changed after it was applied; "
+            "undo the edit and put the change in a new migration"
         )
     done = int(str(row["done"]))
     return Status(migration, "applied" if row["all_done"] else "partial", done)

@@ -42,15 +42,16 @@ def read(path: Path) -> SqlFile:
     count = next((n for n, line in enumerate(lines) if not line.startswith("--")), len(lines))
     header_text = "\n".join(line[2:].removeprefix(" ") for line in lines[:count])
     try:
-        header = YAML(typ="safe").load(header_text) if re.search(r"^\w+:", header_text, re.M) else {}
+        header = YAML(typ="safe").load(header_text) if re.search(r"^\w+:", header_text, re.MULTILINE) else {}
     except YAMLError as error:
-        raise ConfigurationError(f"{path}: the header is not valid YAML; write `-- key: value` lines") from error
+        raise ConfigurationError(f"{path}: its header is not YAML; write `-- key: value` lines") from error
     positions = {
         match.group(1): number
         for number, line in enumerate(lines[:count], start=1)
         if (match := re.match(r"--\s(\w+):", line))
     }
-    return SqlFile(path, header if isinstance(header, dict) else {}, "\n".join(lines[count:]).strip(), positions)
+    text = "\n".join(lines[count:]).strip()
+    return SqlFile(path, header if isinstance(header, dict) else {}, text, positions)
 
 
 def folder(path: Path) -> list[SqlFile]:

@@ -1,0 +1,155 @@
+-- Where OTLP bodies come in. Nothing is stored here: the engine decodes a body into these columns, the view below
+-- writes otel_traces. A column is named after the path of a field, so that the protobuf reader fills it; scalars are
+-- read as text. In an attribute, `value` is the number of the AnyValue field that was set, 0 when none was.
+CREATE TABLE IF NOT EXISTS otlp_traces_in (
+    `resource_spans.resource.attributes` Array(Array(Tuple(
+        key String,
+        value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String,
+            array_value Tuple(values Array(Tuple(value Int8, string_value String)))))))
+        COMMENT 'attributes of each resource',
+    `resource_spans.deprecated_spans` Array(Array(String)) COMMENT 'spans in the field that came before scope_spans',
+    `resource_spans.scope_spans.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
+    `resource_spans.scope_spans.scope.version` Array(Array(String)) COMMENT 'its version',
+    `resource_spans.scope_spans.spans.trace_id` Array(Array(Array(String))) COMMENT '16 bytes',
+    `resource_spans.scope_spans.spans.span_id` Array(Array(Array(String))) COMMENT '8 bytes',
+    `resource_spans.scope_spans.spans.trace_state` Array(Array(Array(String))) COMMENT 'W3C trace state',
+    `resource_spans.scope_spans.spans.parent_span_id` Array(Array(Array(String))) COMMENT '8 bytes, empty for a root span',
+    `resource_spans.scope_spans.spans.name` Array(Array(Array(String))) COMMENT 'operation',
+    `resource_spans.scope_spans.spans.kind` Array(Array(Array(Int32))) COMMENT 'number of the kind',
+    `resource_spans.scope_spans.spans.start_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'start',
+    `resource_spans.scope_spans.spans.end_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'end, 0 when unknown',
+    `resource_spans.scope_spans.spans.attributes` Array(Array(Array(Array(Tuple(
+        key String,
+        value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String,
+            array_value Tuple(values Array(Tuple(value Int8, string_value String)))))))))
+        COMMENT 'attributes of each span',
+    `resource_spans.scope_spans.spans.events` Array(Array(Array(Array(Tuple(
+        time_unix_nano UInt64, name String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))))))
+        COMMENT 'span events',
+    `resource_spans.scope_spans.spans.links` Array(Array(Array(Array(Tuple(
+        trace_id String, span_id String, trace_state String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))))))
+        COMMENT 'span links',
+    `resource_spans.scope_spans.spans.status.message` Array(Array(Array(String))) COMMENT 'text of the status',
+    `resource_spans.scope_spans.spans.status.code` Array(Array(Array(Int32))) COMMENT 'number of the status'
+) ENGINE = Null;
+
+-- Text of values is as the Collector's ClickHouse exporter writes it. What SQL cannot say well (nested and mixed values,
+-- repeated keys) or must not store (wrong ids, times that a partition cannot hold) is refused with error 395:
+-- the receiver then repairs the request, which it does not have to look at otherwise.
+CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_mv TO otel_traces AS
+SELECT
+    fromUnixTimestamp64Nano(reinterpretAsInt64(start_time)) AS Timestamp,
+    lower(hex(trace_id)) AS TraceId,
+    lower(hex(span_id)) AS SpanId,
+    lower(hex(parent_span_id)) AS ParentSpanId,
+    trace_state AS TraceState,
+    name AS SpanName,
+    transform(kind, [0, 1, 2, 3, 4, 5], ['Unspecified', 'Internal', 'Server', 'Client', 'Producer', 'Consumer'], toString(kind)) AS SpanKind,
+    resource['service.name'] AS ServiceName,
+    resource AS ResourceAttributes,
+    scope_name AS ScopeName,
+    scope_version AS ScopeVersion,
+    CAST(arrayMap(a -> (a.key, multiIf(
+        a.value.value = 1, a.value.string_value,
+        a.value.value = 2, a.value.bool_value,
+        a.value.value = 3, a.value.int_value,
+        a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'),
+        a.value.value = 5, toJSONString(a.value.array_value.values.string_value),
+        a.value.value = 7, base64Encode(a.value.bytes_value),
+        '')), attributes), 'Map(LowCardinality(String), String)') AS SpanAttributes,
+    if(end_time = 0, 0, end_time - start_time) AS Duration,
+    transform(status_code, [0, 1, 2], ['Unset', 'Ok', 'Error'], toString(status_code)) AS StatusCode,
+    status_message AS StatusMessage,
+    arrayMap(at -> fromUnixTimestamp64Nano(reinterpretAsInt64(at)), events.time_unix_nano) AS `Events.Timestamp`,
+    events.name AS `Events.Name`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(
+        a.value.value = 1, a.value.string_value,
+        a.value.value = 2, a.value.bool_value,
+        a.value.value = 3, a.value.int_value,
+        a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'),
+        a.value.value = 7, base64Encode(a.value.bytes_value),
+        '')), pairs), 'Map(LowCardinality(String), String)'), events.attributes) AS `Events.Attributes`,
+    arrayMap(id -> lower(hex(id)), links.trace_id) AS `Links.TraceId`,
+    arrayMap(id -> lower(hex(id)), links.span_id) AS `Links.SpanId`,
+    links.trace_state AS `Links.TraceState`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(
+        a.value.value = 1, a.value.string_value,
+        a.value.value = 2, a.value.bool_value,
+        a.value.value = 3, a.value.int_value,
+        a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'),
+        a.value.value = 7, base64Encode(a.value.bytes_value),
+        '')), pairs), 'Map(LowCardinality(String), String)'), links.attributes) AS `Links.Attributes`
+FROM (
+    SELECT resource, scope_name, scope_version,
+        trace_ids AS trace_id, span_ids AS span_id, trace_states AS trace_state, parents AS parent_span_id, names AS name,
+        kinds AS kind, starts AS start_time, ends AS end_time, attribute_lists AS attributes, event_lists AS events,
+        link_lists AS links, messages AS status_message, codes AS status_code
+    FROM (
+        SELECT
+            CAST(arrayMap(a -> (a.key, multiIf(
+                a.value.value = 1, a.value.string_value,
+                a.value.value = 2, a.value.bool_value,
+                a.value.value = 3, a.value.int_value,
+                a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'),
+                a.value.value = 5, toJSONString(a.value.array_value.values.string_value),
+                a.value.value = 7, base64Encode(a.value.bytes_value),
+                '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
+            scope_name, scope_version, trace_ids, span_ids, trace_states, parents, names, kinds, starts, ends,
+            attribute_lists, event_lists, link_lists, messages, codes
+        FROM (
+            SELECT resource_attributes, scope_name, scope_version, trace_ids, span_ids, trace_states, parents, names, kinds,
+                starts, ends, attribute_lists, event_lists, link_lists, messages, codes
+            FROM otlp_traces_in
+            ARRAY JOIN
+                `resource_spans.resource.attributes` AS resource_attributes,
+                `resource_spans.deprecated_spans` AS deprecated_spans,
+                `resource_spans.scope_spans.scope.name` AS scope_name,
+                `resource_spans.scope_spans.scope.version` AS scope_version,
+                `resource_spans.scope_spans.spans.trace_id` AS trace_ids,
+                `resource_spans.scope_spans.spans.span_id` AS span_ids,
+                `resource_spans.scope_spans.spans.trace_state` AS trace_states,
+                `resource_spans.scope_spans.spans.parent_span_id` AS parents,
+                `resource_spans.scope_spans.spans.name` AS names,
+                `resource_spans.scope_spans.spans.kind` AS kinds,
+                `resource_spans.scope_spans.spans.start_time_unix_nano` AS starts,
+                `resource_spans.scope_spans.spans.end_time_unix_nano` AS ends,
+                `resource_spans.scope_spans.spans.attributes` AS attribute_lists,
+                `resource_spans.scope_spans.spans.events` AS event_lists,
+                `resource_spans.scope_spans.spans.links` AS link_lists,
+                `resource_spans.scope_spans.spans.status.message` AS messages,
+                `resource_spans.scope_spans.spans.status.code` AS codes
+            WHERE throwIf(
+                notEmpty(deprecated_spans)
+                OR length(resource_attributes.key) != arrayUniq(resource_attributes.key)
+                OR has(resource_attributes.value.value, 6)
+                OR arrayExists(kinds_of_values -> arrayExists(v -> v != 1, kinds_of_values), resource_attributes.value.array_value.values.value),
+                'this resource needs repair') = 0
+        )
+        ARRAY JOIN scope_name, scope_version, trace_ids, span_ids, trace_states, parents, names, kinds, starts, ends,
+            attribute_lists, event_lists, link_lists, messages, codes
+    )
+    ARRAY JOIN trace_ids, span_ids, trace_states, parents, names, kinds, starts, ends, attribute_lists, event_lists,
+        link_lists, messages, codes
+)
+WHERE throwIf(
+    length(trace_id) != 16
+    OR length(span_id) != 8
+    OR length(parent_span_id) NOT IN (0, 8)
+    OR trace_id = unhex('00000000000000000000000000000000')
+    OR span_id = unhex('0000000000000000')
+    OR start_time = 0
+    OR start_time >= 4294967296000000000
+    OR length(attributes.key) != arrayUniq(attributes.key)
+    OR has(attributes.value.value, 6)
+    OR arrayExists(kinds_of_values -> arrayExists(v -> v != 1, kinds_of_values), attributes.value.array_value.values.value)
+    OR arrayExists(keys -> length(keys) != arrayUniq(keys), events.attributes.key)
+    OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), events.attributes.value.value)
+    OR arrayExists(keys -> length(keys) != arrayUniq(keys), links.attributes.key)
+    OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), links.attributes.value.value),
+    'this span needs repair') = 0;

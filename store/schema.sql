@@ -1,0 +1,764 @@
+-- Written by `python -m store.dump` from migrations/; change those, never this.
+
+CREATE TABLE alert_events
+(
+    `rule` LowCardinality(String) COMMENT 'rule of the alert file',
+    `fingerprint` String COMMENT 'hash of rule and labels',
+    `labels` Map(LowCardinality(String), String) COMMENT 'severity, workflow, segment, ...',
+    `state` LowCardinality(String) COMMENT 'inactive, pending, firing',
+    `previous` LowCardinality(String) COMMENT 'state before',
+    `reason` LowCardinality(String) COMMENT 'why the state changed',
+    `value` Nullable(Float64) COMMENT 'value that was compared',
+    `active_since` Nullable(DateTime64(6, 'UTC')) COMMENT 'start of the present pending or firing spell',
+    `last_true_at` Nullable(DateTime64(6, 'UTC')) COMMENT 'last evaluation with a breach',
+    `evaluated_at` DateTime64(6, 'UTC') COMMENT 'time of the evaluation',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when the row was written'
+)
+ENGINE = MergeTree
+ORDER BY (rule, fingerprint, evaluated_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE dead_letters
+(
+    `received_at` DateTime64(6, 'UTC') COMMENT 'when the request came',
+    `signal` LowCardinality(String) COMMENT 'traces',
+    `reason` LowCardinality(String) COMMENT 'code of what is wrong',
+    `encoding` LowCardinality(String) COMMENT 'protobuf or json',
+    `items` UInt32 COMMENT 'spans refused, 0 when it could not be decoded',
+    `bytes` UInt64 COMMENT 'size after decompression',
+    `sha256` String COMMENT 'content of the request'
+)
+ENGINE = MergeTree
+ORDER BY (received_at, sha256)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE event_objects
+(
+    `object_type` LowCardinality(String) COMMENT 'type of the object',
+    `object_key` String COMMENT 'normalised business key',
+    `role` LowCardinality(String) COMMENT 'role of the object in the event',
+    `workflow` LowCardinality(String) COMMENT 'workflow of the event',
+    `step` LowCardinality(String) COMMENT 'step of the event',
+    `occurred_at` DateTime64(6, 'UTC') COMMENT 'business time',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when tieout learned it',
+    `event_id` String COMMENT 'the event',
+    `amount` Nullable(Decimal(38, 6)) COMMENT 'money in the event',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217',
+    `outcome` LowCardinality(String) COMMENT 'ok or failed',
+    `attempt` UInt16 COMMENT 'delivery attempt',
+    `actor` String COMMENT 'who did it',
+    `dims` Map(LowCardinality(String), String) COMMENT 'segments as they were',
+    `trace_id` String COMMENT 'trace, or empty',
+    `span_id` String COMMENT 'span, or empty',
+    `source` LowCardinality(String) COMMENT 'where the event came from',
+    INDEX idx_object_key object_key TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+ORDER BY (workflow, object_type, object_key, occurred_at, event_id)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE MATERIALIZED VIEW event_objects_mv TO event_objects
+(
+    `object_type` LowCardinality(String),
+    `object_key` String,
+    `role` LowCardinality(String),
+    `workflow` LowCardinality(String),
+    `step` LowCardinality(String),
+    `occurred_at` DateTime64(6, 'UTC'),
+    `known_at` DateTime64(6, 'UTC'),
+    `event_id` String,
+    `amount` Nullable(Decimal(38, 6)),
+    `currency` LowCardinality(String),
+    `outcome` LowCardinality(String),
+    `attempt` UInt16,
+    `actor` String,
+    `dims` Map(LowCardinality(String), String),
+    `trace_id` String,
+    `span_id` String,
+    `source` LowCardinality(String)
+)
+AS SELECT
+    type AS object_type,
+    key AS object_key,
+    role,
+    workflow,
+    step,
+    occurred_at,
+    known_at,
+    event_id,
+    amount,
+    currency,
+    outcome,
+    attempt,
+    actor,
+    dims,
+    trace_id,
+    span_id,
+    source
+FROM events
+ARRAY JOIN
+    objects.type AS type,
+    objects.key AS key,
+    objects.role AS role
+
+CREATE TABLE events
+(
+    `event_id` String COMMENT 'stable identity: hash of source and natural key',
+    `workflow` LowCardinality(String) COMMENT 'workflow file that gave the meaning',
+    `step` LowCardinality(String) COMMENT 'step of the workflow',
+    `occurred_at` DateTime64(6, 'UTC') COMMENT 'business time',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when tieout learned it',
+    `objects.type` Array(LowCardinality(String)) COMMENT 'business objects touched',
+    `objects.key` Array(String) COMMENT 'business objects touched',
+    `objects.role` Array(LowCardinality(String)) COMMENT 'business objects touched',
+    `amount` Nullable(Decimal(38, 6)) COMMENT 'money in the event, unknown when null',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217, empty when there is no amount',
+    `outcome` LowCardinality(String) COMMENT 'ok or failed',
+    `attempt` UInt16 COMMENT 'delivery attempt, 1 is the first',
+    `actor` String COMMENT 'person, job or interface that did it',
+    `dims` Map(LowCardinality(String), String) COMMENT 'segments as they were: department, facility, system, ...',
+    `attributes` Map(LowCardinality(String), String) COMMENT 'other facts, by the allow-list of the mapping',
+    `trace_id` String COMMENT 'trace the event was derived from, or empty',
+    `span_id` String COMMENT 'span the event was derived from, or empty',
+    `source` LowCardinality(String) COMMENT 'import mapping, probe or telemetry source',
+    `source_ref` String COMMENT 'place in the source, for example file:line',
+    INDEX idx_event_id event_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1,
+    INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
+)
+ENGINE = MergeTree
+ORDER BY (workflow, step, occurred_at, event_id)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE exceptions
+(
+    `exception_id` String COMMENT 'stable hash of workflow, expectation, item and opening',
+    `action` LowCardinality(String) COMMENT 'assigned, acknowledged, explained, resolved, reopened',
+    `at` DateTime64(6, 'UTC') COMMENT 'when it was done',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when tieout stored it',
+    `actor` String COMMENT 'who did it',
+    `owner` String COMMENT 'new owner, for assigned',
+    `reason` LowCardinality(String) COMMENT 'reason code, for explained and resolved',
+    `note` String COMMENT 'what the person wrote'
+)
+ENGINE = MergeTree
+ORDER BY (exception_id, at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE expectations
+(
+    `workflow` LowCardinality(String) COMMENT 'name of the workflow',
+    `version` String COMMENT 'rule version that decided',
+    `expectation` LowCardinality(String) COMMENT 'name of the rule in the workflow file',
+    `kind` LowCardinality(String) COMMENT 'sequence, precedence, once, reference, tie_out',
+    `item_type` LowCardinality(String) COMMENT 'type of the item',
+    `item_key` String COMMENT 'key of the item',
+    `opened_at` DateTime64(6, 'UTC') COMMENT 'business time the successor became expected',
+    `opened_by` String COMMENT 'event id, or the linked object for a reference',
+    `opened_step` LowCardinality(String) COMMENT 'step that opened it',
+    `due_at` DateTime64(6, 'UTC') COMMENT 'expected by',
+    `closed_at` Nullable(DateTime64(6, 'UTC')) COMMENT 'business time it ended',
+    `closed_by` String COMMENT 'event id or object that ended it',
+    `closed_as` LowCardinality(String) COMMENT 'arrived, voided, written_off, or empty while open',
+    `reversed_at` Nullable(DateTime64(6, 'UTC')) COMMENT 'business time an arrival was taken back',
+    `failed_at` Array(DateTime64(6, 'UTC')) COMMENT 'business times of the failed tries of the expected step',
+    `amount` Nullable(Decimal(38, 6)) COMMENT 'money at stake, unknown when null',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217',
+    `code` LowCardinality(String) COMMENT 'exception code when it fails',
+    `clock` LowCardinality(String) COMMENT 'what its latency means: step, sync, end_to_end, or empty',
+    `owner` LowCardinality(String) COMMENT 'team that clears it',
+    `tolerance_abs` Decimal(38, 6) COMMENT 'money a tie-out may differ by',
+    `tolerance_pct` Decimal(38, 6) COMMENT 'percent of the expected leg a tie-out may differ by',
+    `sources` Array(LowCardinality(String)) COMMENT 'sources whose watermark proves an absence; any one is enough',
+    `dims` Map(LowCardinality(String), String) COMMENT 'segments as they were when it opened',
+    `trace_id` String COMMENT 'trace of the opening event, or empty',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'newest evidence used: this version holds from here on',
+    `evidence` UInt32 COMMENT 'facts used; of two versions for the same known_at the one with more evidence holds',
+    INDEX idx_item_key item_key TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+ORDER BY (workflow, item_type, item_key, known_at, expectation, opened_at, opened_by)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE import_rejects
+(
+    `import_id` String COMMENT 'run of the importer',
+    `source` LowCardinality(String) COMMENT 'import mapping',
+    `file` String COMMENT 'name of the file',
+    `file_sha256` String COMMENT 'content of the file',
+    `line` UInt64 COMMENT 'line or record number in the file',
+    `reason` LowCardinality(String) COMMENT 'code of what is wrong',
+    `detail` String COMMENT 'column and expectation, never the value',
+    `fields` Map(LowCardinality(String), String) COMMENT 'the row as read, so that it can be repaired',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when it was set aside'
+)
+ENGINE = MergeTree
+ORDER BY (source, file_sha256, line)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE import_rows
+(
+    `import_id` String COMMENT 'run of the importer; one partition each, dropped when it is done',
+    `part` LowCardinality(String) COMMENT 'table inside the file: rows, event, object, link, ...',
+    `line` UInt64 COMMENT 'line or record number in the file, 1 is the first',
+    `file` String COMMENT 'name of the file',
+    `fields` Map(LowCardinality(String), String) COMMENT 'the row as read, by column name'
+)
+ENGINE = MergeTree
+PARTITION BY import_id
+ORDER BY (part, file, line)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE imports
+(
+    `import_id` String COMMENT 'run of the importer',
+    `source` LowCardinality(String) COMMENT 'import mapping',
+    `file` String COMMENT 'name of the file',
+    `file_sha256` String COMMENT 'content of the file',
+    `bytes` UInt64 COMMENT 'size of the file',
+    `started_at` DateTime64(6, 'UTC') COMMENT 'start of the run',
+    `finished_at` DateTime64(6, 'UTC') COMMENT 'end of the run',
+    `status` LowCardinality(String) COMMENT 'done or failed',
+    `rows_read` UInt64 COMMENT 'rows in the file',
+    `rows_new` UInt64 COMMENT 'facts written',
+    `rows_known` UInt64 COMMENT 'facts that were there already',
+    `rows_rejected` UInt64 COMMENT 'rows set aside'
+)
+ENGINE = MergeTree
+ORDER BY (source, started_at, import_id)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE job_runs
+(
+    `run_id` String COMMENT 'identity of the run',
+    `job` LowCardinality(String) COMMENT 'job',
+    `scheduled_at` DateTime64(6, 'UTC') COMMENT 'when it should have run',
+    `started_at` DateTime64(6, 'UTC') COMMENT 'start',
+    `finished_at` DateTime64(6, 'UTC') COMMENT 'end',
+    `status` LowCardinality(String) COMMENT 'ok, failed, missed',
+    `rows` UInt64 COMMENT 'rows written',
+    `error` String COMMENT 'what happened; no payload'
+)
+ENGINE = MergeTree
+ORDER BY (job, started_at, run_id)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE kpi_values
+(
+    `kpi` LowCardinality(String) COMMENT 'K01 ... K73 or a site KPI',
+    `version` String COMMENT 'hash of the query',
+    `workflow` LowCardinality(String) COMMENT 'workflow',
+    `dimension` LowCardinality(String) COMMENT 'segment dimension, empty for the total',
+    `segment` String COMMENT 'value of the dimension',
+    `measure` LowCardinality(String) COMMENT 'which figure of the KPI: rate, count, amount, p50, ...',
+    `unit` LowCardinality(String) COMMENT 'ratio, count, seconds, days or a currency',
+    `value` Nullable(Float64) COMMENT 'null when unknown',
+    `low` Nullable(Float64) COMMENT 'lower end when unknown items make it an interval',
+    `high` Nullable(Float64) COMMENT 'upper end',
+    `numerator` Nullable(Decimal(38, 6)) COMMENT 'exact',
+    `denominator` Nullable(Decimal(38, 6)) COMMENT 'exact',
+    `n` UInt64 COMMENT 'items behind the figure',
+    `window_start` DateTime64(6, 'UTC') COMMENT 'start of the period',
+    `as_of` DateTime64(6, 'UTC') COMMENT 'business time the figure speaks of',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'evidence known up to here was used',
+    `published_at` DateTime64(6, 'UTC') COMMENT 'when it was computed',
+    `run_id` String COMMENT 'job run'
+)
+ENGINE = MergeTree
+ORDER BY (kpi, workflow, dimension, segment, measure, as_of, published_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE leg_members
+(
+    `workflow` LowCardinality(String) COMMENT 'name of the workflow',
+    `version` String COMMENT 'rule version that decided',
+    `expectation` LowCardinality(String) COMMENT 'name of the tie-out',
+    `item_type` LowCardinality(String) COMMENT 'type of the item',
+    `item_key` String COMMENT 'key of the item',
+    `leg` LowCardinality(String) COMMENT 'leg of the tie-out',
+    `expected` Bool COMMENT 'true for the leg that says what should be',
+    `member_type` LowCardinality(String) COMMENT 'type of the object, or empty for an event',
+    `member_key` String COMMENT 'key of the object, or event id',
+    `amount` Nullable(Decimal(38, 6)) COMMENT 'amount of the event; null for an object',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217, of the event',
+    `joined_at` DateTime64(6, 'UTC') COMMENT 'business time from which it belongs to the leg',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'newest evidence used'
+)
+ENGINE = MergeTree
+ORDER BY (workflow, expectation, item_key, leg, member_type, member_key)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE marks
+(
+    `job` LowCardinality(String) COMMENT 'job and what it reads',
+    `mark` DateTime64(6, 'UTC') COMMENT 'known_at up to which everything is done',
+    `at` DateTime64(6, 'UTC') COMMENT 'when the mark was set'
+)
+ENGINE = MergeTree
+ORDER BY (job, at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE notifications
+(
+    `notification_id` String COMMENT 'stable: fingerprint, state change and receiver',
+    `rule` LowCardinality(String) COMMENT 'rule of the alert file',
+    `fingerprint` String COMMENT 'alert it tells of',
+    `receiver` LowCardinality(String) COMMENT 'receiver of the alert file',
+    `status` LowCardinality(String) COMMENT 'firing or resolved',
+    `outcome` LowCardinality(String) COMMENT 'planned, sent, failed, given_up',
+    `attempt` UInt16 COMMENT 'try',
+    `error_code` LowCardinality(String) COMMENT 'short code, empty when sent',
+    `at` DateTime64(6, 'UTC') COMMENT 'time of the try',
+    `payload` String COMMENT 'the message, for a retry after a restart'
+)
+ENGINE = MergeTree
+ORDER BY (notification_id, at, attempt)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE object_links
+(
+    `workflow` LowCardinality(String) COMMENT 'workflow whose objects are linked',
+    `from_type` LowCardinality(String) COMMENT 'type of the referring object',
+    `from_key` String COMMENT 'its key',
+    `to_type` LowCardinality(String) COMMENT 'type of the object referred to',
+    `to_key` String COMMENT 'its key; the object itself may not exist',
+    `role` LowCardinality(String) COMMENT 'qualifier of the link',
+    `valid_from` DateTime64(6, 'UTC') COMMENT 'business time from which the link is true',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when tieout learned it',
+    `source` LowCardinality(String) COMMENT 'import mapping, probe or telemetry source',
+    INDEX idx_to_key to_key TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+ORDER BY (workflow, from_type, from_key, role, to_type, to_key)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE otel_traces
+(
+    `Timestamp` DateTime64(9) COMMENT 'start of the span, UTC' CODEC(Delta(8), ZSTD(1)),
+    `TraceId` String COMMENT '32 lower-case hex digits' CODEC(ZSTD(1)),
+    `SpanId` String COMMENT '16 lower-case hex digits' CODEC(ZSTD(1)),
+    `ParentSpanId` String COMMENT 'empty for a root span' CODEC(ZSTD(1)),
+    `TraceState` String COMMENT 'W3C trace state' CODEC(ZSTD(1)),
+    `SpanName` LowCardinality(String) COMMENT 'operation' CODEC(ZSTD(1)),
+    `SpanKind` LowCardinality(String) COMMENT 'Internal, Server, Client, Producer, Consumer' CODEC(ZSTD(1)),
+    `ServiceName` LowCardinality(String) COMMENT 'service.name of the resource' CODEC(ZSTD(1)),
+    `ResourceAttributes` Map(LowCardinality(String), String) COMMENT 'resource attributes' CODEC(ZSTD(1)),
+    `ScopeName` String COMMENT 'instrumentation scope' CODEC(ZSTD(1)),
+    `ScopeVersion` String COMMENT 'its version' CODEC(ZSTD(1)),
+    `SpanAttributes` Map(LowCardinality(String), String) COMMENT 'span attributes' CODEC(ZSTD(1)),
+    `Duration` UInt64 COMMENT 'nanoseconds' CODEC(ZSTD(1)),
+    `StatusCode` LowCardinality(String) COMMENT 'Unset, Ok, Error' CODEC(ZSTD(1)),
+    `StatusMessage` String COMMENT 'text of the status' CODEC(ZSTD(1)),
+    `Events.Timestamp` Array(DateTime64(9)) COMMENT 'span events' CODEC(ZSTD(1)),
+    `Events.Name` Array(LowCardinality(String)) COMMENT 'span events' CODEC(ZSTD(1)),
+    `Events.Attributes` Array(Map(LowCardinality(String), String)) COMMENT 'span events' CODEC(ZSTD(1)),
+    `Links.TraceId` Array(String) COMMENT 'span links' CODEC(ZSTD(1)),
+    `Links.SpanId` Array(String) COMMENT 'span links' CODEC(ZSTD(1)),
+    `Links.TraceState` Array(String) COMMENT 'span links' CODEC(ZSTD(1)),
+    `Links.Attributes` Array(Map(LowCardinality(String), String)) COMMENT 'span links' CODEC(ZSTD(1)),
+    `known_at` DateTime64(6, 'UTC') DEFAULT now64(6) COMMENT 'when tieout stored the span' CODEC(Delta(8), ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_res_attr_key mapKeys(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_res_attr_value mapValues(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_span_attr_key mapKeys(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_span_attr_value mapValues(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_duration Duration TYPE minmax GRANULARITY 1,
+    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY toDate(Timestamp)
+ORDER BY (ServiceName, SpanName, toDateTime(Timestamp))
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE otel_traces_trace_id_ts
+(
+    `TraceId` String COMMENT '32 lower-case hex digits' CODEC(ZSTD(1)),
+    `Start` DateTime COMMENT 'first span of the trace, UTC' CODEC(Delta(4), ZSTD(1)),
+    `End` DateTime COMMENT 'last span of the trace, UTC' CODEC(Delta(4), ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY toDate(Start)
+ORDER BY (TraceId, Start)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE MATERIALIZED VIEW otel_traces_trace_id_ts_mv TO otel_traces_trace_id_ts
+(
+    `TraceId` String,
+    `Start` DateTime64(9),
+    `End` DateTime64(9)
+)
+AS SELECT
+    TraceId,
+    min(Timestamp) AS Start,
+    max(Timestamp) AS End
+FROM otel_traces
+WHERE TraceId != ''
+GROUP BY TraceId
+
+CREATE TABLE otlp_traces_in
+(
+    `resource_spans.resource.attributes` Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String))))))) COMMENT 'attributes of each resource',
+    `resource_spans.deprecated_spans` Array(Array(String)) COMMENT 'spans in the field that came before scope_spans',
+    `resource_spans.scope_spans.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
+    `resource_spans.scope_spans.scope.version` Array(Array(String)) COMMENT 'its version',
+    `resource_spans.scope_spans.spans.trace_id` Array(Array(Array(String))) COMMENT '16 bytes',
+    `resource_spans.scope_spans.spans.span_id` Array(Array(Array(String))) COMMENT '8 bytes',
+    `resource_spans.scope_spans.spans.trace_state` Array(Array(Array(String))) COMMENT 'W3C trace state',
+    `resource_spans.scope_spans.spans.parent_span_id` Array(Array(Array(String))) COMMENT '8 bytes, empty for a root span',
+    `resource_spans.scope_spans.spans.name` Array(Array(Array(String))) COMMENT 'operation',
+    `resource_spans.scope_spans.spans.kind` Array(Array(Array(Int32))) COMMENT 'number of the kind',
+    `resource_spans.scope_spans.spans.start_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'start',
+    `resource_spans.scope_spans.spans.end_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'end, 0 when unknown',
+    `resource_spans.scope_spans.spans.attributes` Array(Array(Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String))))))))) COMMENT 'attributes of each span',
+    `resource_spans.scope_spans.spans.events` Array(Array(Array(Array(Tuple(
+        time_unix_nano UInt64,
+        name String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))))))) COMMENT 'span events',
+    `resource_spans.scope_spans.spans.links` Array(Array(Array(Array(Tuple(
+        trace_id String,
+        span_id String,
+        trace_state String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))))))) COMMENT 'span links',
+    `resource_spans.scope_spans.spans.status.message` Array(Array(Array(String))) COMMENT 'text of the status',
+    `resource_spans.scope_spans.spans.status.code` Array(Array(Array(Int32))) COMMENT 'number of the status'
+)
+ENGINE = `Null`
+
+CREATE MATERIALIZED VIEW otlp_traces_mv TO otel_traces
+(
+    `Timestamp` DateTime64(9),
+    `TraceId` String,
+    `SpanId` String,
+    `ParentSpanId` String,
+    `TraceState` String,
+    `SpanName` String,
+    `SpanKind` String,
+    `ServiceName` String,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `SpanAttributes` Map(LowCardinality(String), String),
+    `Duration` Int64,
+    `StatusCode` String,
+    `StatusMessage` String,
+    `Events.Timestamp` Array(DateTime64(9)),
+    `Events.Name` Array(String),
+    `Events.Attributes` Array(Map(LowCardinality(String), String)),
+    `Links.TraceId` Array(String),
+    `Links.SpanId` Array(String),
+    `Links.TraceState` Array(String),
+    `Links.Attributes` Array(Map(LowCardinality(String), String))
+)
+AS SELECT
+    fromUnixTimestamp64Nano(reinterpretAsInt64(start_time)) AS Timestamp,
+    lower(hex(trace_id)) AS TraceId,
+    lower(hex(span_id)) AS SpanId,
+    lower(hex(parent_span_id)) AS ParentSpanId,
+    trace_state AS TraceState,
+    name AS SpanName,
+    transform(kind, [0, 1, 2, 3, 4, 5], ['Unspecified', 'Internal', 'Server', 'Client', 'Producer', 'Consumer'], toString(kind)) AS SpanKind,
+    resource['service.name'] AS ServiceName,
+    resource AS ResourceAttributes,
+    scope_name AS ScopeName,
+    scope_version AS ScopeVersion,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS SpanAttributes,
+    if(end_time = 0, 0, end_time - start_time) AS Duration,
+    transform(status_code, [0, 1, 2], ['Unset', 'Ok', 'Error'], toString(status_code)) AS StatusCode,
+    status_message AS StatusMessage,
+    arrayMap(at -> fromUnixTimestamp64Nano(reinterpretAsInt64(at)), events.time_unix_nano) AS `Events.Timestamp`,
+    events.name AS `Events.Name`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), events.attributes) AS `Events.Attributes`,
+    arrayMap(id -> lower(hex(id)), links.trace_id) AS `Links.TraceId`,
+    arrayMap(id -> lower(hex(id)), links.span_id) AS `Links.SpanId`,
+    links.trace_state AS `Links.TraceState`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), links.attributes) AS `Links.Attributes`
+FROM
+(
+    SELECT
+        resource,
+        scope_name,
+        scope_version,
+        trace_ids AS trace_id,
+        span_ids AS span_id,
+        trace_states AS trace_state,
+        parents AS parent_span_id,
+        names AS name,
+        kinds AS kind,
+        starts AS start_time,
+        ends AS end_time,
+        attribute_lists AS attributes,
+        event_lists AS events,
+        link_lists AS links,
+        messages AS status_message,
+        codes AS status_code
+    FROM
+    (
+        SELECT
+            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
+            scope_name,
+            scope_version,
+            trace_ids,
+            span_ids,
+            trace_states,
+            parents,
+            names,
+            kinds,
+            starts,
+            ends,
+            attribute_lists,
+            event_lists,
+            link_lists,
+            messages,
+            codes
+        FROM
+        (
+            SELECT
+                resource_attributes,
+                scope_name,
+                scope_version,
+                trace_ids,
+                span_ids,
+                trace_states,
+                parents,
+                names,
+                kinds,
+                starts,
+                ends,
+                attribute_lists,
+                event_lists,
+                link_lists,
+                messages,
+                codes
+            FROM otlp_traces_in
+            ARRAY JOIN
+                `resource_spans.resource.attributes` AS resource_attributes,
+                `resource_spans.deprecated_spans` AS deprecated_spans,
+                `resource_spans.scope_spans.scope.name` AS scope_name,
+                `resource_spans.scope_spans.scope.version` AS scope_version,
+                `resource_spans.scope_spans.spans.trace_id` AS trace_ids,
+                `resource_spans.scope_spans.spans.span_id` AS span_ids,
+                `resource_spans.scope_spans.spans.trace_state` AS trace_states,
+                `resource_spans.scope_spans.spans.parent_span_id` AS parents,
+                `resource_spans.scope_spans.spans.name` AS names,
+                `resource_spans.scope_spans.spans.kind` AS kinds,
+                `resource_spans.scope_spans.spans.start_time_unix_nano` AS starts,
+                `resource_spans.scope_spans.spans.end_time_unix_nano` AS ends,
+                `resource_spans.scope_spans.spans.attributes` AS attribute_lists,
+                `resource_spans.scope_spans.spans.events` AS event_lists,
+                `resource_spans.scope_spans.spans.links` AS link_lists,
+                `resource_spans.scope_spans.spans.status.message` AS messages,
+                `resource_spans.scope_spans.spans.status.code` AS codes
+            WHERE throwIf(notEmpty(deprecated_spans) OR (length(resource_attributes.key) != arrayUniq(resource_attributes.key)) OR has(resource_attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), resource_attributes.value.array_value.`values`.value), 'this resource needs repair') = 0
+        )
+        ARRAY JOIN
+            scope_name,
+            scope_version,
+            trace_ids,
+            span_ids,
+            trace_states,
+            parents,
+            names,
+            kinds,
+            starts,
+            ends,
+            attribute_lists,
+            event_lists,
+            link_lists,
+            messages,
+            codes
+    )
+    ARRAY JOIN
+        trace_ids,
+        span_ids,
+        trace_states,
+        parents,
+        names,
+        kinds,
+        starts,
+        ends,
+        attribute_lists,
+        event_lists,
+        link_lists,
+        messages,
+        codes
+)
+WHERE throwIf((length(trace_id) != 16) OR (length(span_id) != 8) OR (length(parent_span_id) NOT IN (0, 8)) OR (trace_id = unhex('00000000000000000000000000000000')) OR (span_id = unhex('0000000000000000')) OR (start_time = 0) OR (start_time >= 4294967296000000000) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), events.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), events.attributes.value.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), links.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), links.attributes.value.value), 'this span needs repair') = 0
+
+CREATE TABLE probe_files
+(
+    `probe` LowCardinality(String) COMMENT 'probe file',
+    `file` String COMMENT 'path inside the folder of the probe',
+    `fingerprint` String COMMENT 'size, time of change in nanoseconds and SHA-256',
+    `as_of` DateTime64(6, 'UTC') COMMENT 'time the file was changed',
+    `run_id` String COMMENT 'run that read it',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when that was stored'
+)
+ENGINE = MergeTree
+ORDER BY (probe, file, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE probe_rows
+(
+    `reading` String COMMENT 'probe that is running, or its dry run',
+    `number` UInt64 COMMENT 'record number within the run, 1 is the first',
+    `origin` LowCardinality(String) COMMENT 'file or page the record came from',
+    `origin_sha256` LowCardinality(String) COMMENT 'content of the file, empty for other sources',
+    `line` UInt64 COMMENT 'record number within the origin',
+    `as_of` DateTime64(6, 'UTC') COMMENT 'time the origin speaks of',
+    `broken` LowCardinality(String) COMMENT 'what is wrong with a line that is not a record',
+    `fields` Map(LowCardinality(String), String) COMMENT 'columns the probe file names; a null is left out'
+)
+ENGINE = MergeTree
+PARTITION BY reading
+ORDER BY (reading, number)
+SETTINGS index_granularity = 8192
+
+CREATE TABLE probe_runs
+(
+    `run_id` String COMMENT 'identity of the run',
+    `probe` LowCardinality(String) COMMENT 'probe file',
+    `kind` LowCardinality(String) COMMENT 'sql, rest, files',
+    `started_at` DateTime64(6, 'UTC') COMMENT 'start, UTC',
+    `finished_at` DateTime64(6, 'UTC') COMMENT 'end, UTC',
+    `status` LowCardinality(String) COMMENT 'ok, partial or failed',
+    `complete` Bool COMMENT 'whether it saw everything it should see',
+    `attempts` UInt16 COMMENT 'tries it took',
+    `records_read` UInt64 COMMENT 'records the source gave',
+    `records_changed` UInt64 COMMENT 'snapshots written',
+    `records_rejected` UInt64 COMMENT 'records set aside',
+    `cursor` String COMMENT 'where the next incremental run goes on',
+    `error_code` LowCardinality(String) COMMENT 'short code, empty when ok',
+    `error` String COMMENT 'what happened and what to do; no payload, no secret'
+)
+ENGINE = MergeTree
+ORDER BY (probe, started_at, run_id)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE probe_states
+(
+    `reading` String COMMENT 'probe that is running, or its dry run',
+    `number` UInt64 COMMENT 'record number within the run',
+    `object_key` String COMMENT 'normalised business key, empty when the record has none',
+    `deleted` Bool COMMENT 'the source says the object is deleted',
+    `dated` Bool COMMENT 'whether the record itself says from when it holds',
+    `holds_from` DateTime64(6, 'UTC') COMMENT 'that time, else the time the origin speaks of',
+    `amount` Nullable(Decimal(38, 6)) COMMENT 'money of the object',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217',
+    `fields` Map(LowCardinality(String), String) COMMENT 'fields of the allow-list',
+    `links` Array(Tuple(
+        role String,
+        type String,
+        key String,
+        inverse Bool)) COMMENT 'objects it refers to',
+    `steps` Array(Tuple(
+        step String,
+        at DateTime64(6, 'UTC'))) COMMENT 'steps it proves',
+    `row_hash` String COMMENT 'hash of the state',
+    `place` LowCardinality(String) COMMENT 'newest or earlier state of its object, repeated, or aside',
+    `reason` LowCardinality(String) COMMENT 'why it is set aside',
+    `detail` LowCardinality(String) COMMENT 'column and expectation, never the value'
+)
+ENGINE = MergeTree
+PARTITION BY reading
+ORDER BY (reading, object_key, number)
+SETTINGS index_granularity = 8192
+
+CREATE TABLE schema_migrations
+(
+    `id` UInt32 COMMENT 'number of the migration file',
+    `name` String COMMENT 'name of the migration file',
+    `checksum` String COMMENT 'SHA-256 of its text',
+    `statement` UInt32 COMMENT 'statements of it that are done',
+    `finished` Bool COMMENT 'whether all of them are done',
+    `applied_at` DateTime64(6, 'UTC') COMMENT 'when this row was written'
+)
+ENGINE = MergeTree
+ORDER BY (id, statement)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE snapshots
+(
+    `system` LowCardinality(String) COMMENT 'system that said it',
+    `object_type` LowCardinality(String) COMMENT 'type of the object',
+    `object_key` String COMMENT 'normalised business key',
+    `fields` Map(LowCardinality(String), String) COMMENT 'compared and shown fields, by the allow-list of the mapping',
+    `amount` Nullable(Decimal(38, 6)) COMMENT 'money of the object, unknown when null',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217',
+    `deleted` Bool COMMENT 'the object is absent from a complete snapshot',
+    `valid_from` DateTime64(6, 'UTC') COMMENT 'business time from which this state holds',
+    `captured_at` DateTime64(6, 'UTC') COMMENT 'when the source was read',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when tieout stored it',
+    `row_hash` String COMMENT 'hash of the state; unchanged states are not written again',
+    `source` LowCardinality(String) COMMENT 'import mapping or probe',
+    `run_id` String COMMENT 'run that read it',
+    INDEX idx_object_key object_key TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+ORDER BY (object_type, object_key, system, valid_from, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE watermarks
+(
+    `source` LowCardinality(String) COMMENT 'import mapping, probe or telemetry source',
+    `complete_through` DateTime64(6, 'UTC') COMMENT 'newest business time proven complete',
+    `heartbeat_at` DateTime64(6, 'UTC') COMMENT 'when the source last answered',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when this row was written',
+    `run_id` String COMMENT 'run that proved it'
+)
+ENGINE = MergeTree
+ORDER BY (source, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE workflow_versions
+(
+    `workflow` LowCardinality(String) COMMENT 'name of the workflow file',
+    `version` String COMMENT 'hash of its content',
+    `content` String COMMENT 'the file as JSON',
+    `activated_at` DateTime64(6, 'UTC') COMMENT 'known time from which it decides'
+)
+ENGINE = MergeTree
+ORDER BY (workflow, activated_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
