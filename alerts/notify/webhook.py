@@ -136,7 +136,16 @@ def _code(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         return "unknown_host"
     if isinstance(error, httpx.ConnectError):
-        return "tls" if isinstance(error.__cause__ and error.__cause__.__cause__, ssl.SSLError) else "connect"
+        return "tls" if _came_from_tls(error) else "connect"
     if isinstance(error, httpx.ProxyError):
         return "proxy"
     return "protocol"
+
+
+def _came_from_tls(error: BaseException | None) -> bool:
+    """Whether a failed handshake lies behind the error; the HTTP client calls it a failed connection."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

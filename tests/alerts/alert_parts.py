@@ -88,10 +88,14 @@ def publish(store: Store, as_of: datetime, value: float | None, **keys: Any) -> 
     store.insert("kpi_values", [kpi_row(as_of, value, **keys)])
 
 
-def publish_segments(store: Store, as_of: datetime, dimension: str, values: Mapping[str, float], **keys: Any) -> None:
+def publish_segments(
+    store: Store, as_of: datetime, dimension: str, values: Mapping[str, float], **keys: Any
+) -> None:
     """One computation: the total, and one row a segment."""
     rows = [kpi_row(as_of, sum(values.values()), **keys)]
-    rows += [kpi_row(as_of, value, dimension=dimension, segment=name, **keys) for name, value in values.items()]
+    rows += [
+        kpi_row(as_of, value, dimension=dimension, segment=name, **keys) for name, value in values.items()
+    ]
     store.insert("kpi_values", rows)
 
 

@@ -165,7 +165,10 @@ def test_every_segment_is_an_alert_of_its_own():
 def test_a_named_segment_looks_at_no_other():
     watch = Watch(make_rule(by="owner", segment="coding"))
     assert watch.see(Sample("billing", "count", 500), Sample("coding", "count", 5)) == []
-    assert watch.see(Sample("billing", "count", 500), Sample("coding", "count", 500))[0].alert.labels["segment"] == "coding"
+    assert (
+        watch.see(Sample("billing", "count", 500), Sample("coding", "count", 500))[0].alert.labels["segment"]
+        == "coding"
+    )
 
 
 def test_amounts_in_two_currencies_are_two_alerts_unless_the_rule_names_one():
@@ -182,7 +185,9 @@ def test_a_segment_that_is_gone_is_no_longer_above_anything():
     assert reasons(watch.see(after=1)) == ["firing>inactive:gone"], "also when no segment is left"
 
 
-@pytest.mark.parametrize(("no_data", "expected"), [("keep", []), ("alert", []), ("ok", ["firing>inactive:gone"])])
+@pytest.mark.parametrize(
+    ("no_data", "expected"), [("keep", []), ("alert", []), ("ok", ["firing>inactive:gone"])]
+)
 def test_a_segment_that_is_gone_may_well_be_below_something(no_data, expected):
     watch = Watch(make_rule(by="owner", below=10, no_data=no_data))
     watch.see(Sample("coding", "count", 5))
@@ -205,7 +210,10 @@ def test_a_changed_rule_does_not_leave_an_old_no_data_alert_behind():
     watch = Watch(make_rule(no_data="alert"))
     watch.see(blind=True)
     watch.rule = make_rule(no_data="alert", severity="page")
-    assert reasons(watch.see(blind=True, after=1)) == ["inactive>firing:no_data", "firing>inactive:rule_changed"]
+    assert reasons(watch.see(blind=True, after=1)) == [
+        "inactive>firing:no_data",
+        "firing>inactive:rule_changed",
+    ]
     watch.rule = make_rule(no_data="keep", severity="page")
     assert reasons(watch.see(blind=True, after=1)) == ["firing>inactive:cleared"]
 
@@ -239,7 +247,9 @@ def test_fingerprints_do_not_run_labels_together():
 
 SAMPLES = st.one_of(
     st.none(),
-    st.sampled_from([total(120), total(95), total(50), total(None), total(None, 50, 150), total(None, low=110)]),
+    st.sampled_from(
+        [total(120), total(95), total(50), total(None), total(None, 50, 150), total(None, low=110)]
+    ),
 )
 STEPS = st.lists(st.tuples(st.integers(0, 12), SAMPLES), max_size=25)
 RULES = st.builds(
@@ -320,7 +330,11 @@ def test_states_follow_one_another_and_their_times_are_in_order(rule, steps):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.permutations([Sample(name, "count", value) for name, value in (("a", 200.0), ("b", 5.0), ("c", 300.0))]))
+@given(
+    st.permutations(
+        [Sample(name, "count", value) for name, value in (("a", 200.0), ("b", 5.0), ("c", 300.0))]
+    )
+)
 def test_the_order_of_segments_does_not_matter(samples):
     changes = evaluate(make_rule(by="owner"), {}, reading(T0, *samples), T0)
     assert {change.alert.labels["segment"] for change in changes} == {"a", "c"}

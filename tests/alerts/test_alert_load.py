@@ -16,7 +16,9 @@ from alerts.rule import AlertConfig, AlertFile, Group, Route, Rule, Silence
 HERE = Path(__file__).parent
 BILLING, PROCUREMENT = "hospital_billing", "procure_to_payment"
 KPIS = {
-    "K03": KpiNames({"count", "amount"}, {BILLING: ("", "owner", "department"), PROCUREMENT: ("", "owner", "supplier")}),
+    "K03": KpiNames(
+        {"count", "amount"}, {BILLING: ("", "owner", "department"), PROCUREMENT: ("", "owner", "supplier")}
+    ),
     "K24": KpiNames({"rate"}, {BILLING: ("", "owner")}),
 }
 
@@ -31,22 +33,36 @@ def test_a_bad_file_is_one_finding_with_its_place(path, tmp_path):
     (tmp_path / path.name).write_text(text)
     place, _, message = text.split("\n")[0].removeprefix("# ").partition(" ")
     config, findings = load(tmp_path)
-    assert [f"{finding.line}:{finding.column}" for finding in findings] == [place], [f.text() for f in findings]
+    assert [f"{finding.line}:{finding.column}" for finding in findings] == [place], [
+        f.text() for f in findings
+    ]
     assert message in findings[0].message
     assert config == AlertConfig()
     assert "s3cret" not in findings[0].text()
 
 
 def test_a_misspelt_name_is_met_with_the_nearest_one(tmp_path):
-    for name in ("unknown_kpi", "unknown_measure", "unknown_workflow", "unknown_placeholder", "unknown_receiver"):
-        (tmp_path / f"{name}.yaml").write_text((HERE / "bad" / f"{name}.yaml").read_text().replace("TooMuch", name))
+    for name in (
+        "unknown_kpi",
+        "unknown_measure",
+        "unknown_workflow",
+        "unknown_placeholder",
+        "unknown_receiver",
+    ):
+        (tmp_path / f"{name}.yaml").write_text(
+            (HERE / "bad" / f"{name}.yaml").read_text().replace("TooMuch", name)
+        )
     nearest = {finding.nearest for finding in load(tmp_path)[1] if finding.nearest}
     assert nearest >= {"K03", "count", BILLING, "value", "desk"}
 
 
 def test_all_mistakes_come_at_once_and_good_files_still_count(tmp_path):
-    (tmp_path / "a.yaml").write_text((HERE / "bad" / "unknown_kpi.yaml").read_text().replace("name: billing", "name: a"))
-    (tmp_path / "b.yaml").write_text((HERE / "bad" / "no_condition.yaml").read_text().replace("name: billing", "name: b"))
+    (tmp_path / "a.yaml").write_text(
+        (HERE / "bad" / "unknown_kpi.yaml").read_text().replace("name: billing", "name: a")
+    )
+    (tmp_path / "b.yaml").write_text(
+        (HERE / "bad" / "no_condition.yaml").read_text().replace("name: billing", "name: b")
+    )
     (tmp_path / "c.yaml").write_text((HERE / "good" / "billing.yaml").read_text())
     config, findings = load(tmp_path)
     assert len(findings) == 2
@@ -104,7 +120,9 @@ def test_the_first_route_that_fits_is_taken_and_further_ones_while_it_says_conti
 def test_a_silence_holds_from_its_beginning_until_just_before_its_end():
     start = datetime(2026, 12, 24, tzinfo=UTC)
     end = start + timedelta(days=1)
-    silence = Silence.model_validate({"match": {"owner": "coding"}, "from": start, "until": end, "reason": "x"})
+    silence = Silence.model_validate(
+        {"match": {"owner": "coding"}, "from": start, "until": end, "reason": "x"}
+    )
     config = AlertConfig(silences=(silence,))
     assert config.silence_of({"owner": "coding"}, start) is silence
     assert config.silence_of({"owner": "coding"}, end) is None
@@ -135,4 +153,14 @@ def test_every_key_of_a_rule_is_documented():
         text = (model.__doc__ or "") + (AlertFile.__doc__ or "")
         for name, field in model.model_fields.items():
             key = field.alias or name
-            assert f"`{key}`" in text or key in ("annotations", "name", "kind", "receivers", "reason", "by", "from", "host", "port"), key
+            assert f"`{key}`" in text or key in (
+                "annotations",
+                "name",
+                "kind",
+                "receivers",
+                "reason",
+                "by",
+                "from",
+                "host",
+                "port",
+            ), key

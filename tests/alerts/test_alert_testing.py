@@ -43,10 +43,22 @@ tests:
 @pytest.mark.parametrize(
     ("expect", "place", "message"),
     [
-        ("{at: 15m, firing: []}", "9:19", "after 15m: OpenExceptions (coding) is firing, which is not expected"),
-        ("{at: 5m, pending: []}", "9:18", "after 5m: OpenExceptions (coding) is pending, which is not expected"),
+        (
+            "{at: 15m, firing: []}",
+            "9:19",
+            "after 15m: OpenExceptions (coding) is firing, which is not expected",
+        ),
+        (
+            "{at: 5m, pending: []}",
+            "9:18",
+            "after 5m: OpenExceptions (coding) is pending, which is not expected",
+        ),
         ("{at: 5m, firing: [{alert: OpenExceptions, segment: coding}]}", "9:27", "is not firing as expected"),
-        ("{at: 15m, firing: [{alert: OpenExceptions, segment: x}]}", "9:28", "OpenExceptions (x) is not firing"),
+        (
+            "{at: 15m, firing: [{alert: OpenExceptions, segment: x}]}",
+            "9:28",
+            "OpenExceptions (x) is not firing",
+        ),
     ],
 )
 def test_a_wrong_expectation_names_its_line_and_what_is_there_instead(tmp_path, expect, place, message):
@@ -60,7 +72,15 @@ def test_a_wrong_expectation_names_its_line_and_what_is_there_instead(tmp_path, 
 
 @pytest.mark.parametrize(
     "wrong",
-    ["value: 149", "severity: page", "owner: x", "unit: EUR", "signal: no_data", "summary: x", "labels: {domain: x}"],
+    [
+        "value: 149",
+        "severity: page",
+        "owner: x",
+        "unit: EUR",
+        "signal: no_data",
+        "summary: x",
+        "labels: {domain: x}",
+    ],
 )
 def test_everything_that_is_given_is_compared(tmp_path, wrong):
     expect = f"{{at: 15m, firing: [{{alert: OpenExceptions, segment: coding, {wrong}}}]}}"
@@ -76,8 +96,14 @@ def test_everything_that_is_given_is_compared(tmp_path, wrong):
         (CASE.format(expect="{at: 5m}"), "say which alerts are 'firing' or 'pending'"),
         (CASE.format(expect="{at: 5m, fires: []}"), "unknown key 'fires'"),
         (CASE.format(expect="{at: 5m, firing: []}").replace("0m: 150", "0m: lots"), "values.0m"),
-        (CASE.format(expect="{at: 5m, firing: []}").replace("name: x", "name: x\n    rules: [Nope]"), "unknown alert 'Nope'"),
-        (CASE.format(expect="{at: 5m, firing: []}").replace("K03", "K04"), "no rule reads any of these series"),
+        (
+            CASE.format(expect="{at: 5m, firing: []}").replace("name: x", "name: x\n    rules: [Nope]"),
+            "unknown alert 'Nope'",
+        ),
+        (
+            CASE.format(expect="{at: 5m, firing: []}").replace("K03", "K04"),
+            "no rule reads any of these series",
+        ),
     ],
 )
 def test_a_mistake_in_a_test_file_is_a_finding(tmp_path, text, message):
