@@ -37,6 +37,7 @@ _CONNECT_TIMEOUT = {
     "pysqlite": "timeout",
 }
 _DRIVER_PACKAGE = {
+    "psycopg": "psycopg[binary]",
     "postgresql": "psycopg[binary]",
     "mysql": "pymysql",
     "mariadb": "pymysql",
@@ -188,7 +189,8 @@ class SqlProbe(ProbeFile):
                 url, poolclass=NullPool, hide_parameters=True, connect_args=self._connect_arguments(url)
             )
         except ImportError:
-            package = _DRIVER_PACKAGE.get(url.get_backend_name(), url.get_driver_name())
+            asked = url.drivername.rpartition("+")[2]
+            package = _DRIVER_PACKAGE.get(asked, asked)
             raise ProbeError(
                 "driver_missing",
                 f"the driver for {url.drivername} is not installed; run: pip install '{package}'",
