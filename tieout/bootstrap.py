@@ -35,14 +35,16 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in ("demo", "test") or "--help" in arguments[:1]:
         print(__doc__)
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before anything else can tell
         print(f"tieout needs Python 3.11 or newer; this is {sys.version.split()[0]}", file=sys.stderr)
         return 2
     if arguments[0] == "demo":
         install("run")
         return run(str(PYTHON), "-m", "tieout", "demo", *arguments[1:])
     install("dev")
-    return test(everything="--all" in arguments[1:], extra=[item for item in arguments[1:] if item != "--all"])
+    return test(
+        everything="--all" in arguments[1:], extra=[item for item in arguments[1:] if item != "--all"]
+    )
 
 
 def install(kind: str) -> None:
@@ -55,8 +57,20 @@ def install(kind: str) -> None:
     if not PYTHON.exists():
         say("creating .venv")
         venv.create(ENVIRONMENT, with_pip=True, clear=ENVIRONMENT.exists())
-    say(f"installing the packages of requirements/{kind}.txt (about 1 GB on disk, mostly the embedded database)")
-    must(str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(pins))
+    say(
+        f"installing the packages of requirements/{kind}.txt (about 1 GB on disk, mostly the embedded database)"
+    )
+    must(
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "-r",
+        str(pins),
+    )
     must(str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
          "--no-build-isolation", "--editable", str(ROOT))  # fmt: skip
     (ENVIRONMENT / f".installed-{kind}").write_text(wanted)

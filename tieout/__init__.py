@@ -1,0 +1,1 @@
+"""The composition root: settings, command line, jobs, serve, demo. Nothing imports it."""

@@ -1,0 +1,169 @@
+"""What runs when. The only code that knows APScheduler.
+
+Everything is scheduled in UTC; a job that is late runs once; a job never runs beside itself; each keeps its own
+handle to the store, so a slow one does not hold up the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from alerts.deliver import deliver
+from alerts.run import evaluate_rules, retire_removed
+from collector.derive import derive_events
+from core.clock import Clock
+from core.errors import TieoutError
+from probes.run import run_probe
+from reconcile.run import reconcile
+from store.client import Store
+from tieout.pipeline import alert_kpis, moment, publish_all
+from tieout.project import Project
+
+log = logging.getLogger("tieout.jobs")
+
+GRACE_S = 300
+# A job that found nothing to do is still seen to run this often.
+HEARTBEAT = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: `work(store, now)` gives the number of rows it wrote."""
+
+    name: str
+    every: timedelta
+    work: Callable[[Store, datetime], int]
+
+
+def jobs_of(project: Project) -> list[Job]:
+    """Every job of a project, with how often it runs."""
+    every = project.settings.jobs
+    workflows = project.workflows
+    watched = alert_kpis(project)
+
+    def derive(store: Store, now: datetime) -> int:
+        return derive_events(store, workflows.values(), project.settings.correlation, now)
+
+    def reconcile_all(store: Store, now: datetime) -> int:
+        return sum(done.expectations + done.members for done in reconcile(store, workflows.values(), now))
+
+    def kpis(store: Store, now: datetime) -> int:
+        return publish_all(store, project, project.kpis.values(), now, uuid.uuid4().hex)
+
+    def evaluate(store: Store, now: datetime) -> int:
+        written = publish_all(store, project, watched, now, uuid.uuid4().hex)
+        changes = 0
+        for workflow in workflows.values():
+            rules = project.alerts.rules_of(workflow.workflow)
+            changes += len(evaluate_rules(store, rules, moment(store, workflow, now).as_of, now))
+        return written + changes
+
+    def send(store: Store, now: datetime) -> int:
+        return len(deliver(store, project.alerts, now))
+
+    jobs = [
+        Job("derive", every.derive, derive),
+        Job("reconcile", every.reconcile, reconcile_all),
+        Job("alerts", every.alerts, evaluate),
+        Job("deliver", every.deliver, send),
+        Job("kpis", every.kpis, kpis),
+    ]
+    return jobs + [_probe_job(project, name) for name in project.probes]
+
+
+def _probe_job(project: Project, name: str) -> Job:
+    probe = project.probes[name]
+    workflow = project.workflows[probe.workflow]
+
+    def run(store: Store, now: datetime) -> int:
+        done = run_probe(store, probe, workflow, now)
+        if done.status == "failed":
+            raise TieoutError(f"probe {name}: {done.error}")
+        return done.changed
+
+    return Job(f"probe/{name}", probe.every, run)
+
+
+class Runner:
+    """Runs jobs on schedule until stopped, and writes what became of each run to `job_runs`."""
+
+    def __init__(self, store: Store, project: Project, clock: Clock) -> None:
+        self._store = store
+        self._project = project
+        self._clock = clock
+        self._handles: dict[str, Store] = {}
+        self._last_row: dict[str, datetime] = {}
+        self._lock = threading.Lock()
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(8)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE_S},
+        )
+        self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+
+    def start(self) -> None:
+        """Starts all jobs, each at once and then at its own pace."""
+        now = self._clock.now()
+        retire_removed(self._store, self._project.alerts.rules, now)
+        for number, job in enumerate(jobs_of(self._project)):
+            self._handles[job.name] = self._store.another()
+            self._scheduler.add_job(
+                self.run_once,
+                "interval",
+                args=[job],
+                id=job.name,
+                seconds=job.every.total_seconds(),
+                # A little apart, so that evidence, verdicts and figures of one start follow each other.
+                next_run_time=now + timedelta(milliseconds=200 * number),
+            )
+        self._scheduler.start()
+
+    def run_once(self, job: Job) -> None:
+        """Runs `job` now; an error is written down, not raised, so the next run comes."""
+        started = self._clock.now()
+        store = self._handles.get(job.name, self._store)
+        try:
+            rows = job.work(store, started)
+        except TieoutError as error:
+            log.error("job %s failed: %s", job.name, error)
+            self._record(job.name, started, "failed", 0, str(error))
+        except Exception as error:  # a bug in one job must not end the others
+            log.error("job %s failed: %s", job.name, type(error).__name__)
+            self._record(job.name, started, "failed", 0, f"unexpected {type(error).__name__}")
+        else:
+            self._record(job.name, started, "ok", rows, "")
+
+    def stop(self) -> None:
+        """Lets running jobs finish, starts no more, closes their handles."""
+        self._scheduler.shutdown(wait=True)
+        for handle in self._handles.values():
+            handle.close()
+
+    def _missed(self, event: JobExecutionEvent) -> None:
+        now = self._clock.now()
+        self._record(event.job_id, now, "missed", 0, "the run before it had not ended in time")
+
+    def _record(self, job: str, started: datetime, status: str, rows: int, error: str) -> None:
+        """Quiet successes are written once a minute: enough to be seen to run."""
+        with self._lock:
+            last = self._last_row.get(job)
+            if status == "ok" and not rows and last and started - last < HEARTBEAT:
+                return
+            self._last_row[job] = started
+        row = {
+            "run_id": uuid.uuid4().hex, "job": job, "scheduled_at": started, "started_at": started,
+            "finished_at": self._clock.now(), "status": status, "rows": rows, "error": error,
+        }  # fmt: skip
+        try:
+            self._store.insert("job_runs", [row])
+        except TieoutError as failure:
+            log.error("run of %s could not be recorded: %s", job, failure)

@@ -1,0 +1,132 @@
+"""The project folder of a site: everything it declares, loaded and checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alerts.load import KpiNames, load_rules
+from alerts.rule import AlertConfig
+from collector.imports.load import load_mappings
+from collector.imports.mapping import Mapping as ImportMapping
+from core.errors import ConfigurationError
+from core.findings import Finding, unknown_name
+from core.yamlfile import Parsed
+from kpis.kpi import Kpi
+from kpis.load import SHIPPED as SHIPPED_KPIS
+from kpis.load import check_names, load_kpis
+from probes.load import load_probes
+from probes.probe import ProbeFile
+from tieout.settings import Settings, load_settings
+from workflows.load import load_workflows
+from workflows.model import Workflow
+
+DEFAULT = Path()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checked project: `root` is its folder, everything else by name."""
+
+    root: Path
+    settings: Settings
+    workflows: Mapping[str, Workflow]
+    loaded_mappings: Mapping[str, tuple[ImportMapping, Parsed]]
+    probes: Mapping[str, ProbeFile]
+    kpis: Mapping[str, Kpi]
+    alerts: AlertConfig
+    parsed: Parsed | None = field(default=None, compare=False)
+
+    @property
+    def mappings(self) -> dict[str, ImportMapping]:
+        """Import mappings by name."""
+        return {name: mapping for name, (mapping, _) in self.loaded_mappings.items()}
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the embedded store lives."""
+        folder = self.settings.store.folder
+        return folder if folder.is_absolute() else self.root / folder
+
+
+def open_project(root: Path = DEFAULT, flags: Mapping[str, Any] | None = None) -> Project:
+    """The project in `root`. Raises ConfigurationError that lists every mistake, one a line."""
+    project, findings = load_project(root, flags)
+    if project is None or findings:
+        listed = "\n".join(finding.text() for finding in findings)
+        raise ConfigurationError(f"the project in {root.resolve()} has mistakes:\n{listed}")
+    return project
+
+
+def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Project | None, list[Finding]]:
+    """The project in `root` as far as it can be understood, and all mistakes of all files."""
+    settings, parsed, findings = load_settings(root, flags)
+    workflows, problems = _workflows(root, settings, parsed)
+    findings += problems
+    mappings, problems = load_mappings(root / "mappings", workflows)
+    findings += problems
+    probes, problems = load_probes(root / "probes", workflows)
+    findings += problems
+    kpis, problems = load_kpis([folder for folder in (SHIPPED_KPIS, root / "kpis") if folder.is_dir()])
+    findings += problems + check_names(kpis.values(), list(workflows.values()))
+    alerts, problems = load_rules(root / "alerts", _kpi_names(kpis, workflows), workflows)
+    findings += problems + _sources(workflows, root, {*mappings, *probes})
+    if settings is None:
+        return None, sorted(findings)
+    project = Project(
+        root,
+        settings,
+        workflows,
+        mappings,
+        {name: probe for name, (probe, _) in probes.items()},
+        kpis,
+        alerts,
+        parsed,
+    )
+    return project, sorted(findings)
+
+
+def _workflows(
+    root: Path, settings: Settings | None, parsed: Parsed | None
+) -> tuple[dict[str, Workflow], list[Finding]]:
+    """The site's own workflows and the shipped ones it uses; an own one replaces a shipped one of its name."""
+    shipped, _ = load_workflows()
+    own, findings = load_workflows(root / "workflows")
+    wanted = settings.shipped_workflows if settings else ()
+    for index, name in enumerate(wanted):
+        if name not in shipped and parsed:
+            line, column = parsed.at(("shipped_workflows", index))
+            findings.append(unknown_name(parsed.file, line, column, "shipped workflow", name, shipped))
+    return {**{name: shipped[name] for name in wanted if name in shipped}, **own}, findings
+
+
+def _kpi_names(kpis: Mapping[str, Kpi], workflows: Mapping[str, Workflow]) -> dict[str, KpiNames]:
+    return {
+        name: KpiNames(
+            {measure.name for measure in kpi.header.measures},
+            {
+                flow: set(kpi.dimensions_of(workflow)) - {""}
+                for flow, workflow in workflows.items()
+                if kpi.applies_to(workflow)
+            },
+        )
+        for name, kpi in kpis.items()
+    }
+
+
+def _sources(workflows: Mapping[str, Workflow], root: Path, known: set[str]) -> list[Finding]:
+    """A workflow of the site whose sources nobody feeds can never say MISSING; telemetry (`otlp/…`) feeds itself."""
+    findings = []
+    for name, workflow in workflows.items():
+        file = next((file for file in (root / "workflows").glob("*.y*ml") if file.stem == name), None)
+        fed = [source for source in workflow.sources if source in known or source.startswith("otlp/")]
+        if not fed and file:
+            findings.append(
+                Finding(
+                    str(file), 1, 1, f"no mapping, probe or telemetry feeds workflow {name!r}",
+                    allowed=", ".join(sorted(known)) or "none is declared",
+                )
+            )  # fmt: skip
+    return findings

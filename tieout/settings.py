@@ -1,0 +1,170 @@
+"""What `tieout.yaml`, the environment and flags may set. Precedence: flag, environment, file, default.
+
+Environment names are `TIEOUT_` and the path in capitals with two underscores between levels, for example
+`TIEOUT_LISTEN__OTLP=127.0.0.1:4318`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from collector.correlation import Correlation
+from core.duration import Duration
+from core.findings import Finding
+from core.yamlfile import FileModel, Parsed, load
+
+
+def _address(text: str) -> str:
+    if (
+        not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}", text)
+        or int(text.rsplit(":", 1)[1]) > 65535
+    ):
+        raise ValueError("an address is written like 127.0.0.1:4318")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class Listen(FileModel):
+    """Where tieout listens. Loopback only, unless `insecure` says that something else guards the port."""
+
+    otlp: Address = "127.0.0.1:4318"
+    store: Address = "127.0.0.1:8123"
+    dashboard: Address = "127.0.0.1:8501"
+    insecure: bool = False
+
+
+class StoreSettings(FileModel):
+    """`url`: `embedded`, or the http(s) URL of a ClickHouse server with user and database. `folder`: embedded data.
+
+    `password` and the two tokens are secrets; tokens left out are made anew at every start.
+    """
+
+    url: str = "embedded"
+    folder: Path = Path("data")
+    password: SecretStr | None = None
+    reader_token: SecretStr | None = None
+    writer_token: SecretStr | None = None
+
+
+class Jobs(FileModel):
+    """How often each job runs."""
+
+    derive: Duration = timedelta(seconds=2)
+    reconcile: Duration = timedelta(seconds=5)
+    kpis: Duration = timedelta(minutes=5)
+    alerts: Duration = timedelta(seconds=15)
+    deliver: Duration = timedelta(seconds=5)
+
+
+class _Fields(BaseModel):
+    title: str = "tieout"
+    kpi_window: Duration | None = None
+    shipped_workflows: tuple[str, ...] = ()
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    listen: Listen = Field(default_factory=Listen)
+    jobs: Jobs = Field(default_factory=Jobs)
+    correlation: Correlation = Field(default_factory=Correlation)
+
+
+class ProjectFile(_Fields, FileModel):
+    """`tieout.yaml`: `title` of the installation, `shipped_workflows` in use, store, listeners, jobs, correlation.
+
+    `kpi_window` is the period that cohort and flow KPIs look back over, instead of the one in their headers.
+    """
+
+
+class Settings(_Fields, BaseSettings):
+    """The merged settings of one run."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TIEOUT_", env_nested_delimiter="__", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (env_settings, init_settings)
+
+
+def load_settings(
+    root: Path, flags: Mapping[str, Any] | None = None
+) -> tuple[Settings | None, Parsed | None, list[Finding]]:
+    """The settings of the project in `root`; `flags` are nested like the file and win over everything."""
+    file = root / "tieout.yaml"
+    if not file.exists():
+        return (
+            None,
+            None,
+            [Finding(str(file), 1, 1, "there is no tieout.yaml here; `tieout init` makes a project")],
+        )
+    model, parsed, findings = load(file, ProjectFile)
+    if model is None or parsed is None or findings:
+        return None, parsed, findings
+    try:
+        merged = Settings(**parsed.data).model_dump(mode="python")
+        return Settings.model_validate(_overlay(merged, flags or {})), parsed, []
+    except ValidationError as error:
+        return (
+            None,
+            parsed,
+            [
+                _environment_finding(problem)
+                for problem in error.errors(include_input=False, include_url=False)
+            ],
+        )
+
+
+def origins(parsed: Parsed, flags: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Every setting with its value (secrets masked) and where it came from: flag, environment, file or default."""
+    settings = Settings.model_validate(_overlay(Settings(**parsed.data).model_dump(mode="python"), flags))
+    leaves = dict(_leaves(settings.model_dump(mode="json")))
+    in_flags, in_file = dict(_leaves(flags)), dict(_leaves(parsed.data))
+    rows = []
+    for path, value in leaves.items():
+        variable = "TIEOUT_" + "__".join(path).upper()
+        covers = [path[: n + 1] for n in range(len(path))]
+        origin = (
+            "flag" if path in in_flags
+            else f"environment {variable}" if variable in os.environ
+            else "file" if any(part in in_file for part in covers) or any(key[: len(path)] == path for key in in_file)
+            else "default"
+        )  # fmt: skip
+        rows.append({"setting": ".".join(path), "value": str(value), "origin": origin})
+    return rows
+
+
+def _leaves(data: Any, at: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    if isinstance(data, Mapping) and data:
+        return [leaf for key, value in data.items() for leaf in _leaves(value, (*at, str(key)))]
+    return [(at, data)]
+
+
+def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        nested = merged.get(key)
+        merged[key] = (
+            _overlay(nested, value) if isinstance(value, Mapping) and isinstance(nested, Mapping) else value
+        )
+    return merged
+
+
+def _environment_finding(problem: Any) -> Finding:
+    name = "TIEOUT_" + "__".join(str(part) for part in problem["loc"]).upper()
+    return Finding("environment", 1, 1, f"{name}: {problem['msg'].removeprefix('Value error, ')}")

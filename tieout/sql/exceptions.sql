@@ -1,0 +1,12 @@
+-- Exceptions as a work list, oldest first.
+SELECT
+    exception_id, workflow, expectation, code, state, status, owner, assignee, item_type, item_key,
+    detected_at, due_at, resolved_at, age_days, bucket, amount, currency, reason
+FROM exceptions_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
+WHERE ({workflow:String} = '' OR workflow = {workflow:String})
+    AND ({status:String} = '' OR status = {status:String} OR ({status:String} = 'open' AND is_open = 1))
+    AND ({owner:String} = '' OR owner = {owner:String} OR assignee = {owner:String})
+    AND ({expectation:String} = '' OR expectation = {expectation:String})
+    AND ({id:String} = '' OR exception_id = {id:String})
+ORDER BY detected_at, exception_id
+LIMIT {limit:UInt64} OFFSET {offset:UInt64}
