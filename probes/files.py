@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -89,7 +89,7 @@ class FilesProbe(ProbeFile):
         """The folder may come later than its probe, so it is looked for when the probe runs."""
         return self.model_copy(update={"folder": file.parent / self.folder}), []
 
-    def read(self, window: Window) -> Iterator[Batch]:
+    def read(self, window: Window) -> Generator[Batch]:
         files = self._files(window.end)
         if self.mode == "incremental":
             yield from self._each_once(files, window)

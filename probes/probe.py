@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
@@ -27,7 +27,8 @@ from core.yamlfile import FileModel, Parsed
 from workflows.model import Name, StepName
 
 BATCH_ROWS = 20_000
-NO_END = timedelta(days=365)
+# The longest a run may last when nobody bounds it; databases take their limits in milliseconds of 31 bits.
+NO_END = timedelta(days=7)
 
 
 class ProbeError(TieoutError):
@@ -336,7 +337,7 @@ class ProbeFile(FileModel, ABC):
         """Where it reads, fit for a message: no user, no password, no query string."""
 
     @abstractmethod
-    def read(self, window: Window) -> Iterator[Batch]:
+    def read(self, window: Window) -> Generator[Batch]:
         """The records of `window`, a bounded batch at a time. Raises ProbeError."""
 
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:  # noqa: ARG002

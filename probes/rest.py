@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -225,7 +225,7 @@ class RestProbe(ProbeFile):
         tls = self.client.tls.model_copy(update=placed)
         return self.model_copy(update={"client": self.client.model_copy(update={"tls": tls})}), findings
 
-    def read(self, window: Window) -> Iterator[Batch]:
+    def read(self, window: Window) -> Generator[Batch]:
         with self._session(window) as session:
             position = _Position.read(window.position, self.paginator.start())
             seen: set[str] = set()

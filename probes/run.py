@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -257,11 +257,13 @@ class _Reader:
         self.attempts += 1
         if not self.window.position:
             self.stage.clear()
-        for batch in self.probe.read(self.window):
-            self.stage.add(batch)
-            self.window = replace(self.window, position=batch.position)
-            if self.stage.full:
-                return
+        # Closed at once when a dry run has enough: a source is not kept waiting in a transaction.
+        with closing(self.probe.read(self.window)) as batches:
+            for batch in batches:
+                self.stage.add(batch)
+                self.window = replace(self.window, position=batch.position)
+                if self.stage.full:
+                    return
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -116,7 +116,7 @@ class SqlProbe(ProbeFile):
         placed = self.model_copy(update={"query_file": path, "query": text})
         return placed, _check_query(placed, text, parsed, ("query_file",))
 
-    def read(self, window: Window) -> Iterator[Batch]:
+    def read(self, window: Window) -> Generator[Batch]:
         engine = self._engine()
         try:
             with self._connected(engine) as connection, self._explained("the query"):

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - assertions of one line
 """A system of record for the tests: invoices in a real SQLite file."""
 
 from __future__ import annotations

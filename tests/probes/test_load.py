@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - one mistake and its finding a line
 """A mistake in a probe file is a finding with line, column, what is allowed and the nearest name."""
 
 from __future__ import annotations

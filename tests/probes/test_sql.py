@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables of one case a line
 """The sql kind, against SQLite: a real database in a file."""
 
 from __future__ import annotations
