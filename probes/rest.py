@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import logging
 import ssl
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,18 @@ MAX_REDIRECTS = 5
 MAX_TOKEN_BYTES = 100_000
 # The address under which clouds hand out a machine's own credentials, where it is not link-local.
 _METADATA = {ipaddress.ip_address("fd00:ec2::254")}
+
+
+class _WithoutQuery(logging.Filter):
+    """httpx logs every URL it asks for; what follows the question mark may be a key or a name."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        given = record.args if isinstance(record.args, tuple) else ()
+        record.args = tuple(a.copy_with(query=None) if isinstance(a, httpx.URL) else a for a in given)
+        return True
+
+
+logging.getLogger("httpx").addFilter(_WithoutQuery())
 
 
 class BearerAuth(FileModel):
@@ -470,9 +483,9 @@ def _raise_for_status(response: httpx.Response, what: str) -> None:
     if status in RETRYABLE:
         wait = _retry_after(response.headers)
         code = "rate_limited" if status == HTTPStatus.TOO_MANY_REQUESTS else "source_error"
-        raise ProbeError(
-            code, f"{what} answered with status {status}; it is tried again", retryable=True, retry_after=wait
-        )
+        asked = f" and asks to wait {wait:.0f} s" if wait is not None else ""
+        text = f"{what} answered with status {status}{asked}; it is tried again"
+        raise ProbeError(code, text, retryable=True, retry_after=wait)
     if status == HTTPStatus.NOT_FOUND:
         raise ProbeError(
             "not_found",
