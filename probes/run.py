@@ -461,7 +461,9 @@ class _Run:
         if through is not None:
             mark = {"source": self.probe.name, "complete_through": through, "heartbeat_at": self.now}
             self.store.insert("watermarks", [mark | {"known_at": known_at, "run_id": self.run_id}])
-        self._remember_files(known_at)
+        if verdict.complete:
+            # A reading that was not believed is not one to rest on: its files are read again.
+            self._remember_files(known_at)
         wrote = self.store.one(read(STATEMENTS / "written.sql"), self.names() | {"known_at": known_at})
         return ProbeRun(
             self.run_id, self.probe.name, self.probe.kind, self.now, self.clock.now(), verdict.status,
