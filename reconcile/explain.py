@@ -87,7 +87,10 @@ def find(store: Store, text: str) -> list[dict[str, Any]]:
     if hits:
         return hits
     states = store.rows(read(SQL / "find_snapshots.sql"), {"text": text.strip()})
-    return [{"workflow": "", **{key: row[key] for key in ("object_type", "object_key")}, "events": 0} for row in states]
+    return [
+        {"workflow": "", **{key: row[key] for key in ("object_type", "object_key")}, "events": 0}
+        for row in states
+    ]
 
 
 def explain(
@@ -110,7 +113,9 @@ def explain(
     states = store.rows(read(SQL / "states.sql"), where)
     verdicts = _verdicts(store, workflow_name, object_type, object_key, neighbours, as_of, known_at)
     findings = [_finding(workflow, row, as_of) for row in verdicts]
-    own = [finding for finding in findings if (finding.item_type, finding.item_key) == (object_type, object_key)]
+    own = [
+        finding for finding in findings if (finding.item_type, finding.item_key) == (object_type, object_key)
+    ]
     traces = sorted({row["trace_id"] for row in events if row["trace_id"]})[:20]
     spans = store.rows(read(SQL / "spans.sql"), {"traces": traces}) if traces else []
     return Explanation(
@@ -146,7 +151,11 @@ def _verdicts(
         },
     )  # fmt: skip
     own = [row for row in rows if (row["item_type"], row["item_key"]) == (object_type, object_key)]
-    near = [row for row in rows if row not in own and row["failing"] and (row["item_type"], row["item_key"]) in around]
+    near = [
+        row
+        for row in rows
+        if row not in own and row["failing"] and (row["item_type"], row["item_key"]) in around
+    ]
     return own + near
 
 
@@ -186,7 +195,9 @@ def _state(row: Mapping[str, Any]) -> Entry:
     return Entry(
         at=row["valid_from"],
         kind="state",
-        title=f"{row['system'] or row['source']} says" if not row["deleted"] else f"{row['system']} no longer has it",
+        title=f"{row['system'] or row['source']} says"
+        if not row["deleted"]
+        else f"{row['system']} no longer has it",
         detail=fields,
         source=row["source"],
         amount=row["amount"],
@@ -221,17 +232,30 @@ def _finding(workflow: Workflow, row: Mapping[str, Any], as_of: datetime) -> Fin
 def _sentence(workflow: Workflow, rule: Rule | None, row: Mapping[str, Any], as_of: datetime) -> str:
     opened = f"{_title(workflow, row['opened_step'])} on {_day(row['opened_at'])}"
     if row["kind"] == "tie_out":
-        return _tie_out_sentence(rule, row)
+        return _tie_out_sentence(rule, row) + (
+            f" {_doubt(row)}" if row["state"] == "UNKNOWN" and not row["covered"] else ""
+        )
     if row["kind"] == "once":
         came = f"{_title(workflow, row['opened_step'])} came again on {_day(row['opened_at'])}"
-        taken = f" and was taken back on {_day(row['reversed_at'])}" if row["reversed_at"] else " and still stands"
+        taken = (
+            f" and was taken back on {_day(row['reversed_at'])}"
+            if row["reversed_at"]
+            else " and still stands"
+        )
         return came + taken + "."
     if row["kind"] == "precedence":
+        if row["state"] == "UNKNOWN":
+            return f"{opened}; what must come before is not seen. {_doubt(row)}"
         late = f"; it came on {_day(row['closed_at'])}" if row["closed_at"] else "; it has not come since"
         return f"{opened}, but what must come before had not come{late}."
     if row["kind"] == "reference":
-        there = f"exists since {_day(row['closed_at'])}" if row["closed_at"] else "does not exist in the state of its system"
-        return f"It names {row['opened_by']}, which {there}."
+        there = (
+            f"exists since {_day(row['closed_at'])}"
+            if row["closed_at"]
+            else "does not exist in the state of its system"
+        )
+        doubt = f" {_doubt(row)}" if row["state"] == "UNKNOWN" else ""
+        return f"It names {row['opened_by']}, which {there}.{doubt}"
     return f"{opened}; due {_day(row['due_at'])}: {_outcome(row, as_of)}."
 
 
@@ -249,9 +273,18 @@ def _outcome(row: Mapping[str, Any], as_of: datetime) -> str:
         return f"not yet due{failed}"
     overdue = _span(as_of - row["due_at"])
     if row["state"] == "UNKNOWN":
-        through = _day(row["watermark"]) if row["watermark"] else "no time at all"
-        return f"not seen, but its sources are complete only through {through}, so nobody can say it is missing"
-    return f"has not come, {overdue} overdue{failed}; its sources are complete through {_day(row['watermark'])}"
+        return f"not seen, but its sources are complete only through {_through(row)}, so nobody can say it is missing"
+    return (
+        f"has not come, {overdue} overdue{failed}; its sources are complete through {_day(row['watermark'])}"
+    )
+
+
+def _doubt(row: Mapping[str, Any]) -> str:
+    return f"Its sources are complete only through {_through(row)}, so nobody can say yet."
+
+
+def _through(row: Mapping[str, Any]) -> str:
+    return _day(row["watermark"]) if row["watermark"] else "no time at all"
 
 
 def _tie_out_sentence(rule: Rule | None, row: Mapping[str, Any]) -> str:
@@ -262,7 +295,9 @@ def _tie_out_sentence(rule: Rule | None, row: Mapping[str, Any]) -> str:
     if row["residual"] == 0:
         return f"{names[0]} and {names[1]} are both {expected}."
     more = "more" if row["residual"] > 0 else "less"
-    return f"{names[0]} {expected}, {names[1]} {actual}: {_money(abs(row['residual']), row['currency'])} {more}."
+    return (
+        f"{names[0]} {expected}, {names[1]} {actual}: {_money(abs(row['residual']), row['currency'])} {more}."
+    )
 
 
 def _headline(
@@ -272,15 +307,23 @@ def _headline(
     title = workflow.objects[object_type].title if object_type in workflow.objects else object_type
     if not events:
         return f"{title} {object_key} is only referred to; no event of it is known by {_day(as_of)}."
-    last = events[-1]
+    # A try that failed has not reached its step.
+    came = [row for row in events if row["outcome"] != "failed" or _is_failing(workflow, row["step"])]
+    last = (came or events)[-1]
     stands = f"{title} {object_key} stands at '{_title(workflow, last['step'])}' since {_day(last['at'])}"
-    failing = [finding for finding in own if finding.failing] or [finding for finding in findings if finding.failing]
+    failing = [finding for finding in own if finding.failing] or [
+        finding for finding in findings if finding.failing
+    ]
     if not failing:
         waiting = [finding for finding in own if finding.state in ("NOT_DUE", "IN_FLIGHT", "UNKNOWN")]
         return f"{stands}; " + (f"next: {waiting[-1].title.lower()}." if waiting else "nothing is open.")
     owners = ", ".join(dict.fromkeys(finding.owner for finding in failing))
     whose = "" if failing[0] in own else " (in what it is linked to)"
     return f"{stands}; {len(failing)} open exception{'s' * (len(failing) > 1)}{whose}, owner {owners}: {failing[0].sentence}"
+
+
+def _is_failing(workflow: Workflow, step: str) -> bool:
+    return step in workflow.steps and workflow.steps[step].failed
 
 
 def _title(workflow: Workflow, step: str) -> str:

@@ -31,7 +31,9 @@ class Reconciled:
     until: datetime
 
 
-def reconcile(store: Store, workflows: Iterable[Workflow], now: datetime, *, settle: timedelta = SETTLE) -> list[Reconciled]:
+def reconcile(
+    store: Store, workflows: Iterable[Workflow], now: datetime, *, settle: timedelta = SETTLE
+) -> list[Reconciled]:
     """Brings expectations of all `workflows` up to what was known `settle` before `now`.
 
     Idempotent: a second run, or one after a crash, adds nothing. A changed workflow file is a new rule
@@ -50,12 +52,15 @@ def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Re
         "version": workflow.version,
         "mark": _text(mark),
         "until": _text(until),
+        "steps": list(workflow.steps),
+        "failed_steps": [name for name, step in workflow.steps.items() if step.failed],
     }
-    steps = list(workflow.steps)
     before = store.one(read(SQL / "counts.sql"))
-    store.command(read(SQL / "expect_from_events.sql"), {**base, "rules": event_rules(workflow), "steps": steps})
-    store.command(read(SQL / "expect_from_links.sql"), {**base, "rules": reference_rules(workflow)})
-    store.command(read(SQL / "leg_members.sql"), {**base, "legs": leg_rules(workflow)})
+    store.command(read(SQL / "expect_from_events.sql"), {**base, "rules": event_rules(workflow)})
+    if references := reference_rules(workflow):
+        store.command(read(SQL / "expect_from_links.sql"), {**base, "rules": references})
+    if legs := leg_rules(workflow):
+        store.command(read(SQL / "leg_members.sql"), {**base, "legs": legs})
     after = store.one(read(SQL / "counts.sql"))
     if last is None or until > last:
         store.insert("marks", [{"job": job, "mark": until, "at": now}])

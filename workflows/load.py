@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from core.findings import Finding, nearest
 from core.yamlfile import Parsed, load
-from workflows.model import Leg, Sequence, TieOut, Workflow, step_references, type_references
+from workflows.model import (
+    Leg,
+    Once,
+    Precedence,
+    Rule,
+    Sequence,
+    TieOut,
+    Workflow,
+    step_references,
+    type_references,
+)
 
 SHIPPED = Path(__file__).parent
 
@@ -20,7 +31,9 @@ def load_workflows(folder: Path = SHIPPED) -> tuple[dict[str, Workflow], list[Fi
         if workflow and parsed:
             problems += _check(workflow, parsed)
             if workflow.workflow in workflows:
-                problems.append(parsed.finding(("workflow",), f"workflow {workflow.workflow!r} is defined twice"))
+                problems.append(
+                    parsed.finding(("workflow",), f"workflow {workflow.workflow!r} is defined twice")
+                )
         findings += problems
         if workflow and not problems:
             workflows[workflow.workflow] = workflow
@@ -34,7 +47,9 @@ def _check(workflow: Workflow, parsed: Parsed) -> list[Finding]:
     def known(place: tuple[str | int, ...], what: str, name: str, names: object) -> None:
         options = sorted(str(option) for option in names)  # type: ignore[attr-defined]
         if name not in options:
-            out.append(parsed.finding(place, f"unknown {what} {name!r}", ", ".join(options), nearest(name, options)))
+            out.append(
+                parsed.finding(place, f"unknown {what} {name!r}", ", ".join(options), nearest(name, options))
+            )
 
     known(("item",), "object type", workflow.item, workflow.objects)
     names: set[str] = set()
@@ -47,8 +62,7 @@ def _check(workflow: Workflow, parsed: Parsed) -> list[Finding]:
         if rule.name in names:
             out.append(parsed.finding((*at, "name"), f"expectation {rule.name!r} is defined twice"))
         names.add(rule.name)
-        if isinstance(rule, Sequence) and set(rule.after) & set(rule.expect):
-            out.append(parsed.finding((*at, "expect"), "a step cannot be both in 'after' and in 'expect'"))
+        out += [parsed.finding((*at, key), message) for key, message in _opens_and_ends(rule)]
         if isinstance(rule, TieOut):
             out += [
                 parsed.finding((*at, "legs", name), "a leg has either 'links' or 'step'")
@@ -56,6 +70,18 @@ def _check(workflow: Workflow, parsed: Parsed) -> list[Finding]:
                 if not _leg_is_clear(leg)
             ]
     return out
+
+
+def _opens_and_ends(rule: Rule) -> Iterator[tuple[str, str]]:
+    """Parts that name a step which the same rule opens with: it would end what it has just begun."""
+    if isinstance(rule, Sequence):
+        for key in ("expect", "void_by", "write_off_by"):
+            if set(rule.after) & set(getattr(rule, key)):
+                yield key, f"a step cannot be both in 'after' and in '{key}'"
+    elif isinstance(rule, Precedence) and rule.step in rule.requires:
+        yield "requires", "a step cannot require itself"
+    elif isinstance(rule, Once) and rule.step in rule.reset_by:
+        yield "reset_by", "a step cannot reset itself"
 
 
 def _leg_is_clear(leg: Leg) -> bool:

@@ -12,6 +12,7 @@ WITH
         reverses Array(String), fails Array(String), guarded Bool, again Array(String),
         tolerance_abs Decimal(38, 6), tolerance_pct Decimal(38, 6), sources Array(String)))} AS rules,
     {steps:Array(String)} AS steps,
+    {failed_steps:Array(String)} AS failed_steps,
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
     toDateTime64({until:String}, 6, 'UTC') AS until,
 -- Items with news, and each moment at which something new became known of them.
@@ -27,10 +28,11 @@ history AS (
         t.object_type AS item_type, t.object_key AS item_key, t.version_at AS version_at,
         e.event_id AS event_id, any(e.step) AS step, any(e.occurred_at) AS occurred_at,
         any(e.amount) AS amount, any(e.currency) AS currency, any(e.trace_id) AS trace_id,
+        any(e.outcome) AS outcome,
         any(CAST(mapFilter((k, v) -> v != '', e.dims), 'Map(String, String)')) AS dims
     FROM touched AS t
     INNER JOIN (
-        SELECT object_type, object_key, event_id, step, occurred_at, known_at, amount, currency, trace_id, dims
+        SELECT object_type, object_key, event_id, step, occurred_at, known_at, amount, currency, trace_id, outcome, dims
         FROM event_objects
         WHERE workflow = {workflow:String} AND known_at <= until
             AND (object_type, object_key) IN (SELECT object_type, object_key FROM touched)
@@ -55,13 +57,15 @@ meanings AS (
     SELECT
         item_type, item_key, version_at, rule, rules[rule].kind AS kind, pos, event_id, step, occurred_at,
         amount, currency, trace_id, dims_so_far, evidence,
-        has(rules[rule].opens, step) AS opens,
-        has(rules[rule].arrives, step) AS arrives,
-        has(rules[rule].voids, step) AS voids,
-        has(rules[rule].writes_off, step) AS writes_off,
-        has(rules[rule].reverses, step) AS reverses,
-        has(rules[rule].fails, step) AS fails,
-        has(rules[rule].again, step) AS restarts,
+        -- A try that failed has not reached its step, unless the step itself is the failing.
+        outcome != 'failed' OR has(failed_steps, step) AS came,
+        came AND has(rules[rule].opens, step) AS opens,
+        came AND has(rules[rule].arrives, step) AS arrives,
+        came AND has(rules[rule].voids, step) AS voids,
+        came AND has(rules[rule].writes_off, step) AS writes_off,
+        came AND has(rules[rule].reverses, step) AS reverses,
+        has(rules[rule].fails, step) OR (NOT came AND kind = 'sequence' AND has(rules[rule].arrives, step)) AS fails,
+        came AND has(rules[rule].again, step) AS restarts,
         arrives OR voids OR writes_off AS ends
     FROM ordered
     ARRAY JOIN arrayFilter(
@@ -145,8 +149,8 @@ SELECT
 FROM kept
 WHERE (is_result OR (rows_of_item = 0 AND kind = 'none'))
     -- A fact that was stamped early and stored late makes a fuller version for the same moment.
-    AND (item_type, item_key, version_at, evidence) NOT IN (
-        SELECT item_type, item_key, known_at, evidence
+    AND (item_type, item_key, version_at, evidence, rules[rule].name, event_id) NOT IN (
+        SELECT item_type, item_key, known_at, evidence, expectation, opened_by
         FROM expectations
         WHERE workflow = {workflow:String} AND version = {version:String} AND kind != 'reference'
             AND known_at > mark AND known_at <= until

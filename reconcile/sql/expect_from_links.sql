@@ -1,4 +1,4 @@
--- Versions of the links whose target must exist, for items with new links or targets that appeared
+-- Versions of the links whose target must exist, for items with news of their links, their targets or themselves
 INSERT INTO expectations (
     workflow, version, expectation, kind, item_type, item_key, opened_at, opened_by, opened_step, due_at,
     closed_at, closed_by, closed_as, reversed_at, failed_at, amount, currency,
@@ -8,61 +8,84 @@ WITH
     {rules:Array(Tuple(
         name String, item String, code String, owner String, within_s Int64, role String, target String,
         sources Array(String)))} AS rules,
+    {steps:Array(String)} AS steps,
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
     toDateTime64({until:String}, 6, 'UTC') AS until,
+    toDateTime64('2299-01-01 00:00:00', 6, 'UTC') AS never,
 links AS (
-    SELECT rule, from_type, from_key, to_key, min(valid_from) AS linked_at, min(known_at) AS linked_known_at
+    SELECT rule, from_type, from_key, to_key, valid_from, known_at
     FROM object_links
     ARRAY JOIN arrayFilter(r -> r.item = from_type AND r.role = role AND r.target = to_type, rules) AS rule
     WHERE workflow = {workflow:String} AND known_at <= until
-    GROUP BY rule, from_type, from_key, to_key
 ),
--- The first time each target was seen to exist, as known at each moment.
-targets AS (
-    SELECT object_type, object_key, known_at AS seen_known_at, min(valid_from) AS seen_at
+states AS (
+    SELECT object_type, object_key, valid_from, known_at, row_hash, deleted
     FROM snapshots
-    WHERE NOT deleted AND known_at <= until AND has(arrayMap(r -> r.target, rules), object_type)
-    GROUP BY object_type, object_key, known_at
+    WHERE known_at <= until AND (object_type, object_key) IN (SELECT rule.target, to_key FROM links)
+),
+-- Events of the items: they say in which segments a link came to be.
+happened AS (
+    SELECT object_type, object_key, step, occurred_at, known_at, event_id,
+        CAST(mapFilter((k, v) -> v != '', dims), 'Map(String, String)') AS said
+    FROM event_objects
+    WHERE workflow = {workflow:String} AND known_at <= until
+        AND (object_type, object_key) IN (SELECT from_type, from_key FROM links)
 ),
 touched AS (
-    SELECT DISTINCT from_type, from_key, linked_known_at AS version_at FROM links WHERE linked_known_at > mark
+    SELECT from_type, from_key, known_at AS version_at FROM links WHERE known_at > mark
     UNION DISTINCT
-    SELECT DISTINCT from_type, from_key, greatest(linked_known_at, seen_known_at) AS version_at
-    FROM links INNER JOIN targets ON object_type = rule.target AND object_key = to_key
-    WHERE version_at > mark
+    SELECT l.from_type, l.from_key, s.known_at
+    FROM links AS l
+    INNER JOIN states AS s ON s.object_type = l.rule.target AND s.object_key = l.to_key
+    WHERE s.known_at > mark
+    UNION DISTINCT
+    SELECT object_type, object_key, known_at FROM happened WHERE known_at > mark
 ),
 found AS (
     SELECT
         l.rule AS r, t.from_type AS item_type, t.from_key AS item_key, l.to_key AS target_key, t.version_at AS version_at,
-        l.linked_at AS opened_at, minIf(s.seen_at, s.seen_known_at <= t.version_at) AS seen,
-        countIf(s.object_key != '' AND s.seen_known_at <= t.version_at) > 0 AS exists_now
+        min(l.valid_from) AS opened_at, count() AS link_rows
     FROM touched AS t
     INNER JOIN links AS l ON l.from_type = t.from_type AND l.from_key = t.from_key
-    LEFT JOIN targets AS s ON s.object_type = l.rule.target AND s.object_key = l.to_key
-    WHERE l.linked_known_at <= t.version_at
-    GROUP BY r, item_type, item_key, target_key, version_at, opened_at
+    WHERE l.known_at <= t.version_at
+    GROUP BY r, item_type, item_key, target_key, version_at
 ),
-segments AS (
+-- What was told of each target by then, in order, and when the next word came.
+told AS (
     SELECT
-        object_type, object_key,
-        arrayFold((acc, x) -> mapUpdate(acc, x.2), arraySort(x -> x.1, groupArray((occurred_at, CAST(mapFilter((k, v) -> v != '', dims), 'Map(String, String)')))),
-            CAST(map(), 'Map(String, String)')) AS item_dims
-    FROM event_objects
-    WHERE workflow = {workflow:String} AND known_at <= until
-        AND (object_type, object_key) IN (SELECT item_type, item_key FROM found)
-    GROUP BY object_type, object_key
+        f.*,
+        arraySort(groupArrayIf((s.valid_from, s.known_at, s.row_hash, s.deleted), s.object_key != '' AND s.known_at <= f.version_at))
+            AS words,
+        arrayMap((word, n) -> if(n < length(words), words[n + 1].1, never), words, arrayEnumerate(words)) AS next_words,
+        -- The first moment, from the link on, at which the newest word is not that the target is gone.
+        arrayFilter((word, next) -> NOT word.4 AND next > greatest(f.opened_at, word.1), words, next_words) AS of_existence
+    FROM found AS f
+    LEFT JOIN states AS s ON s.object_type = f.r.target AND s.object_key = f.target_key
+    GROUP BY ALL
+),
+placed AS (
+    SELECT
+        t.*,
+        groupArrayIf(
+            ((h.occurred_at, indexOf(steps, h.step), h.event_id), h.said),
+            h.object_key != '' AND h.known_at <= t.version_at AND h.occurred_at <= t.opened_at) AS segments
+    FROM told AS t
+    LEFT JOIN happened AS h ON h.object_type = t.item_type AND h.object_key = t.item_key
+    GROUP BY ALL
 )
 SELECT
     {workflow:String}, {version:String}, r.name, 'reference', item_type, item_key, opened_at, target_key, '',
     addSeconds(opened_at, r.within_s),
-    if(exists_now, greatest(opened_at, seen), NULL), if(exists_now, target_key, ''), if(exists_now, 'arrived', ''),
+    if(empty(of_existence), NULL, greatest(opened_at, of_existence[1].1)),
+    if(empty(of_existence), '', target_key), if(empty(of_existence), '', 'arrived'),
     NULL, [], NULL, '',
-    r.code, '', r.owner, 0, 0, r.sources, item_dims, '', version_at,
-    toUInt32(sum(1 + exists_now) OVER (PARTITION BY item_type, item_key, version_at)) AS evidence
-FROM found
-LEFT JOIN segments ON object_type = item_type AND object_key = item_key
-QUALIFY (item_type, item_key, version_at, evidence) NOT IN (
-    SELECT item_type, item_key, known_at, evidence
+    r.code, '', r.owner, 0, 0, r.sources,
+    arrayFold((acc, x) -> mapUpdate(acc, x.2), arraySort(x -> x.1, segments), CAST(map(), 'Map(String, String)')),
+    '', version_at,
+    toUInt32(sum(link_rows + length(words) + length(segments)) OVER (PARTITION BY item_type, item_key, version_at)) AS evidence
+FROM placed
+QUALIFY (item_type, item_key, version_at, evidence, r.name, target_key) NOT IN (
+    SELECT item_type, item_key, known_at, evidence, expectation, opened_by
     FROM expectations
     WHERE workflow = {workflow:String} AND version = {version:String} AND kind = 'reference'
         AND known_at > mark AND known_at <= until

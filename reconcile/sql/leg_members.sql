@@ -6,6 +6,7 @@ INSERT INTO leg_members (
 WITH
     {legs:Array(Tuple(
         rule String, item String, leg String, expected Bool, step String, roles Array(String), types Array(String)))} AS legs,
+    {failed_steps:Array(String)} AS failed_steps,
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
     toDateTime64({until:String}, 6, 'UTC') AS until,
 -- A link can be followed from either end.
@@ -41,26 +42,28 @@ third_hop AS (
 ),
 members AS (
     SELECT leg, item_type, item_key, b_type AS member_type, b_key AS member_key, NULL AS amount, '' AS currency,
-        min(valid_from) AS joined_at, min(known_at) AS member_known_at
+        valid_from AS joined_at, min(known_at) AS member_known_at
     FROM (
         SELECT * FROM first_hop WHERE length(leg.roles) = 1
         UNION ALL SELECT * FROM second_hop WHERE length(leg.roles) = 2
         UNION ALL SELECT * FROM third_hop
     )
-    GROUP BY leg, item_type, item_key, member_type, member_key
+    -- A row for each time it may have joined: what was known when decides which one counts.
+    GROUP BY leg, item_type, item_key, member_type, member_key, joined_at
     UNION ALL
     SELECT leg, object_type, object_key, '', event_id, any(e.amount), any(e.currency), any(occurred_at), min(known_at)
     FROM event_objects AS e
     ARRAY JOIN arrayFilter(l -> l.item = object_type AND l.step = step, legs) AS leg
     WHERE workflow = {workflow:String} AND known_at > mark AND known_at <= until
+        AND (outcome != 'failed' OR has(failed_steps, step))
     GROUP BY leg, object_type, object_key, event_id
 )
 SELECT
     {workflow:String}, {version:String}, leg.rule, item_type, item_key, leg.leg, leg.expected, member_type, member_key,
     amount, currency, joined_at, member_known_at
 FROM members
-WHERE member_known_at > mark AND (leg.rule, item_key, leg.leg, member_type, member_key) NOT IN (
-    SELECT expectation, item_key, leg, member_type, member_key
+WHERE member_known_at > mark AND (leg.rule, item_key, leg.leg, member_type, member_key, joined_at) NOT IN (
+    SELECT expectation, item_key, leg, member_type, member_key, joined_at
     FROM leg_members
     WHERE workflow = {workflow:String} AND version = {version:String}
 )

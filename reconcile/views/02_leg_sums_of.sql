@@ -4,9 +4,9 @@ WITH
 states AS (
     SELECT
         object_type, object_key,
-        argMax(tuple(amount), (valid_from, known_at)).1 AS state_amount,
-        argMax(currency, (valid_from, known_at)) AS state_currency,
-        argMax(deleted, (valid_from, known_at)) AS gone
+        argMax(tuple(amount), (valid_from, known_at, row_hash)).1 AS state_amount,
+        argMax(currency, (valid_from, known_at, row_hash)) AS state_currency,
+        argMax(deleted, (valid_from, known_at, row_hash)) AS gone
     FROM snapshots
     WHERE valid_from <= {as_of:DateTime64(6, 'UTC')} AND known_at <= {known_at:DateTime64(6, 'UTC')}
         AND (object_type, object_key) IN (
@@ -24,7 +24,7 @@ members AS (
         SELECT * FROM leg_members
         WHERE joined_at <= {as_of:DateTime64(6, 'UTC')} AND known_at <= {known_at:DateTime64(6, 'UTC')}
             AND (empty({items:Array(String)}) OR item_key IN {items:Array(String)})
-        ORDER BY known_at
+        ORDER BY joined_at
         LIMIT 1 BY workflow, version, expectation, item_key, leg, member_type, member_key
     ) AS m
     LEFT JOIN states AS s ON s.object_type = m.member_type AND s.object_key = m.member_key
@@ -36,9 +36,9 @@ SELECT
     countIf(NOT expected) AS actual_members,
     countIf(isNull(member_amount)) AS members_without_amount,
     uniqExactIf(member_currency, isNotNull(member_amount)) AS currencies,
-    anyIf(member_currency, member_currency != '') AS leg_currency,
-    sumIf(member_amount, expected) AS expected_sum,
-    sumIf(member_amount, NOT expected) AS actual_sum,
+    minIf(member_currency, member_currency != '') AS leg_currency,
+    ifNull(sumIf(member_amount, expected), 0) AS expected_sum,
+    ifNull(sumIf(member_amount, NOT expected), 0) AS actual_sum,
     max(joined_at) AS changed_at
 FROM members
 GROUP BY workflow, version, expectation, item_type, item_key;

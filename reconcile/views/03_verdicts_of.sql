@@ -15,8 +15,8 @@ coverage AS (
 worth AS (
     SELECT
         object_type, object_key,
-        argMax(tuple(amount), (valid_from, known_at)).1 AS state_amount,
-        argMax(currency, (valid_from, known_at)) AS state_currency
+        argMax(tuple(amount), (valid_from, known_at, row_hash)).1 AS state_amount,
+        argMax(currency, (valid_from, known_at, row_hash)) AS state_currency
     FROM snapshots
     WHERE valid_from <= {as_of:DateTime64(6, 'UTC')} AND known_at <= {known_at:DateTime64(6, 'UTC')}
         AND (empty({items:Array(String)}) OR object_key IN {items:Array(String)})
@@ -30,11 +30,11 @@ facts AS (
         ifNull(watermark >= e.due_at, false) AS covered,
         e.due_at <= {as_of:DateTime64(6, 'UTC')} AS is_past_due,
         l.expected_members AS expected_members, l.actual_members AS actual_members,
-        l.members_without_amount AS members_without_amount, l.currencies AS currencies, l.leg_currency AS leg_currency,
-        if(e.kind = 'tie_out' AND l.expected_members > 0 AND members_without_amount = 0 AND currencies = 1,
-            l.expected_sum, NULL) AS expected,
-        if(e.kind = 'tie_out' AND l.actual_members > 0 AND members_without_amount = 0 AND currencies = 1,
-            l.actual_sum, NULL) AS actual,
+        l.leg_currency AS leg_currency,
+        -- A leg without members is zero; a member without amount, or two currencies, and nothing can be said.
+        e.kind = 'tie_out' AND l.members_without_amount = 0 AND l.currencies = 1 AS comparable,
+        if(comparable, l.expected_sum, NULL) AS expected,
+        if(comparable, l.actual_sum, NULL) AS actual,
         actual - expected AS residual,
         greatest(e.tolerance_abs, CAST(e.tolerance_pct * abs(expected) / 100, 'Nullable(Decimal(38, 6))')) AS tolerated,
         l.changed_at AS changed_at
@@ -57,13 +57,13 @@ judged AS (
         *,
         multiIf(
             kind = 'once', if(isNotNull(reversed_at), 'REVERSED', 'DUP_CONFIRMED'),
-            kind = 'precedence', if(closed_as = 'arrived', 'MATCHED', 'ORPHAN'),
+            kind = 'precedence', multiIf(closed_as = 'arrived', 'MATCHED', covered, 'ORPHAN', 'UNKNOWN'),
             kind = 'tie_out' AND NOT is_past_due, 'IN_FLIGHT',
             kind = 'tie_out' AND expected_members = 0, if(covered, 'ORPHAN', 'UNKNOWN'),
             kind = 'tie_out' AND isNull(residual), 'UNKNOWN',
             kind = 'tie_out' AND residual = 0, 'MATCHED',
             kind = 'tie_out' AND abs(residual) <= tolerated, 'MATCHED_TOL',
-            kind = 'tie_out' AND residual < 0, if(covered, 'PARTIAL', 'UNKNOWN'),
+            kind = 'tie_out' AND residual < 0, multiIf(NOT covered, 'UNKNOWN', actual_members = 0, 'MISSING', 'PARTIAL'),
             kind = 'tie_out', 'MISMATCH',
             closed_as = 'arrived' AND isNotNull(reversed_at), 'REVERSED',
             closed_as = 'arrived', 'MATCHED',
@@ -74,8 +74,9 @@ judged AS (
             covered, 'MISSING',
             'UNKNOWN') AS state,
         multiIf(
-            kind IN ('once', 'precedence'), opened_at,
-            kind = 'tie_out', if(state IN ('PARTIAL', 'MISMATCH', 'ORPHAN'), greatest(due_at, changed_at), NULL),
+            kind = 'once', opened_at,
+            kind = 'precedence', if(state = 'UNKNOWN', NULL, opened_at),
+            kind = 'tie_out', if(state IN ('PARTIAL', 'MISSING', 'MISMATCH', 'ORPHAN'), greatest(due_at, changed_at), NULL),
             NOT is_past_due, NULL,
             isNotNull(closed_at), if(closed_at > due_at, due_at, NULL),
             state = 'MISSING', due_at,
@@ -89,7 +90,7 @@ SELECT
     attempts, failures, failed_at, expected, actual, residual,
     multiIf(kind = 'tie_out', abs(residual), isNull(amount), state_amount, amount) AS amount,
     multiIf(kind = 'tie_out', leg_currency, isNull(judged.amount), state_currency, currency) AS currency,
-    mapConcat(dims, map('owner', toString(owner), 'expectation', toString(expectation), 'item_type', toString(item_type))) AS dims,
+    mapUpdate(dims, map('owner', toString(owner), 'expectation', toString(expectation), 'item_type', toString(item_type))) AS dims,
     watermark, covered, state,
     toUInt8(kind IN ('sequence', 'reference', 'tie_out') AND is_past_due
         AND state NOT IN ('VOID', 'DUP_CONFIRMED', 'REVERSED')) AS due,
