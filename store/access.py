@@ -169,8 +169,11 @@ def check(role: Role, facts: Facts, params: Mapping[str, str], known_table_funct
         raise RefusedError(
             ACCESS_DENIED, f"Function {_shown(name)} reaches out of the store and is not served here"
         )
-    for parts in (*facts.tables, facts.target):
-        _check_table(tuple(_filled(part, params) for part in parts))
+    for parts in facts.tables:
+        _check_table(_filled(parts, params))
+    database = "".join(_filled(facts.target[:-1], params)).lower()
+    if database in ("system", "information_schema"):
+        raise RefusedError(ACCESS_DENIED, "The engine's own tables cannot be written")
     if facts.format.lower() in _FORMATS:
         raise RefusedError(ACCESS_DENIED, f"Format {_shown(facts.format)} is not served here")
     outer = {name for name, _ in facts.settings}
@@ -206,8 +209,8 @@ def _check_table(parts: Names) -> None:
         raise RefusedError(ACCESS_DENIED, f"Table system.{_shown(names[1])} is not served here")
 
 
-def _filled(part: str, params: Mapping[str, str]) -> str:
-    return params.get(part[1:-1], "") if part.startswith("{") else part
+def _filled(parts: Names, params: Mapping[str, str]) -> Names:
+    return tuple(params.get(part[1:-1], "") if part.startswith("{") else part for part in parts)
 
 
 def _may_change(name: str) -> bool:

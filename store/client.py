@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 import pyarrow as pa
+from clickhouse_connect.common import set_setting
 from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 from clickhouse_connect.driver.httputil import default_pool_manager
 
@@ -29,6 +30,9 @@ SESSION_SETTINGS = {
     "date_time_input_format": "best_effort",
     "throw_on_max_partitions_per_insert_block": 0,
 }
+# A dict bound to a parameter is a Map. The driver's default, JSON, the engine cannot read as one.
+set_setting("dict_parameter_format", "map")
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -183,9 +187,15 @@ def _connect(dsn: str, token: str | None, password: str | None, read_only: bool)
         # `readonly` cannot be unset again, so it is the last setting of the handle.
         if read_only:
             settings["readonly"] = 1
-        return clickhouse_connect.get_client(
-            dsn=dsn, tz_mode="aware", settings=settings, show_clickhouse_errors=True
-        )
+        try:
+            return clickhouse_connect.get_client(
+                dsn=dsn, tz_mode="aware", settings=settings, show_clickhouse_errors=True
+            )
+        except ProgrammingError:
+            raise StoreUnavailableError(
+                f"the engine cannot open {urlsplit(dsn).path}: another program or another folder is open, "
+                "the disk is full, or the folder may not be written"
+            ) from None
     url = urlsplit(dsn)
     # A proxy of the environment must never see what goes to this very machine.
     pool = default_pool_manager() if url.hostname in LOOPBACK else None
@@ -222,7 +232,7 @@ def _translated(action: str, *, data: bool = False) -> Iterator[None]:
             raise StoreError(int(code), name, "" if data else sentence_of(str(error)), action) from None
         raise StoreUnavailableError(
             f"the store could not {action}: {type(error).__name__}; "
-            "check that it runs, that URL and token are right, and that no other program has its folder open"
+            "check that it runs and that URL and token are right"
         ) from None
     except (OSError, EOFError) as error:
         raise StoreUnavailableError(f"the store could not {action}: {type(error).__name__}") from None

@@ -11,14 +11,14 @@ from store import migrate
 from store.client import Store
 
 SCHEMA = Path(__file__).parent / "schema.sql"
-_HEADER = "-- Written by `python -m store.dump` from migrations/; change those, never this.\n\n"
+HEADER = "-- Written by `python -m store.dump` from migrations/; change those, never this.\n\n"
 
 
 def fresh_schema() -> str:
     """The schema of a database made from nothing. Opens an engine, so this process must not have one open."""
     with tempfile.TemporaryDirectory() as folder, Store(f"chdb://{folder}") as store:
         migrate.migrate(store, SystemClock().now())
-        return _HEADER + migrate.schema(store)
+        return HEADER + migrate.schema(store)
 
 
 def main() -> int:

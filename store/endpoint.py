@@ -64,7 +64,7 @@ _STATUS_OF = {
 }
 # Where ours are more exact: the client's own fault, or worth another try in a moment.
 _OUR_STATUS_OF = {
-    400: "CANNOT_DECOMPRESS BAD_QUERY_PARAMETER UNKNOWN_QUERY_PARAMETER",
+    400: "CANNOT_DECOMPRESS BAD_QUERY_PARAMETER UNKNOWN_QUERY_PARAMETER TOO_DEEP_RECURSION",
     403: "READONLY SETTING_CONSTRAINT_VIOLATION",
     415: "UNKNOWN_COMPRESSION_METHOD",
     503: "TOO_MANY_SIMULTANEOUS_QUERIES NOT_ENOUGH_SPACE",
@@ -90,7 +90,7 @@ _CONTENT_TYPES = (
 _MAX_QUERY_BYTES, _MAX_HEAD_BYTES = 256 << 10, 64 << 10
 _WAITING = 64
 _RECEIVE_S, _GRACE_S, _AGAIN_S, _QUICK_S = 120, 5, 0.2, 0.05
-_QUERY_ID = re.compile(r"[\w.:\-]{1,128}\Z")
+_QUERY_ID = re.compile(r"[\w.:\-]{1,128}\Z", re.ASCII)
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +189,8 @@ class _Service:
             response = self._response(await self._run(request, asked), query_id)
         except Exception as error:
             code, text = _explained(error)
-            log.warning("query %s of %s refused with code %d", query_id, role or "nobody", code)
+            level = logging.WARNING if code == AUTHENTICATION_FAILED else logging.INFO
+            log.log(level, "query %s of %s refused with code %d", query_id, role or "nobody", code)
             response = self._refusal(
                 code, text, query_id, anonymous=not role and not _credentials(request)[1]
             )
@@ -225,7 +226,7 @@ class _Service:
         ]
         if matching and user in ("", "default", matching[0]):
             return matching[0]
-        who = user if re.fullmatch(r"\w{1,64}", user) else "default"
+        who = user if re.fullmatch(r"\w{1,64}", user, re.ASCII) else "default"
         raise RefusedError(
             AUTHENTICATION_FAILED,
             f"{who}: Authentication failed: password is incorrect, or there is no user with such name",

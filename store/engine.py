@@ -25,9 +25,10 @@ TOO_MANY_BYTES, UNKNOWN_EXCEPTION = 396, 1002
 # Up to here a result stays in memory; above, it lies in an unlinked file of the private folder.
 IN_MEMORY_BYTES = 4 << 20
 PIECE_BYTES = 1 << 20
-# The writers of these do not count what they buffer, so they are read in pieces and counted here.
-# Each piece is whole in itself and pieces may follow each other. Only a SELECT gives pieces.
-_UNCOUNTED = frozenset({"native", "sqlinsert", "rawblob"})
+# A SELECT in these comes in pieces that may follow each other, and so is never in memory as a whole.
+# The first do not even count what they buffer; the others also write totals, and may be shaped by settings.
+_PIECES = frozenset({"native", "rowbinary", "sqlinsert", "rawblob"})
+_PIECES_IF_PLAIN = frozenset({"csv", "tsv", "tabseparated", "jsoneachrow"})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ESCAPES = str.maketrans(
     {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0", "\b": "\\b", "\f": "\\f"}
@@ -192,7 +193,7 @@ class Engine:
     def read(self, facts: Facts, fmt: str, request: Wishes, ticket: Ticket) -> Answer:
         """Runs a statement that gives rows, or an INSERT of a SELECT. Raises EngineError."""
         with self._handle(request, ticket) as handle:
-            if facts.kind.startswith("Select") and (facts.format or fmt).lower() in _UNCOUNTED:
+            if _comes_in_pieces(facts, (facts.format or fmt).lower(), request):
                 pieces = handle.pieces(facts.text, fmt, request.params)
                 return _collected(pieces, self.limits[request.role].result_bytes)
             return _whole(handle.query(facts.text, fmt, request.params))
@@ -248,8 +249,10 @@ class Engine:
             ticket.done = True
 
     def _new(self, wishes: Wishes) -> Handle:
-        """`readonly` also where a writer reads: no statement but an INSERT meets a handle that can write."""
-        fixed = {"allow_ddl": "0"} if wishes.writes else {"readonly": "1"}
+        """No statement but an INSERT meets a handle that can write; a writer may set settings while reading."""
+        fixed = (
+            {"allow_ddl": "0"} if wishes.writes else {"readonly": "1" if wishes.role is Role.READER else "2"}
+        )
         ours = {**SESSION_SETTINGS, **self.limits[wishes.role].settings()}
         # An INSERT takes its parameters from the session; a query gets them with the call.
         params = wishes.params if wishes.writes else {}
@@ -324,6 +327,14 @@ def _setting_name(name: str) -> str:
 
 def _column(handle: Handle, sql: str) -> list[str]:
     return [str(value) for value in json.loads(handle.query(sql, "JSONCompactColumns").bytes())[0]]
+
+
+def _comes_in_pieces(facts: Facts, fmt: str, wishes: Wishes) -> bool:
+    if not facts.kind.startswith("Select"):
+        return False
+    return fmt in _PIECES or (
+        fmt in _PIECES_IF_PLAIN and not wishes.settings and "WITH TOTALS" not in facts.text
+    )
 
 
 def _collected(pieces: Generator[Any, None, None], limit: int) -> Answer:

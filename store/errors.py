@@ -10,7 +10,7 @@ from core.errors import CannotRunError, TieoutError
 # one: functions use it to quote the value they could not read.
 SAFE_TEXT_CODES = frozenset(
     {16, 42, 43, 44, 46, 47, 48, 57, 60, 62, 63, 73, 76, 81, 89, 115, 158, 159, 164, 179, 184, 202, 215, 229}
-    | {241, 243, 307, 386, 394, 396, 452, 456, 497, 516}
+    | {241, 243, 306, 307, 386, 394, 396, 452, 456, 497, 516}
 )
 # Bad input: retrying the same bytes cannot help.
 BAD_DATA_CODES = frozenset({6, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 130, 252, 444, 645})

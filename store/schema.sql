@@ -495,7 +495,7 @@ AS SELECT
     fromUnixTimestamp64Nano(reinterpretAsInt64(start_time)) AS Timestamp,
     lower(hex(trace_id)) AS TraceId,
     lower(hex(span_id)) AS SpanId,
-    lower(hex(parent_span_id)) AS ParentSpanId,
+    if(parent_span_id = unhex('0000000000000000'), '', lower(hex(parent_span_id))) AS ParentSpanId,
     trace_state AS TraceState,
     name AS SpanName,
     transform(kind, [0, 1, 2, 3, 4, 5], ['Unspecified', 'Internal', 'Server', 'Client', 'Producer', 'Consumer'], toString(kind)) AS SpanKind,
@@ -510,8 +510,8 @@ AS SELECT
     arrayMap(at -> fromUnixTimestamp64Nano(reinterpretAsInt64(at)), events.time_unix_nano) AS `Events.Timestamp`,
     events.name AS `Events.Name`,
     arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), events.attributes) AS `Events.Attributes`,
-    arrayMap(id -> lower(hex(id)), links.trace_id) AS `Links.TraceId`,
-    arrayMap(id -> lower(hex(id)), links.span_id) AS `Links.SpanId`,
+    arrayMap(id -> if(id = unhex('00000000000000000000000000000000'), '', lower(hex(id))), links.trace_id) AS `Links.TraceId`,
+    arrayMap(id -> if(id = unhex('0000000000000000'), '', lower(hex(id))), links.span_id) AS `Links.SpanId`,
     links.trace_state AS `Links.TraceState`,
     arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), links.attributes) AS `Links.Attributes`
 FROM

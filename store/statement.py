@@ -64,10 +64,11 @@ def split_insert(text: bytes) -> Insert | None:
     tokens = ((match, match.group().upper()) for match in _TOKEN.finditer(text) if match.lastgroup != "blank")
     if not (_next_is(tokens, b"INSERT") and _next_is(tokens, b"INTO")):
         return None
-    depth, named = 0, False
+    depth, named, before = 0, False, b""
     for match, word in tokens:
+        before, dotted = word, before == b"."
         depth += (word in (b"(", b"[", b"{")) - (word in (b")", b"]", b"}"))
-        if depth or match.lastgroup != "word":
+        if depth or dotted or match.lastgroup != "word":
             named = True
         elif not named:
             # Not yet a keyword: the table may be called `values` or `format`.
