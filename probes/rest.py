@@ -217,8 +217,8 @@ class RestProbe(ProbeFile):
     @property
     def url(self) -> httpx.URL:
         base = httpx.URL(self.client.base_url)
-        path = "/".join(part for part in (base.path.rstrip("/"), self.endpoint.path.lstrip("/")) if part)
-        return base.copy_with(path=path or "/")
+        path = self.endpoint.path.lstrip("/")
+        return base.copy_with(path=f"{base.path.rstrip('/')}/{path}") if path else base
 
     @property
     def place(self) -> str:

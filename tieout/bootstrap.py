@@ -81,6 +81,7 @@ def test(*, everything: bool, extra: list[str]) -> int:
     browser()
     if everything:
         database()
+        datasette()
     for check in CHECKS:
         if code := run(str(PYTHON), *check):
             return code
@@ -101,6 +102,16 @@ def database() -> None:
     """A PostgreSQL server for the probes' interoperation tests."""
     if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) and not shutil.which("initdb"):
         packages("postgresql")
+
+
+def datasette() -> None:
+    """A server of JSON pages for the probes' interoperation tests; it pins packages, so it has its own place."""
+    home = ENVIRONMENT / "datasette"
+    if not (home / "bin" / "datasette").exists():
+        say("installing datasette for the interoperation tests")
+        venv.create(home, with_pip=True, clear=home.exists())
+        must(str(home / "bin" / "python"), "-m", "pip", "install", "--quiet",
+             "--disable-pip-version-check", "datasette==0.65.5")  # fmt: skip
 
 
 def packages(*names: str) -> None:

@@ -167,6 +167,26 @@ def test_every_paginator_reads_all_records_once(
     assert {request.url.path for request in api.asked} == {"/api/orders"}
 
 
+@pytest.mark.parametrize(
+    ("base", "path", "asked"),
+    [
+        ("", "", "/"),
+        ("/", "/", "/"),
+        ("/api/", "", "/api/"),
+        ("", "orders.json", "/orders.json"),
+        ("/api/v1/", "/orders/", "/api/v1/orders/"),
+        ("/api", "ab c/ü", "/api/ab c/ü"),
+    ],
+)
+def test_base_address_and_path_meet_in_one_slash(
+    api: Api, make_probe: MakeProbe, base: str, path: str, asked: str
+) -> None:
+    api.answer = lambda _: RECORDS
+    probe = make_probe(kind="rest", client={"base_url": f"{api.url}{base}"}, endpoint={"path": path})
+    assert read_all(probe) == EVERYTHING
+    assert api.asked[0].scope["path"] == asked
+
+
 def test_parameters_go_out_with_every_page(api: Api, make_probe: MakeProbe) -> None:
     api.answer = by_offset
     paginator = {"type": "offset", "limit": 100, "total_path": "total"}
