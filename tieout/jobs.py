@@ -25,7 +25,8 @@ from core.errors import TieoutError
 from probes.run import run_probe
 from reconcile.run import reconcile
 from store.client import Store
-from tieout.pipeline import alert_kpis, moment, publish_all
+from store.sqlfile import read
+from tieout.pipeline import SQL, alert_kpis, moment, publish_all
 from tieout.project import Project
 
 log = logging.getLogger("tieout.jobs")
@@ -53,8 +54,7 @@ def jobs_of(project: Project) -> list[Job]:
     def derive(store: Store, now: datetime) -> int:
         return derive_events(store, workflows.values(), project.settings.correlation, now)
 
-    def reconcile_all(store: Store, now: datetime) -> int:
-        return sum(done.expectations + done.members for done in reconcile(store, workflows.values(), now))
+    reconcile_all = _Reconcile(project)
 
     def kpis(store: Store, now: datetime) -> int:
         return publish_all(store, project, project.kpis.values(), now, uuid.uuid4().hex)
@@ -78,6 +78,29 @@ def jobs_of(project: Project) -> list[Job]:
         Job("kpis", every.kpis, kpis),
     ]
     return jobs + [_probe_job(project, name) for name in project.probes]
+
+
+class _Reconcile:
+    """The reconcile job, which rests while nothing comes.
+
+    Facts stamped in the last moments are left for the next run, so it runs on a little after the last of them.
+    """
+
+    _MORE_RUNS = 2
+
+    def __init__(self, project: Project) -> None:
+        self._workflows = list(project.workflows.values())
+        self._seen: dict[str, int] = {}
+        self._quiet = 0
+
+    def __call__(self, store: Store, now: datetime) -> int:
+        counts = store.one(read(SQL / "fact_counts.sql"))
+        self._quiet = self._quiet + 1 if counts == self._seen else 0
+        if self._quiet > self._MORE_RUNS:
+            return 0
+        written = sum(done.expectations + done.members for done in reconcile(store, self._workflows, now))
+        self._seen = counts
+        return written
 
 
 def _probe_job(project: Project, name: str) -> Job:
@@ -149,16 +172,17 @@ class Runner:
             handle.close()
 
     def _missed(self, event: JobExecutionEvent) -> None:
-        now = self._clock.now()
-        self._record(event.job_id, now, "missed", 0, "the run before it had not ended in time")
+        """Runs that were left out because the one before them took too long: one row a minute."""
+        self._record(event.job_id, self._clock.now(), "missed", 0, "the run before it had not ended in time")
 
     def _record(self, job: str, started: datetime, status: str, rows: int, error: str) -> None:
-        """Quiet successes are written once a minute: enough to be seen to run."""
+        """Quiet successes and missed runs are written once a minute: enough to be seen."""
+        key = f"{job} {status}"
         with self._lock:
-            last = self._last_row.get(job)
-            if status == "ok" and not rows and last and started - last < HEARTBEAT:
+            last = self._last_row.get(key)
+            if status != "failed" and not rows and last and started - last < HEARTBEAT:
                 return
-            self._last_row[job] = started
+            self._last_row[key] = started
         row = {
             "run_id": uuid.uuid4().hex, "job": job, "scheduled_at": started, "started_at": started,
             "finished_at": self._clock.now(), "status": status, "rows": rows, "error": error,

@@ -47,7 +47,7 @@ def print_table(
 
 def message(text: str) -> None:
     """A line for the person at the terminal."""
-    err.print(text, markup=False)
+    err.print(text, markup=False, soft_wrap=True)
 
 
 def print_findings(findings: Iterable[Any], *, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def open_project(root: Path = DEFAULT, flags: Mapping[str, Any] | None = None) -
 def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Project | None, list[Finding]]:
     """The project in `root` as far as it can be understood, and all mistakes of all files."""
     settings, parsed, findings = load_settings(root, flags)
-    workflows, problems = _workflows(root, settings, parsed)
+    workflows, problems = _workflows(root, parsed)
     findings += problems
     mappings, problems = load_mappings(root / "mappings", workflows)
     findings += problems
@@ -88,13 +88,15 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     return project, sorted(findings)
 
 
-def _workflows(
-    root: Path, settings: Settings | None, parsed: Parsed | None
-) -> tuple[dict[str, Workflow], list[Finding]]:
-    """The site's own workflows and the shipped ones it uses; an own one replaces a shipped one of its name."""
+def _workflows(root: Path, parsed: Parsed | None) -> tuple[dict[str, Workflow], list[Finding]]:
+    """The site's own workflows and the shipped ones it uses; an own one replaces a shipped one of its name.
+
+    The names are read from the file as it stands, so that a mistake elsewhere in it does not hide them.
+    """
     shipped, _ = load_workflows()
     own, findings = load_workflows(root / "workflows")
-    wanted = settings.shipped_workflows if settings else ()
+    said = parsed.data.get("shipped_workflows") if parsed and isinstance(parsed.data, dict) else None
+    wanted = [str(name) for name in said] if isinstance(said, list) else []
     for index, name in enumerate(wanted):
         if name not in shipped and parsed:
             line, column = parsed.at(("shipped_workflows", index))

@@ -18,13 +18,13 @@ def summarise(store: Store, project: Project, now: datetime) -> dict[str, Any]:
     return {
         "generated_at": now,
         "workflows": {
-            name: _of_workflow(store, workflow, moment(store, workflow, now))
+            name: _of_workflow(store, project, workflow, moment(store, workflow, now))
             for name, workflow in project.workflows.items()
         },
     }
 
 
-def _of_workflow(store: Store, workflow: Workflow, at: Moment) -> dict[str, Any]:
+def _of_workflow(store: Store, project: Project, workflow: Workflow, at: Moment) -> dict[str, Any]:
     where = {"workflow": workflow.workflow, "item": workflow.item, "as_of": at.as_of, "known_at": at.known_at}
 
     def rows(name: str) -> list[dict[str, Any]]:
@@ -48,8 +48,18 @@ def _of_workflow(store: Store, workflow: Workflow, at: Moment) -> dict[str, Any]
         "verdicts": verdicts,
         "open_exceptions": sum(row["open"] for row in exceptions),
         "exceptions": exceptions,
-        "kpis": rows("summary_kpis"),
+        "kpis": [{**row, **_named(project, row)} for row in rows("summary_kpis")],
     }
+
+
+def _named(project: Project, row: dict[str, Any]) -> dict[str, Any]:
+    """Title of a figure, and whether it is the one its KPI is known by."""
+    kpi = project.kpis.get(row["kpi"])
+    if kpi is None:
+        return {"title": row["kpi"], "headline": False}
+    measures = kpi.header.measures
+    title = next((measure.title for measure in measures if measure.name == row["measure"]), row["measure"])
+    return {"title": f"{kpi.header.title}: {title}", "headline": row["measure"] == measures[0].name}
 
 
 def print_summary(summary: dict[str, Any]) -> None:
@@ -64,16 +74,46 @@ def print_summary(summary: dict[str, Any]) -> None:
         print_table(
             [{"state": state, "verdicts": count} for state, count in one["verdicts_by_state"].items()]
         )
-        columns = [
-            "expectation",
-            "code",
-            "owner",
-            "open",
-            "items",
-            "oldest_days",
-            "amount",
-            "currency",
-            "without_amount",
-        ]
-        print_table(one["exceptions"], columns, title="\nOpen exceptions")
-        print_table(one["kpis"], ["kpi", "measure", "value", "low", "high", "n", "unit"], title="\nKPIs")
+        print_table(
+            [
+                {**row, "amount": _money(row), "oldest": f"{row['oldest_days']} days"}
+                for row in one["exceptions"]
+            ],
+            ["expectation", "code", "owner", "open", "items", "oldest", "amount"],
+            title="\nOpen exceptions",
+        )
+        print_table(
+            [
+                {"kpi": row["kpi"], "figure": row["title"], "value": _value(row), "of": row["n"]}
+                for row in one["kpis"]
+                if row["headline"]
+            ],
+            title="\nKPIs (all of them: --json, or `tieout kpi show`)",
+        )
+
+
+def _money(row: dict[str, Any]) -> str:
+    if row["amount"] is None:
+        return "not in the source"
+    unpriced = f", {row['without_amount']:,} without" if row["without_amount"] else ""
+    return f"{row['amount']:,.2f} {row['currency']}{unpriced}"
+
+
+def _value(row: dict[str, Any]) -> str:
+    """A figure with its unit; an interval where items are unknown; a bound where the curve never gets there."""
+    value, low, high = row["value"], row["low"], row["high"]
+    if value is None and low is not None and high is not None:
+        return f"{_number(low, row['unit'])} to {_number(high, row['unit'])}"
+    if value is None and low is not None:
+        return f"at least {_number(low, row['unit'])}"
+    return "—" if value is None else _number(value, row["unit"])
+
+
+def _number(value: float, unit: str) -> str:
+    if unit == "ratio":
+        return f"{value:.2%}"
+    if unit == "seconds" and value >= 172_800:
+        return f"{value / 86_400:,.1f} days"
+    if unit == "hours" and value >= 48:
+        return f"{value / 24:,.1f} days"
+    return f"{value:,.2f}".rstrip("0").rstrip(".") + (f" {unit}" if unit != "count" else "")

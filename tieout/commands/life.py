@@ -117,3 +117,5 @@ def log_to_stderr() -> None:
     )
     for noisy in ("apscheduler", "httpx", "urllib3", "clickhouse_connect", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Runs that are left out are rows of job_runs.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)

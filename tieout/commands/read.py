@@ -342,7 +342,7 @@ def explain_key(
 
 def _tell(story: Explanation) -> None:
     """The story for a person: the answer first, then what happened, what is wrong, what hangs on it."""
-    out.print(story.headline, markup=False, style="bold")
+    out.print(story.headline, markup=False, style="bold", soft_wrap=True)
     out.print(
         f"\nTimeline of {story.title} {story.object_key}, as of {story.as_of:%Y-%m-%d %H:%M} UTC",
         markup=False,
@@ -360,8 +360,8 @@ def _tell(story: Explanation) -> None:
     for finding in failing:
         item = f"{finding.item_type} {finding.item_key}"
         out.print(f"  {finding.state} {item}: {finding.title}", markup=False, style="bold")
-        out.print(f"    {finding.sentence}", markup=False)
-        out.print(f"    owner {finding.owner}: {finding.todo}", markup=False)
+        out.print(f"    {finding.sentence}", markup=False, soft_wrap=True)
+        out.print(f"    owner {finding.owner}: {finding.todo}", markup=False, soft_wrap=True)
         out.print(f"    exception {finding.exception_id}", markup=False)
     if story.neighbours:
         out.print("\nLinked objects", markup=False)
