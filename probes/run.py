@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -94,8 +94,8 @@ def run_probe(
     `now` is when the source is read, for all it says; `clock` tells when facts are stored (default: `now`).
     Raises ProbeBusyError, and StoreUnavailableError when the store itself is gone.
     """
-    run = _Run(store, probe, workflow, now, clock or ManualClock(now), monotonic)
-    with _alone(store, probe):
+    with _alone(store, probe.name):
+        run = _Run(store, probe, workflow, now, clock or ManualClock(now), monotonic, probe.name)
         try:
             done = run.work()
         except StoreUnavailableError:
@@ -114,24 +114,25 @@ def run_probe(
 
 def dry_run(store: Store, probe: ProbeFile, workflow: Workflow, now: datetime, *, limit: int = 20) -> DryRun:
     """The first `limit` records as they would be stored. Writes no fact. Raises ProbeError, StoreError."""
-    run = _Run(store, probe, workflow, now, ManualClock(now), time.monotonic)
-    run.stage = _Stage(store, probe, f"{probe.name} (dry run)", now, limit=limit)
-    try:
-        _Reader(run.stage, probe, run.window()).read_all()
-        run.command("judge", run.judging())
-        rows = store.rows(read(STATEMENTS / "would.sql"), run.names())
-        return DryRun(probe.name, probe.place, rows, run.stage.full)
-    finally:
-        run.stage.drop()
+    reading = f"{probe.name} (dry run)"
+    with _alone(store, reading):
+        run = _Run(store, probe, workflow, now, ManualClock(now), time.monotonic, reading, limit)
+        try:
+            _Reader(run.stage, probe, run.window()).read_all()
+            run.command("judge", run.judging())
+            rows = store.rows(read(STATEMENTS / "would.sql"), run.names())
+            return DryRun(probe.name, probe.place, rows, run.stage.full)
+        finally:
+            run.stage.drop()
 
 
 @contextmanager
-def _alone(store: Store, probe: ProbeFile) -> Iterator[None]:
+def _alone(store: Store, reading: str) -> Iterator[None]:
     """Two runs of one probe would each find the other's changes missing and write them twice."""
-    name = (store.dsn, probe.name)
+    name = (store.dsn, reading)
     with _running_lock:
         if name in _running:
-            raise ProbeBusyError(f"probe {probe.name} is running already; wait for that run to end")
+            raise ProbeBusyError(f"probe {reading} is running already; wait for that run to end")
         _running.add(name)
     try:
         yield
@@ -288,10 +289,12 @@ class _Run:
     now: datetime
     clock: Clock
     monotonic: Callable[[], float]
-    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    reading: str
+    limit: int = 0
 
     def __post_init__(self) -> None:
-        self.stage = _Stage(self.store, self.probe, self.probe.name, self.now)
+        self.run_id = uuid.uuid4().hex
+        self.stage = _Stage(self.store, self.probe, self.reading, self.now, self.limit)
         self.attempts = 0
         self.last_cursor = ""
         self.seen: dict[str, str] = {}

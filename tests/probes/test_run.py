@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -582,26 +582,30 @@ def test_the_overview_tells_of_runs_completeness_and_lateness(
     assert list_probes(store, [probe], NOW + timedelta(minutes=11))[0].late
 
 
-def test_a_probe_is_not_run_twice_at_once(store: Store, probe: ProbeFile, workflow: Workflow) -> None:
+def test_a_probe_is_not_run_twice_at_once_and_a_dry_run_does_not_disturb_it(
+    store: Store, probe: ProbeFile, source: Invoices, workflow: Workflow
+) -> None:
     """Run by hand while the schedule runs it: the second is refused, not doubled."""
     reading, go_on = Event(), Event()
+    source.put(no="1", status="open")
+    real = type(probe).read
 
-    def slow(self: ProbeFile, window: Window) -> Iterator[Batch]:
+    def slow(self: ProbeFile, window: Window) -> Generator[Batch]:
+        yield from real(self, window)
         reading.set()
         go_on.wait(20)
-        return iter(())
-
-    class Slow(type(probe)):  # type: ignore[misc]
-        read = slow
 
     results: list[ProbeRun] = []
-    slow_probe = Slow(**{name: getattr(probe, name) for name in type(probe).model_fields})
+    slow_probe = type("Slow", (type(probe),), {"read": slow})(
+        **{name: getattr(probe, name) for name in type(probe).model_fields}
+    )
     first = Thread(target=lambda: results.append(run_probe(store, slow_probe, workflow, NOW)))
     first.start()
-    reading.wait(20)
+    assert reading.wait(20)
     with pytest.raises(ProbeBusyError, match="running already"):
         run_probe(store, probe, workflow, NOW)
+    assert [row["change"] for row in dry_run(store, probe, workflow, NOW).records] == ["new"]
     go_on.set()
     first.join(20)
-    assert [done.status for done in results] == ["ok"]
-    assert run_probe(store, probe, workflow, NOW + FIVE).status == "ok"
+    assert [(done.status, done.read, done.changed) for done in results] == [("ok", 1, 1)]
+    assert run_probe(store, probe, workflow, NOW + FIVE).changed == 0
