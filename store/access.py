@@ -27,6 +27,9 @@ _READS = _words(
         for what in ("TABLE", "VIEW", "DICTIONARY", "DATABASE")
     ),
 }
+# What commands need beside a running tieout: rows in, and rows of a broken or ended run out again.
+REMOVES = frozenset({"DeleteQuery", "DROP PARTITION"})
+WRITES = REMOVES | {"InsertQuery"}
 _EXPLAINS = re.compile(r"EXPLAIN(?: AST| SYNTAX| QUERY TREE| PIPELINE| ESTIMATE)? SelectWithUnionQuery$")
 
 # Everything else that stands behind FROM with brackets is either a view of ours or reaches out of the store.
@@ -78,7 +81,7 @@ _NEVER = _words(
 
 
 class Role(StrEnum):
-    """`reader` may look, `writer` may also insert."""
+    """`reader` may look; `writer` may also insert, delete rows and drop partitions."""
 
     READER = "reader"
     WRITER = "writer"
@@ -191,14 +194,14 @@ def check_database(database: str) -> None:
 def _check_kind(role: Role, facts: Facts) -> None:
     if facts.kind in _READS or (facts.kind == "ExplainQuery" and _EXPLAINS.match(facts.explained)):
         return
-    if facts.kind == "InsertQuery":
+    if facts.kind in WRITES:
         if role is Role.WRITER:
             return
-        raise RefusedError(READONLY, "Cannot execute query in readonly mode; a reader may not insert")
+        raise RefusedError(READONLY, "Cannot execute query in readonly mode; a reader may not write")
     if facts.kind in ("KillQueryQuery", "SystemQuery", "BackupQuery", "SetQuery", "UseQuery", "ExplainQuery"):
         raise RefusedError(ACCESS_DENIED, "This kind of statement is not served here")
     raise RefusedError(
-        READONLY, "Cannot execute query in readonly mode; only reading and inserting are served here"
+        READONLY, "Cannot execute query in readonly mode; only reading and writing rows are served here"
     )
 
 

@@ -29,7 +29,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import ConfigurationError
-from store.access import LIMITS, Limits, RefusedError, Role, asked_settings, check, check_database
+from store.access import (
+    LIMITS,
+    REMOVES,
+    WRITES,
+    Limits,
+    RefusedError,
+    Role,
+    asked_settings,
+    check,
+    check_database,
+)
 from store.client import Store
 from store.encoding import QUERY_IS_TOO_LARGE, chosen, decoded, encoded
 from store.engine import IN_MEMORY_BYTES, PIECE_BYTES, Answer, Engine, EngineError, Ticket, Wishes, spool
@@ -37,13 +47,7 @@ from store.statement import Facts, split_insert
 
 NAME = "tieout"
 SYNTAX_ERROR, NOT_IMPLEMENTED, UNKNOWN_FORMAT, TIMEOUT_EXCEEDED = 62, 48, 73, 159
-READONLY, TOO_MANY_QUERIES, NOT_ENOUGH_SPACE, AUTHENTICATION_FAILED, UNKNOWN_EXCEPTION = (
-    164,
-    202,
-    243,
-    516,
-    1002,
-)
+TOO_MANY_QUERIES, NOT_ENOUGH_SPACE, AUTHENTICATION_FAILED, UNKNOWN_EXCEPTION = 202, 243, 516, 1002
 
 # What the server of ClickHouse answers, by name of the error; all others are 500.
 _STATUS_OF = {
@@ -104,7 +108,7 @@ def endpoint(
 ) -> Starlette:
     """The ASGI app to serve on loopback. It has handles of its own; keep `store` open while it is served.
 
-    The reader's token lets look, the writer's also insert. They are taken as password (user `reader`,
+    The reader's token lets look, the writer's also write rows. They are taken as password (user `reader`,
     `writer`, `default` or none), as X-ClickHouse-Key, as Bearer token, or as `password` in the URL. The end
     of the ASGI lifespan stops what runs and closes the handles; without one, call `app.state.close()`.
     Raises StoreUnavailableError when `store` is not embedded, ConfigurationError for unusable tokens.
@@ -304,10 +308,11 @@ class _Service:
         role = asked.role if asked.method == "POST" else Role.READER
         check(role, facts, asked.params, engine.table_functions)
         check_database(asked.database)
-        ticket.writes = facts.kind == "InsertQuery"
+        ticket.writes = facts.kind in WRITES
         wishes = Wishes(
             role=asked.role,
             writes=ticket.writes,
+            removes=facts.kind in REMOVES,
             params=asked.params,
             settings=asked_settings(role, {**asked.settings, **dict(facts.settings)}, limits),
             database=asked.database,

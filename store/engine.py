@@ -67,6 +67,7 @@ class Wishes:
 
     role: Role
     writes: bool = False
+    removes: bool = False
     params: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     database: str = ""
@@ -74,7 +75,7 @@ class Wishes:
     @property
     def plain(self) -> bool:
         """Nothing of it stays on the handle."""
-        return not (self.settings or self.database or (self.writes and self.params))
+        return not (self.settings or self.database or self.removes or (self.writes and self.params))
 
 
 @dataclass
@@ -249,10 +250,11 @@ class Engine:
             ticket.done = True
 
     def _new(self, wishes: Wishes) -> Handle:
-        """No statement but an INSERT meets a handle that can write; a writer may set settings while reading."""
-        fixed = (
-            {"allow_ddl": "0"} if wishes.writes else {"readonly": "1" if wishes.role is Role.READER else "2"}
-        )
+        """What only reads meets a handle that only reads; a writer's lets settings be set while reading."""
+        fixed = {"readonly": "1" if wishes.role is Role.READER else "2"}
+        if wishes.writes:
+            # To the engine, removing rows is a change of the schema.
+            fixed = {"allow_ddl": "1" if wishes.removes else "0"}
         ours = {**SESSION_SETTINGS, **self.limits[wishes.role].settings()}
         # An INSERT takes its parameters from the session; a query gets them with the call.
         params = wishes.params if wishes.writes else {}

@@ -106,7 +106,7 @@ def facts_of(tree: str, text: str, kind: str = "") -> Facts:
     of_type = _by_type(nodes)
     return Facts(
         text=text,
-        kind=kind or str(root["type"]),
+        kind=kind or _kind(root),
         format=_format(root),
         carries_data=root["type"] == "InsertQuery" and "format" in root and "select" not in root,
         target=_target(root),
@@ -157,9 +157,18 @@ def _parts(node: Node) -> Names:
 
 
 def _target(root: Node) -> Names:
-    if root["type"] != "InsertQuery" or "table" not in root:
+    """The table that is written to, with its database where one is named."""
+    if root["type"] not in ("InsertQuery", "DeleteQuery", "AlterQuery"):
         return ()
-    return (*(_parts(root["database"]) if "database" in root else ()), *_parts(root["table"]))
+    named = (root.get("database_ast") or root.get("database"), root.get("table_ast") or root.get("table"))
+    return tuple(part for node in named if isinstance(node, dict) for part in _parts(node))
+
+
+def _kind(root: Node) -> str:
+    """The parser's type, but DROP PARTITION for an ALTER that does nothing else."""
+    commands = root.get("command_list", {}).get("children", []) if root["type"] == "AlterQuery" else []
+    dropping = [command["command_type"] == "DROP_PARTITION" and not command["detach"] for command in commands]
+    return "DROP PARTITION" if dropping and all(dropping) else str(root["type"])
 
 
 def _functions(of_type: Mapping[str, list[Node]]) -> Iterator[str]:

@@ -326,9 +326,7 @@ def test_a_result_larger_than_memory_keeps_comes_through_a_file(ask: Ask) -> Non
     assert int(answer.headers["content-length"]) == len(answer.content) == 200_000 * 109
 
 
-@pytest.mark.parametrize(
-    "fmt", ["CSV", "TabSeparated", "JSONEachRow", "RowBinary", "Native", "SQLInsert", "XML"]
-)
+@pytest.mark.parametrize("fmt", ["CSV", "TabSeparated", "JSONEachRow", "RowBinary", "JSONCompactEachRow"])
 def test_formats_made_in_pieces_are_whole(ask: Ask, store: Store, fmt: str) -> None:
     """Long, empty, and with totals, which stand behind the rows where a format has them."""
     for query in (
@@ -336,13 +334,7 @@ def test_formats_made_in_pieces_are_whole(ask: Ask, store: Store, fmt: str) -> N
         "SELECT number FROM numbers(5) WHERE 0",
         "SELECT number % 2 AS k, count() FROM numbers(9) GROUP BY k WITH TOTALS ORDER BY k",
     ):
-        here, there = ask(f"{query} FORMAT {fmt}").content, store.raw(query, fmt=fmt)
-        if fmt in ("Native", "SQLInsert"):  # blocks and statements may be cut elsewhere
-            assert bool(here) == bool(there)
-        elif fmt != "XML":  # it tells how long it took
-            assert here == there
-        else:
-            assert here.count(b"<row>") == there.count(b"<row>")
+        assert ask(f"{query} FORMAT {fmt}").content == store.raw(query, fmt=fmt)
 
 
 def test_statements_about_tables_work(ask: Ask) -> None:

@@ -195,7 +195,14 @@ KINDS = [
     "ALTER TABLE payments DELETE WHERE 1",
     "ALTER TABLE payments ADD COLUMN x Int8",
     "ALTER TABLE payments FREEZE",
-    "DELETE FROM payments WHERE 1",
+    "ALTER TABLE payments DETACH PARTITION tuple()",
+    "ALTER TABLE payments DROP PARTITION tuple(), DELETE WHERE 1",
+    "ALTER TABLE payments FETCH PARTITION tuple() FROM '/x'",
+    "ALTER TABLE payments ATTACH PARTITION tuple() FROM schema_migrations",
+    "ALTER TABLE payments MOVE PARTITION tuple() TO DISK 'x'",
+    "ALTER TABLE system.parts DROP PARTITION tuple()",
+    "DELETE FROM system.parts WHERE 1",
+    "DELETE FROM payments WHERE name IN (SELECT file('/etc/passwd'))",
     "UPDATE payments SET name = '' WHERE 1",
     "CREATE TABLE x (a Int8) ENGINE = Memory",
     "CREATE TEMPORARY TABLE x (a Int8)",
@@ -288,6 +295,24 @@ def test_a_request_is_one_statement(ask: Ask, store: Store) -> None:
         assert store.value("EXISTS TABLE payments") == 1
     assert ask("SELECT 1;").text == "1\n"
     assert ask("SELECT 1; -- the end\n").text == "1\n"
+
+
+def test_rows_go_out_again_for_a_writer_only(ask: Ask, store: Store) -> None:
+    for statement, left in (
+        ("DELETE FROM payments WHERE id = {n:UInt64}", [2]),
+        ("DELETE FROM {t:Identifier} WHERE id = {n:UInt64} SETTINGS lightweight_deletes_sync = 1", None),
+        ("ALTER TABLE payments DROP PARTITION tuple()", []),
+    ):
+        store.command("TRUNCATE TABLE payments")
+        store.insert("payments", [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}])
+        assert ask(statement, param_n="1", param_t="payments").headers["x-clickhouse-exception-code"] == "164"
+        assert store.value("SELECT count() FROM payments") == 2
+        done = ask(statement, write=True, param_n="1", param_t="payments")
+        if left is None:
+            assert done.headers["x-clickhouse-exception-code"] in ("62", "452")
+        else:
+            assert (done.status_code, done.content) == (200, b"")
+            assert [row["id"] for row in store.rows("SELECT id FROM payments ORDER BY id")] == left
 
 
 def test_what_follows_values_is_never_run(ask: Ask, store: Store) -> None:
