@@ -41,7 +41,10 @@ def load_probe(
         return None, parsed, [*findings, *problem]
     probe, mistakes = validate(parsed, model)
     if probe is None:
-        return None, parsed, [*findings, *mistakes]
+        # A variable that is not set makes its value wrong as well: one mistake, told once.
+        told = {(finding.line, finding.column) for finding in findings}
+        fresh = [mistake for mistake in mistakes if (mistake.line, mistake.column) not in told]
+        return None, parsed, [*findings, *fresh]
     placed, misplaced = probe.located(file, parsed)
     return placed, parsed, [*findings, *misplaced, *_check(placed, parsed, workflows)]
 

@@ -6,6 +6,7 @@ cursor. A run that is killed anywhere is repeated from the same cursor, and what
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -20,6 +21,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import stamina
+import stamina.instrumentation
+from stamina.instrumentation import RetryDetails
 
 from core.clock import Clock, ManualClock
 from core.errors import TieoutError
@@ -32,8 +35,17 @@ from workflows.model import Workflow
 STATEMENTS = Path(__file__).parent / "statements"
 # A source that wants to be left alone for longer is asked again by the schedule, not by this run.
 LONGEST_WAIT_S = 120.0
+_LOG = logging.getLogger(__name__)
 _running: set[tuple[str, str]] = set()
 _running_lock = threading.Lock()
+
+
+def _tell_of_retry(details: RetryDetails) -> None:
+    """stamina by itself logs a name and nothing else."""
+    _LOG.warning("%s (next attempt in %.0f s)", details.caused_by, details.wait_for)
+
+
+stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
 
 
 class ProbeBusyError(TieoutError):

@@ -160,6 +160,13 @@ def test_a_file_that_is_not_a_mapping_is_named(tmp_path: Path, workflow: Workflo
     ]
 
 
+def test_a_variable_that_is_not_set_is_one_mistake(tmp_path: Path, workflow: Workflow) -> None:
+    text = GOOD.replace("sqlite:////tmp/ap.db", "${NOT_SET_ANYWHERE}")
+    assert findings_of(tmp_path, workflow, text) == [
+        "p.yaml:7:1: environment variable NOT_SET_ANYWHERE is not set; allowed: ${NOT_SET_ANYWHERE:-default}"
+    ]
+
+
 def test_the_query_may_stand_in_a_file_beside_the_probe(tmp_path: Path, workflow: Workflow) -> None:
     (tmp_path / "q.sql").write_text("-- all of them\nSELECT no, status FROM invoices\n")
     (tmp_path / "p.yaml").write_text(

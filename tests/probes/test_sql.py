@@ -261,7 +261,11 @@ def test_a_database_file_that_is_not_there_is_not_created(
 
 
 def test_an_unreachable_server_fails_after_its_attempts_and_other_probes_go_on(
-    store: Store, source: Invoices, make_probe: MakeProbe, workflow: Workflow
+    store: Store,
+    source: Invoices,
+    make_probe: MakeProbe,
+    workflow: Workflow,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     url = "postgresql+psycopg://reader:hunter2-secret@127.0.0.1:9/erp"
     away = make_probe(kind="sql", name="away", url=url, query="SELECT no FROM t", attempts=4)
@@ -272,6 +276,8 @@ def test_an_unreachable_server_fails_after_its_attempts_and_other_probes_go_on(
         "no connection to postgresql database 127.0.0.1:9/erp; check that it runs, "
         "that host and port are right and that a firewall lets this machine through"
     )
+    told = [record.getMessage() for record in caplog.records if record.name == "probes.run"]
+    assert told == [f"{done.error} (next attempt in 0 s)"] * 3
     assert run_probe(store, sql(make_probe, source), workflow, NOW).status == "ok"
 
 
