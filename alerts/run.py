@@ -20,6 +20,7 @@ from store.sqlfile import read
 SQL = Path(__file__).parent / "sql"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
+_RECENT = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -101,28 +102,41 @@ def readings(store: Store, rules: Sequence[Rule], now: datetime) -> dict[str, Re
     """The newest figures for each rule, by the rule's name; a rule without an entry has none. Raises
     StoreError.
     """
-    if not rules:
-        return {}
-    rows = store.rows(
-        read(SQL / "figures.sql"),
-        {
-            "kpis": sorted({rule.kpi for rule in rules}),
-            "workflows": sorted({rule.workflow for rule in rules}),
-            "now": now,
-            "since": max(_EPOCH, now - max(rule.max_age for rule in rules) - _TICK),
-        },
-    )
+    rows = _newest_rows(store, rules, now)
     moments = {(row["kpi"], row["workflow"]): row["as_of"] for row in rows}
     samples: dict[tuple[str, ...], list[Sample]] = defaultdict(list)
     for row in rows:
         samples[row["kpi"], row["workflow"], row["dimension"], row["measure"]].append(_sample(row))
     return {
-        rule.alert: Reading(
-            moments[rule.kpi, rule.workflow], tuple(samples[rule.kpi, rule.workflow, rule.by, rule.measure])
-        )
+        rule.alert: Reading(moments[figure], tuple(samples[*figure, rule.by, rule.measure]))
         for rule in rules
-        if (rule.kpi, rule.workflow) in moments
+        if (figure := (rule.kpi, rule.workflow)) in moments
     }
+
+
+def _newest_rows(store: Store, rules: Iterable[Rule], now: datetime) -> list[dict[str, Any]]:
+    """The rows of the newest computation of every KPI the rules read.
+
+    Looked for in the last hour first, where a KPI that is well is found; the long look back is for the others.
+    """
+    ages = {(rule.kpi, rule.workflow): rule.max_age for rule in sorted(rules, key=lambda rule: rule.max_age)}
+    found: list[dict[str, Any]] = []
+    for window in (_RECENT, None):
+        if not ages:
+            break
+        rows = store.rows(
+            read(SQL / "figures.sql"),
+            {
+                "kpis": sorted({kpi for kpi, _ in ages}),
+                "workflows": sorted({workflow for _, workflow in ages}),
+                "now": now,
+                "since": max(_EPOCH, now - (window or max(ages.values()))),
+            },
+        )
+        found += [row for row in rows if (row["kpi"], row["workflow"]) in ages]
+        for row in found:
+            ages.pop((row["kpi"], row["workflow"]), None)
+    return found
 
 
 def _is_past(entry: Stored, now: datetime, written: datetime) -> bool:

@@ -16,6 +16,8 @@ FIELDS = (
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CURRENCY = re.compile(r"[A-Z]{3}")
+# ISO 4217's code for money of no named currency.
+_NO_CURRENCY = "XXX"
 _UNIT_WORDS = {"": "", "count": "", "number": "", "per_1000": " per 1,000", "per_hour": " per hour"}
 
 
@@ -44,7 +46,7 @@ def figure(value: float | None, unit: str) -> str:
         sign, size = ("-" if value < 0 else ""), abs(value)
         return sign + format_duration(parse_duration(f"{round(size)}s")) if size >= 1 else f"{value:.3g} s"
     if _CURRENCY.fullmatch(unit):
-        return f"{value:,.2f} {unit}"
+        return f"{value:,.2f}" + (f" {unit}" if unit != _NO_CURRENCY else "")
     number = f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
     return number + _UNIT_WORDS.get(unit, f" {unit}")
 

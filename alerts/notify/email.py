@@ -89,8 +89,10 @@ class Email:
             raise DeliveryError("tls", retryable=True) from None
         except TimeoutError:
             raise DeliveryError("timeout", retryable=True) from None
-        except (OSError, smtplib.SMTPException):
-            raise DeliveryError("connect", retryable=True) from None
+        except (OSError, smtplib.SMTPException) as error:
+            # The library turns a read that timed out into a lost connection.
+            code = "timeout" if isinstance(error.__context__, TimeoutError) else "connect"
+            raise DeliveryError(code, retryable=True) from None
 
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:

@@ -19,7 +19,7 @@ def make_rule(**keys: Any) -> Rule:
     base: dict[str, Any] = {
         "alert": "TooMuch",
         "kpi": "K03",
-        "measure": "count",
+        "measure": "open",
         "workflow": "hospital_billing",
         "no_data": "keep",
         "severity": "ticket",
@@ -70,7 +70,7 @@ def kpi_row(as_of: datetime, value: float | None, **keys: Any) -> dict[str, Any]
         "workflow": "hospital_billing",
         "dimension": "",
         "segment": "total",
-        "measure": "count",
+        "measure": "open",
         "unit": "count",
         "value": value,
         "low": None,

@@ -339,7 +339,7 @@ def test_no_data_is_told_in_its_own_words(store, desk):
     evaluate_rules(store, config.rules, T0)
     deliver(store, config, T0)
     alert = desk.calls[0]["alerts"][0]
-    summary = "No data for TooMuch: K03 count of hospital_billing has no figure of the last 6h"
+    summary = "No data for TooMuch: K03 open of hospital_billing has no figure of the last 6h"
     assert alert["annotations"]["summary"] == summary
     assert alert["annotations"]["value"] == "no value"
     assert alert["labels"]["signal"] == "no_data"

@@ -234,7 +234,7 @@ def test_labels_make_the_fingerprint_in_any_order():
         "severity": "ticket",
         "workflow": "hospital_billing",
         "kpi": "K03",
-        "measure": "count",
+        "measure": "open",
         "unit": "count",
         "team": "ar",
     }

@@ -33,7 +33,7 @@ tests:
   - name: x
     every: 5m
     series:
-      - {{kpi: K03, measure: count, workflow: hospital_billing, by: owner, segment: coding, unit: count,
+      - {{kpi: K03, measure: open, workflow: hospital_billing, by: owner, segment: coding, unit: count,
          values: {{0m: 150}}}}
     expect:
       - {expect}

@@ -68,10 +68,10 @@ def test_why_not_names_each_step_that_decided(store, desk):
     evaluate_rules(store, config.rules, T0)
     found = {e.labels["segment"]: e for e in why_not(store, config, "TooMuch", T0 + 4 * MINUTE)}
     assert found["billing"].state == "inactive"
-    assert found["billing"].steps[:2] == ("K03 count is 5", "that is not above 100")
+    assert found["billing"].steps[:2] == ("K03 open is 5", "that is not above 100")
     assert found["coding"].state == "pending"
     assert found["coding"].steps == (
-        "K03 count is 150",
+        "K03 open is 150",
         "that is above 100",
         "it has held for 4m of the 10m it must hold",
         "silenced until 2026-11-20 13:00 UTC: x",
@@ -87,7 +87,7 @@ def test_why_not_tells_what_is_not_known(store):
     assert steps(make_rule())[-1] == "no route takes it, so nobody is told"
     publish(store, T0, None, low=50, high=150)
     assert steps(make_rule())[:2] == (
-        "K03 count is between 50 and 150",
+        "K03 open is between 50 and 150",
         "that may be above 100 or not; the rule says `unknown: keep`",
     )
     assert "has no segment of owner" in steps(make_rule(by="owner"))[0]
@@ -95,7 +95,7 @@ def test_why_not_tells_what_is_not_known(store):
     publish(store, T0 + MINUTE, None)
     assert steps(make_rule(), T0 + MINUTE)[1] == "that is no value; the rule says `no_data: keep`"
     publish(store, T0 + 2 * MINUTE, None, low=50)
-    assert steps(make_rule(), T0 + 2 * MINUTE)[0] == "K03 count is between 50 and unknown"
+    assert steps(make_rule(), T0 + 2 * MINUTE)[0] == "K03 open is between 50 and unknown"
 
 
 def test_why_not_of_an_alert_that_fires_says_what_keeps_it(store):
