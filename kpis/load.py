@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 
 from core.errors import ConfigurationError
 from core.findings import Finding, nearest, unknown_name
 from core.yamlfile import MAX_FILE_BYTES, Parsed, parse_text, validate
+from kpis.kept import definitions
 from kpis.kpi import ALL, COLUMNS, COMMON_DIMENSIONS, PARAMETERS, Header, Kpi
 from store.client import Store
 from store.errors import StoreError
@@ -17,7 +17,6 @@ from store.sqlfile import SqlFile, read
 from workflows.model import Workflow
 
 SHIPPED = Path(__file__).parent / "sql"
-VIEWS = Path(__file__).parent / "views"
 
 _PREFIX = "-- "
 _CATALOGUE_NAME = re.compile(r"(k\d\d)_[a-z0-9_]+$")
@@ -103,15 +102,12 @@ def check(store: Store, kpi: Kpi) -> list[Finding]:
     with store.another(read_only=True) as reader:
         try:
             # As a subquery it can neither write a file nor be more than one statement.
-            whole = f"SELECT * FROM (\n{kpi.sql}\n)"  # noqa: S608
-            tree = reader.rows(f"EXPLAIN QUERY TREE {whole}", params)
-            columns = reader.rows(f"DESCRIBE ({whole})", params)
+            tree = reader.rows(f"EXPLAIN QUERY TREE SELECT * FROM (\n{kpi.sql}\n)", params)  # noqa: S608
         except StoreError as error:
             return [_refused(kpi, error)]
         views = {row["name"] for row in reader.rows(_TABLES)}
     lines = "\n".join(next(iter(row.values())) for row in tree)
-    types = {row["name"]: row["type"] for row in columns}
-    return [*_check_reads(kpi, lines, views), *_check_columns(kpi, types)]
+    return [*_check_reads(kpi, lines, views), *_check_columns(kpi, _columns(lines))]
 
 
 def _text(file: Path) -> tuple[str, list[Finding]]:
@@ -136,15 +132,9 @@ def _id(file: Path) -> str:
     return file.stem if _OWN_NAME.match(file.stem) else ""
 
 
-@cache
-def _view_texts() -> dict[str, str]:
-    files = sorted(VIEWS.glob("*.sql"))
-    return {re.sub(r"^\d+_", "", file.stem): file.read_text(encoding="utf-8") for file in files}
-
-
 def _definitions(inputs: Iterable[str]) -> str:
-    """Text of the KPI views that a query stands on, those they stand on included."""
-    texts, todo, done = _view_texts(), sorted(inputs), dict[str, str]()
+    """Text of the views of this folder that a query stands on, those they stand on included."""
+    texts, todo, done = definitions(), sorted(inputs), dict[str, str]()
     while todo:
         name = todo.pop()
         if name in texts and name not in done:
@@ -207,6 +197,13 @@ def _check_reads(kpi: Kpi, tree: str, views: set[str]) -> list[Finding]:
     return findings
 
 
+def _columns(tree: str) -> dict[str, str]:
+    """Names and types of the result, from the head of the query tree."""
+    head = re.search(r"PROJECTION COLUMNS\n((?:    \S.*\n)+)", tree)
+    pairs = (line.strip().split(" ", 1) for line in head.group(1).splitlines()) if head else ()
+    return dict(pairs)
+
+
 def _check_columns(kpi: Kpi, columns: dict[str, str]) -> list[Finding]:
     wanted = ", ".join(COLUMNS)
     extra = [name for name in columns if name not in COLUMNS]
@@ -237,8 +234,9 @@ def _refused(kpi: Kpi, error: StoreError) -> Finding:
         # One line of ours, the SELECT around it, stands above the query.
         line = max(kpi.first_line + int(spot.group(1)) - 2, kpi.first_line)
         return Finding(str(kpi.file), line, int(spot.group(2)), "the engine cannot read the query here")
-    name = re.search(r"[`'](\w+)[`']", text)
-    return _finding_at(kpi, _find(kpi, name.group(1)) if name else 0, text)
+    names = [word for pair in re.findall(r"[`'](\w+)[`']|function (\w+)", text) for word in pair if word]
+    position = next((_find(kpi, name) for name in names if name in kpi.sql), 0)
+    return _finding_at(kpi, position, text)
 
 
 def _finding_at(kpi: Kpi, position: int, message: str, allowed: str = "", near: str = "") -> Finding:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from kpis.kept import from_kept, kept
 from kpis.kpi import Kpi
 from store.client import Store
 from store.sqlfile import read
@@ -18,6 +20,8 @@ _FOLDER = Path(__file__).parent
 # KPI, version, workflow, dimension; window start, as of, known at, published at.
 _Key = tuple[str, str, str, str]
 _Stamp = tuple[datetime, datetime, datetime, datetime]
+# Queries for which working out all verdicts once does not pay.
+_FEW = 8
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What every query goes through: exact types, no infinities, one order; a second run gives the same bytes.
@@ -74,20 +78,24 @@ def publish(
     overrides the period of the headers. Raises StoreError.
     """
     done = _published(store, as_of, known_at)
-    parts = []
-    with store.another(read_only=True) as reader:
-        for kpi, workflow, dimension in _todo(kpis, workflows):
-            key = (kpi.id, kpi.version, workflow.workflow, dimension)
-            if key in done:
-                continue
-            start = max(EPOCH, as_of - (window or kpi.header.window))
-            figures = reader.table(_query(kpi), _params(workflow.workflow, dimension, as_of, known_at, start))
-            stamp = (start, as_of, known_at, now)
-            parts.append(_stamped(figures, key, stamp, run_id))
-    rows = pa.concat_tables(parts) if parts else None
-    if rows is None or not rows.num_rows:
+    todo = [one for one in _todo(kpis, workflows) if _key(*one) not in done]
+    if not todo:
         return 0
-    store.insert_arrow("kpi_values", rows)
+    names = sorted({workflow.workflow for _, workflow, _ in todo})
+    parts = []
+    few: AbstractContextManager[Mapping[str, str]] = nullcontext({})
+    picture = few if len(todo) <= _FEW else kept(store, names, as_of, known_at, now, run_id)
+    with store.another(read_only=True) as reader, picture as tables:
+        for kpi, workflow, dimension in todo:
+            start = max(EPOCH, as_of - (window or kpi.header.window))
+            params = _params(workflow.workflow, dimension, as_of, known_at, start)
+            figures = reader.table(from_kept(_query(kpi), tables), params)
+            parts.append(
+                _stamped(figures, _key(kpi, workflow, dimension), (start, as_of, known_at, now), run_id)
+            )
+    rows = pa.concat_tables(parts)
+    if rows.num_rows:
+        store.insert_arrow("kpi_values", rows)
     return int(rows.num_rows)
 
 
@@ -117,6 +125,10 @@ def _todo(kpis: Iterable[Kpi], workflows: Iterable[Workflow]) -> list[tuple[Kpi,
         if kpi.applies_to(workflow)
         for dimension in kpi.dimensions_of(workflow)
     ]
+
+
+def _key(kpi: Kpi, workflow: Workflow, dimension: str) -> _Key:
+    return kpi.id, kpi.version, workflow.workflow, dimension
 
 
 def _query(kpi: Kpi) -> str:

@@ -30,7 +30,7 @@ tallies AS (
         segment,
         countIf(is_due) AS dues, countIf(is_missing) AS gaps, countIf(is_unknown) AS unclear, countIf(is_immature) AS young,
         countIf(is_missing AND isNull(money)) AS unpriced,
-        toUInt64(0) AS records, toUInt64(0) AS lone,
+        toUInt64(0) AS records, toUInt64(0) AS lone, toUInt64(0) AS lone_unclear,
         groupUniqArrayIf(code, is_due AND isNotNull(money)) AS some_codes,
         sumMapIf(map(code, assumeNotNull(money)), is_due AND isNotNull(money)) AS money_due,
         sumMapIf(map(code, assumeNotNull(money)), is_missing AND isNotNull(money)) AS money_missing,
@@ -40,7 +40,7 @@ tallies AS (
     UNION ALL
     SELECT
         multiIf({dimension:String} = '', 'total', dims[{dimension:String}] = '', 'unmapped', dims[{dimension:String}]) AS segment,
-        0, 0, 0, 0, 0, count(), countIf(state = 'ORPHAN'), [],
+        0, 0, 0, 0, 0, count(), countIf(state = 'ORPHAN'), countIf(state = 'UNKNOWN'), [],
         CAST(map(), 'Map(String, Decimal(38, 6))'), CAST(map(), 'Map(String, Decimal(38, 6))'), CAST(map(), 'Map(String, Decimal(38, 6))')
     FROM records_at(kind = 'precedence', as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
     WHERE workflow = {workflow:String} AND occurred_at > {window_start:DateTime64(6, 'UTC')}
@@ -50,7 +50,7 @@ counted AS (
     SELECT
         segment,
         sum(dues) AS items, sum(gaps) AS missing, sum(unclear) AS unknowns, sum(young) AS immature, sum(unpriced) AS without_money,
-        sum(records) AS arrivals, sum(lone) AS orphans,
+        sum(records) AS arrivals, sum(lone) AS orphans, sum(lone_unclear) AS orphans_unclear,
         arraySort(groupUniqArrayArray(some_codes)) AS codes,
         sumMap(money_due) AS due_money, sumMap(money_missing) AS missing_money, sumMap(money_unclear) AS unclear_money
     FROM tallies
@@ -71,7 +71,7 @@ ARRAY JOIN arrayConcat(
         ('gap_rate', 'ratio', toDecimal128(missing, 6), toDecimal128(unknowns, 6), CAST(toDecimal128(items, 6), 'Nullable(Decimal(38, 6))'), items),
         ('missing', 'count', toDecimal128(missing, 6), toDecimal128(unknowns, 6), NULL, items),
         ('without_amount', 'count', toDecimal128(without_money, 6), toDecimal128(0, 6), NULL, missing),
-        ('orphan_rate', 'ratio', toDecimal128(orphans, 6), toDecimal128(0, 6), CAST(toDecimal128(arrivals, 6), 'Nullable(Decimal(38, 6))'), arrivals),
-        ('orphans', 'count', toDecimal128(orphans, 6), toDecimal128(0, 6), NULL, arrivals),
+        ('orphan_rate', 'ratio', toDecimal128(orphans, 6), toDecimal128(orphans_unclear, 6), CAST(toDecimal128(arrivals, 6), 'Nullable(Decimal(38, 6))'), arrivals),
+        ('orphans', 'count', toDecimal128(orphans, 6), toDecimal128(orphans_unclear, 6), NULL, arrivals),
         ('immature', 'ratio', toDecimal128(immature, 6), toDecimal128(0, 6), CAST(toDecimal128(items + immature, 6), 'Nullable(Decimal(38, 6))'), items + immature)],
     arrayMap(c -> ('amount', c, missing_money[c], unclear_money[c], CAST(due_money[c], 'Nullable(Decimal(38, 6))'), items), codes)) AS figure
