@@ -1,0 +1,92 @@
+"""Aging: what is stuck, how much, whose?"""
+
+import streamlit as st
+
+from dashboard import charts, data, panels, pivot, summary, view, words
+
+look = view.current()
+COUNT = "count"
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    dimension = st.segmented_control(
+        "Rows",
+        list(look.dimensions),
+        default="owner",
+        required=True,
+        format_func=view.label,
+        key="by",
+        bind="query-params",
+    )
+    dimension = dimension if dimension in look.dimensions else "owner"
+    measure_slot = st.container(width="content")
+
+with panels.panel(
+    "Open exceptions by age", look, key="aging",
+    help_text="Calendar days from the time an exception began to the as-of time. A click on a cell opens its exceptions.",
+):  # fmt: skip
+    rows = data.rows("aging", **look.scope, dimension=dimension)
+    currencies = sorted({row["currency_code"] for row in rows if row["open_amount"] is not None})
+    measures = [COUNT, *(f"amount {words.currency_name(currency)}" for currency in currencies)]
+    measure = measure_slot.segmented_control(
+        "Cells", measures, default=COUNT, required=True, key="cells", disabled=not currencies
+    )
+    currency = currencies[measures.index(measure) - 1] if measure in measures[1:] else None
+    if rows:
+        titles = (
+            {rule.name: rule.title for rule in look.workflow.expectations}
+            if dimension == "expectation"
+            else {}
+        )
+        table = pivot.ages(rows, currency)
+        picked = st.dataframe(
+            pivot.styled(table, view.label(dimension).capitalize(), titles, currency),
+            key=f"aging-{dimension}-{currency}", on_select="rerun", selection_mode="single-cell", hide_index=True,
+            height="content", column_config=pivot.columns(table), alt="Open exceptions by segment and age",
+        )  # fmt: skip
+        missing = sum(row["without_amount"] for row in rows)
+        if not currencies:
+            st.caption(f"Counts only: {panels.no_amount()}.")
+        elif missing:
+            st.caption(
+                f"{words.plural(missing, 'exception')} without an amount: {panels.no_amount()}. They count, but weigh nothing."
+            )
+        for row, column in picked["selection"]["cells"]:
+            view.go("app_pages/exceptions.py", **pivot.drill(table, dimension, row, column))
+    else:
+        panels.nothing_due("No exception is open: nothing is stuck.")
+
+left, right = st.columns([3, 2])
+with (
+    left,
+    panels.panel(
+        "From then to now",
+        look,
+        key="bridge",
+        help_text="What was open one period earlier, what came, what went, what is open.",
+    ),
+):
+    open_rows = data.rows("open", **look.scope, before=look.before, dimension="owner")
+    total = summary.stock(open_rows)
+    if open_rows:
+        st.plotly_chart(
+            charts.roll_forward(total.before, total.begun, total.ended, total.now, look.period_name), key="bridge",
+            config=charts.CONFIG, alt="Opening, new, resolved and closing number of exceptions",
+        )  # fmt: skip
+    else:
+        panels.nothing_due("No exception in this period.")
+
+with right, panels.panel("How old", look, key="ages", help_text="Of the open exceptions."):
+    rows = data.rows("aging", **look.scope, dimension="owner")
+    if rows:
+        ages = pivot.summary_of(rows)
+        with st.grid(2, min_column_width=120, gap="small"):
+            st.metric("Open", words.count(ages.items))
+            st.metric("Older than 90 days", words.percent(ages.over_90 / ages.items))
+            st.metric("Oldest", words.plural(ages.oldest_days, "day"))
+            st.metric(
+                "Amount",
+                words.money(ages.amounts) or words.UNKNOWN,
+                help=None if ages.amounts else panels.no_amount(),
+            )
+    else:
+        panels.nothing_due("No exception is open.")

@@ -1,0 +1,118 @@
+"""What the pages show, read through one cached client. Every query is a file of `queries/` with bound parameters.
+
+Answers for a pair (V, K) hold for good, so they are kept for minutes; what asks for the newest is kept for seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.clock import Clock, SystemClock
+from core.errors import ConfigurationError
+from dashboard.names import PROJECT, TOKEN, URL
+from kpis.kpi import Kpi
+from kpis.load import SHIPPED, load_kpis
+from kpis.run import compute
+from reconcile.explain import Explanation, explain, find
+from store.client import Store
+from store.sqlfile import read
+from workflows.load import load_workflows
+from workflows.model import Workflow
+
+QUERIES = Path(__file__).parent / "queries"
+
+
+Row = dict[str, Any]
+
+# The edge where the time is read; tests put a clock of their own here.
+clock: Clock = SystemClock()
+
+
+def store() -> Store:
+    """The one handle of this process; it only reads. Raises StoreUnavailableError or ConfigurationError."""
+    url = os.environ.get(URL)
+    if not url:
+        raise ConfigurationError(f"{URL} is not set; the dashboard is started by `tieout up`")
+    return _open(url, os.environ.get(TOKEN))
+
+
+@st.cache_resource(show_spinner=False)
+def _open(url: str, token: str | None) -> Store:
+    return Store(url, token=token, read_only=True)
+
+
+@st.cache_data(ttl="5m", max_entries=400, show_spinner=False)
+def rows(name: str, **parameters: Any) -> list[Row]:
+    """The rows of `queries/<name>.sql`, for questions about a pair (V, K). Raises StoreError."""
+    return store().rows(read(QUERIES / f"{name}.sql"), parameters)
+
+
+@st.cache_data(ttl="10s", max_entries=200, show_spinner=False)
+def newest(name: str, **parameters: Any) -> list[Row]:
+    """The rows of `queries/<name>.sql`, for questions about the present. Raises StoreError."""
+    return store().rows(read(QUERIES / f"{name}.sql"), parameters)
+
+
+def workflows() -> dict[str, Workflow]:
+    """The processes watched: the rules in force as the store knows them, and files of the project not yet in force."""
+    known = {
+        row["workflow"]: Workflow.model_validate_json(row["active_content"]) for row in newest("workflows")
+    }
+    return {**_declared(), **known}
+
+
+@st.cache_data(ttl="1m", max_entries=4, show_spinner=False)
+def _declared() -> dict[str, Workflow]:
+    project = os.environ.get(PROJECT)
+    folder = Path(project) / "workflows" if project else None
+    return load_workflows(folder)[0] if folder and folder.is_dir() else {}
+
+
+@st.cache_resource(ttl="10m", show_spinner=False)
+def kpis() -> dict[str, Kpi]:
+    """The KPIs by id: those shipped, and those of the project."""
+    project = os.environ.get(PROJECT)
+    folders = [SHIPPED, *([Path(project) / "kpis"] if project else [])]
+    return load_kpis([folder for folder in folders if folder.is_dir()])[0]
+
+
+@st.cache_data(ttl="5m", max_entries=200, show_spinner=False)
+def figures(
+    kpi: str,
+    version: str,  # noqa: ARG001 - part of what the answer is kept by
+    workflow: str,
+    as_of: datetime,
+    known_at: datetime,
+    window_start: datetime,
+) -> list[Row]:
+    """The totals of one KPI (of the `version` given), worked out now for any pair (V, K). Raises StoreError."""
+    return compute(store(), kpis()[kpi], workflow, "", as_of, known_at, window_start)
+
+
+@st.cache_data(ttl="30s", max_entries=200, show_spinner=False)
+def hits(text: str) -> list[Row]:
+    """Objects a text may mean: workflow, object_type, object_key, events; best first. Raises StoreError."""
+    return find(store(), text)
+
+
+@st.cache_data(ttl="5m", max_entries=100, show_spinner=False)
+def story(
+    workflow: str,
+    version: str,  # noqa: ARG001 - part of what the answer is kept by
+    object_type: str,
+    object_key: str,
+    as_of: datetime,
+    known_at: datetime,
+) -> Explanation:
+    """Everything known of one object as of (V, K); `version` is that of the rules. Raises StoreError."""
+    return explain(store(), workflows(), workflow, object_type, object_key, as_of, known_at)
+
+
+def forget() -> None:
+    """Makes the next reading of everything a new one."""
+    st.cache_data.clear()

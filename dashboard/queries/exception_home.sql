@@ -1,0 +1,6 @@
+-- Which expectation of which item an exception id stands for, at whatever time
+SELECT workflow, expectation, item_type, item_key, min(opened_at) AS first_opened_at, min(due_at) AS first_due_at
+FROM expectations
+WHERE lower(hex(sipHash128(workflow, expectation, item_type, item_key, opened_by))) = {id:String}
+GROUP BY workflow, expectation, item_type, item_key
+LIMIT 1

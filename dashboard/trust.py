@@ -1,0 +1,154 @@
+"""Tables of the sources page: sources, imports, probes, jobs, rule versions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from dashboard import data, panels, tables, words
+from dashboard.view import EPOCH, STALE_AFTER, View
+
+
+def sources(look: View | None) -> None:
+    """Every source a workflow relies on, and every one that ever reported."""
+    rows = _sources(look.as_of if look else data.clock.now())
+    if not rows:
+        panels.first_run()
+        return
+    now = data.clock.now()
+    tables.draw(
+        rows,
+        {
+            "Source": "source", "State": "state", "Complete through": "through",
+            "Last heard": lambda row: f"{words.span(now - row['heard_at'])} ago" if row["heard_at"] else None,
+            "Newest event": "last_event_at", "Events": "event_count", "Proves": "proves",
+        },
+        alarm=lambda row: row["late"], alt="Sources and how far each is complete",
+    )  # fmt: skip
+    st.caption(
+        "Nothing is called missing before one of its sources is complete past the time it was due; until then it is "
+        "unknown. Where several sources prove a workflow, any one is enough."
+    )
+
+
+def imports() -> None:
+    """Last import of each source, and rows set aside."""
+    rows = data.newest("source_imports")
+    if not rows:
+        panels.not_computed("Nothing has been imported yet.", "tieout import FILE…")
+        return
+    tables.draw(
+        rows,
+        {
+            "Source": "source", "Last file": "last_file", "When": "last_started_at", "Status": "last_status",
+            "Rows": "last_rows", "New": "last_new", "Already known": "last_known", "Set aside": "last_rejected",
+            "Runs": "runs",
+        },
+        alarm=lambda row: row["last_status"] != "done", alt="Last import of each source",
+    )  # fmt: skip
+    rejects = data.newest("source_rejects")
+    if not rejects:
+        st.caption(":material/check: No row was ever set aside.")
+        return
+    st.markdown("**Rows set aside**")
+    tables.draw(
+        rejects,
+        {
+            "Source": "source", "Reason": "reason", "Rows": "reject_count", "Files": "files", "For example": "example",
+            "Last": "last_at",
+        },
+        alt="Rows set aside by reason",
+    )  # fmt: skip
+
+
+def probes() -> None:
+    """Last run of each probe; errors in words."""
+    rows = data.newest("source_probes")
+    if not rows:
+        panels.not_computed("No probe has run yet.", "tieout probe list")
+        return
+    tables.draw(
+        rows,
+        {
+            "Probe": "probe", "Status": "last_status", "Last run": "last_started_at",
+            "Last success": lambda row: row["last_ok_at"] if row["ok_runs"] else None,
+            "Records": "last_read", "Changed": "last_changed", "Set aside": "last_rejected",
+        },
+        alarm=lambda row: row["last_status"] != "ok", alt="Last run of each probe",
+    )  # fmt: skip
+    _errors([(row["probe"], row["last_error"]) for row in rows if row["last_error"]])
+
+
+def jobs() -> None:
+    """Last run of each job of tieout itself."""
+    rows = data.newest("jobs")
+    if not rows:
+        panels.not_computed("No job has run yet. They run with:", "tieout up")
+        return
+    tables.draw(
+        rows,
+        {
+            "Job": "job", "Status": "last_status", "Last run": "last_started_at",
+            "Took": lambda row: words.span(row["last_finished_at"] - row["last_started_at"]),
+            "Rows": "last_rows", "Not ok": lambda row: f"{row['bad_runs']:,} of {row['runs']:,} runs",
+        },
+        alarm=lambda row: row["last_status"] != "ok", alt="Last run of each job",
+    )  # fmt: skip
+    _errors([(row["job"], row["last_error"]) for row in rows if row["last_error"]])
+
+
+def versions(look: View) -> None:
+    """The rule versions of a workflow."""
+    rows = data.newest("versions", workflow=look.workflow.workflow)
+    if not rows:
+        panels.not_computed("The rules of this workflow have not been put in force yet.", "tieout up")
+        return
+    tables.draw(
+        rows,
+        {
+            "Version": "version",
+            "In force": lambda row: "from the beginning" if row["activated_at"] <= EPOCH else f"from {words.at(row['activated_at'])}",
+            "Now": lambda row: "decides" if row is rows[0] else None,
+        },
+        width=560, alt="Rule versions, newest first",
+    )  # fmt: skip
+
+
+def _sources(reference: datetime) -> list[dict[str, Any]]:
+    """A row each: how far it is complete at `reference`, when it was heard, what it gave, what it proves."""
+    marks = {row["source"]: row for row in data.newest("source_marks")}
+    events = {row["source"]: row for row in data.newest("event_sources")}
+    proves: dict[str, list[str]] = {}
+    for name, workflow in data.workflows().items():
+        for source in workflow.sources_of(tuple(workflow.steps)):
+            proves.setdefault(source, []).append(name)
+    return [
+        {
+            "source": name,
+            "through": marks.get(name, {}).get("through"),
+            "heard_at": marks.get(name, {}).get("heard_at"),
+            "last_event_at": events.get(name, {}).get("last_event_at"),
+            "event_count": events.get(name, {}).get("event_count"),
+            "proves": ", ".join(proves.get(name, [])),
+            **_state(marks.get(name, {}).get("through"), reference),
+        }
+        for name in sorted({*marks, *events, *proves})
+    ]
+
+
+def _state(through: datetime | None, reference: datetime) -> dict[str, Any]:
+    if through is None:
+        return {"state": "never reported", "late": True}
+    behind = reference - through
+    late = behind > STALE_AFTER
+    return {
+        "state": f"{words.span(behind)} behind" if late else f"complete at {words.day(reference)}",
+        "late": late,
+    }
+
+
+def _errors(errors: list[tuple[str, str]]) -> None:
+    for name, text in errors:
+        st.text(f"{name}: {text}")

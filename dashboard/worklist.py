@@ -1,0 +1,141 @@
+"""The work list: its filters, which stand in the URL, its rows, read a page at a time, and its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from dashboard import data, panels, tables, view, words
+from dashboard.pivot import BUCKETS
+from dashboard.view import View
+
+PAGE = 50
+ALL, NONE = "all", "none"
+STATUSES = ("open", "acknowledged", "explained", "resolved", ALL)
+HOLDERS = {"nobody": "nobody", "somebody": "assigned"}
+ORDERS = {"oldest": "Oldest first", "newest": "Newest first", "amount": "Largest amount first"}
+# Names in the URL, which links from other pages use too, with what stands there when nothing is chosen.
+DEFAULTS = {
+    "status": "open", "team": ALL, "expectation": ALL, "code": ALL, "age": ALL, "holder": ALL, "dim": NONE, "seg": ALL,
+    "text": "", "page": 1,
+}  # fmt: skip
+# Rows drawn without scrolling inside the table.
+ROWS_SEEN = 20
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The query parameters of the work list, checked against what is allowed."""
+
+    parameters: Mapping[str, Any]
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether there may be exceptions that these filters hide."""
+        chosen = [value for name, value in self.parameters.items() if name not in ("status", "dimension")]
+        return self.parameters["status"] != "open" or any(chosen)
+
+
+def choose(look: View) -> Filters:
+    """Draws the filters. What the browser sends is checked again here; what is not allowed counts as `all`."""
+    rules = look.workflow.expectations
+    status = st.segmented_control(
+        "Status",
+        STATUSES,
+        default="open",
+        required=True,
+        key="status",
+        bind="query-params",
+        on_change=_first_page,
+    )
+    with st.grid(4, min_column_width=160, gap="small"):
+        team = _select("Owner", sorted({rule.owner for rule in rules}), "team")
+        expectation = _select("Expectation", [rule.name for rule in rules], "expectation", label=True)
+        code = _select("Code", sorted({rule.code for rule in rules}), "code")
+        bucket = _select("Age in days", list(BUCKETS), "age")
+        holder = _select("Assigned to", list(HOLDERS), "holder")
+        dimension = _select("Cut by", list(look.workflow.dimensions), "dim", everything=NONE, label=True)
+        segment = _segment(look, dimension)
+        text = st.text_input(
+            "Key contains", key="text", bind="query-params", type="search", on_change=_first_page
+        )
+    return Filters(
+        {
+            "status": "" if status == ALL else status if status in STATUSES else "open",
+            "team": team, "expectation": expectation, "code": code, "bucket": bucket, "holder": HOLDERS.get(holder, ""),
+            "dimension": dimension, "segment": segment, "text": (text or "").strip()[:200],
+        }
+    )  # fmt: skip
+
+
+def clear() -> None:
+    """Every filter back to its default."""
+    st.session_state.update(DEFAULTS)
+
+
+def read(look: View, filters: Filters, order: str) -> tuple[list[data.Row], int]:
+    """The rows of the page that is open, and how many come before them. Raises StoreError."""
+    offset = PAGE * (_wanted_page() - 1)
+    asked = {
+        **look.scope,
+        **filters.parameters,
+        "order": order if order in ORDERS else "oldest",
+        "limit": PAGE,
+    }
+    rows = data.rows("exceptions", **asked, offset=offset)
+    if rows or not offset:
+        return rows, offset
+    return data.rows("exceptions", **asked, offset=0), 0
+
+
+def table(look: View, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The rows with a button each; money only where a source gave some."""
+    amounts = any(row["amount"] is not None for row in rows)
+    money: tables.Columns = {
+        "Amount": lambda row: None if row["amount"] is None else float(row["amount"]),
+        "Currency": lambda row: None if row["amount"] is None else words.currency_name(row["currency"]),
+    }
+    tables.draw(
+        rows,
+        {
+            "Item": "item_key", "Type": lambda row: look.type_title(row["item_type"]),
+            "What is wrong": lambda row: look.title_of(row["expectation"]), "State": "state",
+            "Age, days": "age_days", "Since": "detected_at", **(money if amounts else {}), "Owner": "owner",
+            "Assigned to": "assignee", "Status": "status", "Code": "code",
+        },
+        opens=lambda row: ("app_pages/exception.py", {"id": row["exception_id"]}), key="exception",
+        rows_seen=ROWS_SEEN, alt="Exceptions",
+    )  # fmt: skip
+    if not amounts:
+        st.caption(f"No amounts: {panels.no_amount()}.")
+
+
+def _select(title: str, options: list[str], key: str, *, everything: str = ALL, label: bool = False) -> str:
+    """A bound select box; empty for everything, or for what is not among the options."""
+    chosen = st.selectbox(
+        title, [everything, *options], key=key, bind="query-params", on_change=_first_page,
+        format_func=lambda option: view.label(option) if label and option != everything else option,
+    )  # fmt: skip
+    return chosen if chosen in options else ""
+
+
+def _segment(look: View, dimension: str) -> str:
+    if not dimension:
+        st.selectbox("Segment", [ALL], key="no_segment", disabled=True, help="Choose what to cut by first.")
+        return ""
+    values = [row["segment"] for row in data.rows("segments", **look.scope, dimension=dimension)]
+    return _select(view.label(dimension), values, "seg")
+
+
+def _wanted_page() -> int:
+    """The page that is open; the widget that says so is drawn only after the rows are counted."""
+    wanted = str(st.session_state.get("page") or st.query_params.get("page", ""))
+    return max(int(wanted), 1) if wanted.isdecimal() and len(wanted) < 7 else 1
+
+
+def _first_page() -> None:
+    """Another filter begins at its first page."""
+    st.session_state["page"] = 1

@@ -1,0 +1,112 @@
+"""A small company in the store: orders that are acknowledged and paid, or not, and people who look after them."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from reconcile.run import reconcile
+from store.client import Store
+from workflows.load import load_workflows
+from workflows.model import Workflow
+
+# Everything happened long before any clock that a test may read.
+END = datetime(2025, 6, 30, 12, 0, tzinfo=UTC)
+KNOWN = datetime(2025, 7, 1, 8, 0, tzinfo=UTC)
+HEARD = datetime(2025, 7, 1, 7, 0, tzinfo=UTC)
+HOSTILE_KEY = "<img src=x onerror=alert(1)>![x](http://evil.test/x.png)`:red[1]`"
+HOSTILE_SITE = "<script>alert(1)</script> [link](javascript:alert(1)) $x$ :material/home:"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def workflow() -> Workflow:
+    """The process of this company."""
+    found, problems = load_workflows(Path(__file__).parent)
+    assert not problems, problems
+    return found["orders"]
+
+
+def days_before(number: float) -> datetime:
+    """So many days before the end."""
+    return END - timedelta(days=number)
+
+
+class Books:
+    """Collects events of orders and writes them."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def event(self, order: str, step: str, at: datetime, **columns: Any) -> None:
+        name = hashlib.sha256(f"{order}|{step}|{at}|{len(self.rows)}".encode()).hexdigest()[:16]
+        self.rows.append(
+            {
+                "event_id": name, "workflow": "orders", "step": step, "occurred_at": at, "known_at": KNOWN,
+                "objects.type": ["order"], "objects.key": [order], "objects.role": [""], "amount": None, "currency": "",
+                "outcome": "ok", "attempt": 1, "actor": "", "dims": {"site": "North"}, "trace_id": "", "source": "erp",
+            }
+            | columns
+        )  # fmt: skip
+
+    def order(
+        self, key: str, sent: datetime, *, acked: float | None = 1, paid: float | None = 5, amount: str | None = "100.00",
+        paid_amount: str | None = None, currency: str = "EUR", site: str = "North", trace: str = "",
+    ) -> None:  # fmt: skip
+        """One order; `acked` and `paid` are days after sending, None for never."""
+        money = {} if amount is None else {"amount": Decimal(amount), "currency": currency}
+        dims = {"site": site} if site else {}
+        self.event(key, "order.sent", sent, dims=dims, trace_id=trace, **money)
+        if acked is not None and sent + timedelta(days=acked) <= END:
+            self.event(key, "order.acked", sent + timedelta(days=acked), dims=dims, trace_id=trace)
+        if paid is not None and sent + timedelta(days=paid) <= END:
+            what = paid_amount if paid_amount is not None else amount
+            given = {} if what is None else {"amount": Decimal(what), "currency": currency}
+            self.event(key, "order.paid", sent + timedelta(days=paid), dims=dims, source="bank", **given)
+
+
+def fill(store: Store, *, many: int = 0) -> Workflow:
+    """Writes the whole company and reconciles it. `many` more orders lack their acknowledgement."""
+    rules = workflow()
+    books = Books()
+    for number in range(40):
+        books.order(f"GOOD-{number:02}", days_before(12 + 2 * number))
+    for number in range(4):
+        books.order(f"LATE-{number}", days_before(20 + 9 * number), acked=4)
+    books.order("NOACK-1", days_before(3), acked=None, paid=None, site="South", amount="250.00")
+    books.order("NOACK-2", days_before(8), acked=None, site="South", amount="40.00")
+    books.order("NOACK-3", days_before(60), acked=None, site="", amount="10.00", currency="USD")
+    books.order("UNPAID-1", days_before(45), paid=None, amount="1234.50")
+    books.order("UNPAID-2", days_before(110), paid=None, amount=None)
+    books.order("WRONG-1", days_before(30), paid_amount="90.00")
+    books.order("TRACED-1", days_before(15), trace=TRACE)
+    books.order(HOSTILE_KEY, days_before(25), acked=None, site=HOSTILE_SITE)
+    books.order("TWICE-1", days_before(28))
+    books.event(
+        "TWICE-1", "order.paid", days_before(20), source="bank", amount=Decimal("100.00"), currency="EUR"
+    )
+    for number in range(many):
+        books.order(f"MANY-{number:03}", days_before(70), acked=None)
+    store.insert("events", books.rows)
+    mark(store, "erp", END)
+    mark(store, "bank", END - timedelta(days=1))
+    reconcile(store, [rules], KNOWN + timedelta(minutes=1))
+    return rules
+
+
+def mark(store: Store, source: str, through: datetime, known_at: datetime = KNOWN) -> None:
+    """Says that a source is complete through a time."""
+    store.insert(
+        "watermarks",
+        [
+            {
+                "source": source,
+                "complete_through": through,
+                "heartbeat_at": HEARD,
+                "known_at": known_at,
+                "run_id": "r",
+            }
+        ],
+    )

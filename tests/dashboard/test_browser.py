@@ -1,0 +1,268 @@
+"""The dashboard as people meet it: its own process, the store's HTTP endpoint, a real Chromium."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import parse_qs, urlsplit
+
+import company
+import httpx
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from dashboard import launch
+from store.client import Store
+from store.endpoint import endpoint
+
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WIDE, NARROW = (1440, 900), (390, 844)
+PAGES = ["", "aging", "exceptions", "transaction?key=UNPAID-1", "sources"]
+ROW_PX = 33
+_PROBE = re.compile(r"/\w+/_stcore/(health|host-config)$")
+
+
+@contextmanager
+def _served(store: Store, token: str) -> Iterator[str]:
+    """The store's endpoint on a free port of this machine."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(endpoint(store, token, secrets.token_hex(16)), log_level="warning")
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def site(filled: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a dashboard that reads the filled store with a token that only reads."""
+    token = secrets.token_hex(16)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with _served(filled, token) as store_url:
+        process = subprocess.Popen(
+            launch.command(port), env=launch.environment(store_url, token, tmp_path_factory.mktemp("project")),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        address = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(address, process)
+        yield address
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(address + launch.HEALTH_PATH).text == "ok":
+                return
+        except httpx.TransportError:
+            pass
+        threading.Event().wait(0.1)
+    pytest.fail(f"the dashboard did not start; its exit code is {process.poll()}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.fail("no Chromium here; install it with: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield started
+        started.close()
+
+
+class Visit:
+    """One look at the dashboard in a fresh profile; everything that goes wrong in the browser is kept."""
+
+    def __init__(
+        self, browser: Browser, site: str, size: tuple[int, int] = WIDE, scheme: str = "light"
+    ) -> None:
+        self._site = site
+        self._context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        self.page: Page = self._context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.errors.append(f"dialog: {dialog.message}"))
+        self.page.on("console", self._hear)
+        self.page.on("request", lambda request: self._note(request.url))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # Streamlit looks for its server below the page's path first, and is told that it is not there.
+        if message.type == "error" and not _PROBE.search(message.location["url"]):
+            self.errors.append(message.text)
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((self._site, "data:", "blob:")):
+            self.foreign.append(url)
+
+    def open(self, path: str) -> Page:
+        self.page.goto(f"{self._site}/{path}")
+        self.settled()
+        return self.page
+
+    def settled(self) -> None:
+        """Until the script has run and nothing is loading."""
+        self.page.get_by_test_id("stHeading").first.wait_for()
+        self.page.wait_for_function(
+            "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+            " && !document.querySelector('[data-testid=stSkeleton]')"
+        )
+
+    def parameters(self) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.page.url).query).items()}
+
+    def clean(self) -> None:
+        """Nothing went wrong, nothing was fetched from anywhere else."""
+        assert self.page.get_by_test_id("stException").count() == 0
+        assert self.errors == []
+        assert self.foreign == []
+
+    def close(self) -> None:
+        self._context.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, site: str) -> Iterator[Visit]:
+    one = Visit(browser, site)
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")], ids=["wide light", "narrow dark"]
+)
+def test_every_page_renders_without_an_error_and_without_asking_anybody_else(
+    browser: Browser, site: str, size: tuple[int, int], scheme: str
+) -> None:
+    visit = Visit(browser, site, size, scheme)
+    for path in PAGES:
+        page = visit.open(path)
+        background = page.evaluate(
+            "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+        )
+        assert background == ("rgb(16, 23, 31)" if scheme == "dark" else "rgb(255, 255, 255)")
+        # Nothing is wider than the screen.
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        visit.clean()
+    visit.close()
+
+
+def test_a_cell_of_the_aging_table_opens_the_exceptions_it_counts(visit: Visit) -> None:
+    page = visit.open("aging")
+    table = page.get_by_test_id("stDataFrame").first
+    box = table.bounding_box()
+    assert box
+    # First row (buying), first age (0-1 days): the second column begins after the name.
+    table.click(position={"x": box["width"] - 9.5 * 92 + 60, "y": ROW_PX * 1.5})
+    page.wait_for_url("**/exceptions?**")
+    visit.settled()
+    assert visit.parameters().items() >= {"team": "buying", "age": "0-1"}.items()
+    assert page.get_by_text("1 exception", exact=True).count() == 1
+    visit.clean()
+
+
+def test_a_row_of_the_work_list_opens_its_exception_and_the_address_keeps(visit: Visit) -> None:
+    page = visit.open("exceptions?team=treasury")
+    page.get_by_test_id("stDataFrame").first.click(position={"x": 30, "y": ROW_PX * 1.5})
+    page.wait_for_url("**/exception?**")
+    visit.settled()
+    permalink = page.url
+    assert re.fullmatch(r"[0-9a-f]{32}", visit.parameters()["id"])
+    assert page.get_by_text("Order UNPAID-2: Paid within 10 days of the order").count() == 1
+    page.goto("about:blank")
+    page.goto(permalink)
+    visit.settled()
+    assert page.get_by_text("Order UNPAID-2: Paid within 10 days of the order").count() == 1
+    visit.clean()
+
+
+def test_a_key_typed_into_the_search_opens_its_timeline(visit: Visit) -> None:
+    page = visit.open("")
+    search = page.get_by_test_id("stSidebar").get_by_role("textbox", name="Where is this one?")
+    search.fill("WRONG-1")
+    search.press("Enter")
+    page.wait_for_url("**/transaction?**")
+    visit.settled()
+    assert visit.parameters()["key"] == "WRONG-1"
+    assert page.get_by_text("Order WRONG-1 stands at 'Paid'").count() == 1
+    assert page.get_by_test_id("stPlotlyChart").count() == 1
+    visit.clean()
+
+
+def test_choices_stand_in_the_address_and_come_back_from_it(visit: Visit) -> None:
+    page = visit.open("aging?as_of=2025-05-20&period=90+days&by=Site")
+    assert page.get_by_text("As of 20 May 2025, 23:59 UTC").count() > 0
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Exceptions").click()
+    page.wait_for_url("**/exceptions?**")
+    visit.settled()
+    assert visit.parameters().items() >= {"as_of": "2025-05-20", "period": "90 days"}.items()
+    assert page.get_by_text("2 exceptions").count() == 1
+    visit.clean()
+
+
+def test_hostile_text_of_the_data_is_shown_as_text(visit: Visit) -> None:
+    for path in (
+        "transaction?key=" + httpx.URL("", params={"key": company.HOSTILE_KEY}).query.decode()[4:],
+        "exceptions",
+        "aging?by=Site",
+        "",
+    ):
+        page = visit.open(path)
+        assert (
+            page.locator(
+                "img[src='x'], img[src*='evil'], script:has-text('alert(1)'), a[href^='javascript']"
+            ).count()
+            == 0
+        )
+        if path.startswith("transaction"):
+            assert page.get_by_text(company.HOSTILE_KEY).count() > 0
+            labels = page.get_by_test_id("stPlotlyChart").inner_text()
+            assert "<img src=x" in labels
+    visit.clean()
+
+
+def test_the_server_answers_only_hosts_it_was_told(site: str) -> None:
+    handshake = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }  # fmt: skip
+    assert _status_of(site, handshake) == 101
+    assert _status_of(site, {**handshake, "Host": "evil.test"}) == 403
+
+
+def _status_of(site: str, headers: dict[str, str]) -> int:
+    """The status of the answer to a WebSocket handshake."""
+    address = urlsplit(site)
+    lines = {"Host": address.netloc, **headers}
+    request = (
+        "GET /_stcore/stream HTTP/1.1\r\n"
+        + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        + "\r\n"
+    )
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as line:
+        line.sendall(request.encode())
+        return int(line.recv(200).split()[1])

@@ -1,0 +1,244 @@
+"""What the pages say when there is nothing yet, nothing wrong, nothing known, nobody there, or no permission."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import company
+import pytest
+from conftest import APP, OpenPage
+from streamlit.testing.v1 import AppTest
+
+from core.clock import ManualClock
+from dashboard import data
+from dashboard.names import URL
+from reconcile.actions import act
+from reconcile.run import reconcile
+from store.client import Store
+from store.sqlfile import folder
+
+KNOWN = company.KNOWN
+MONTH_US = timedelta(days=30) // timedelta(microseconds=1)
+
+VALUES = {
+    "workflow": "orders", "as_of": company.END, "known_at": KNOWN, "now": KNOWN, "before": company.END - timedelta(days=30),
+    "since": company.END - timedelta(days=30), "detected_at": company.END, "sources": ["erp"], "period_us": MONTH_US,
+    "periods": 3, "lengths_us": [MONTH_US], "dimension": "site", "id": "0" * 32, "kpi": "K06", "version": "v", "slack_s": 0,
+    "status": "", "team": "", "holder": "", "code": "", "expectation": "", "bucket": "", "segment": "", "text": "",
+    "order": "oldest", "limit": 50, "offset": 0,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    """Every test begins and ends without what another one read."""
+    data.forget()
+    yield
+    data.forget()
+
+
+def _said(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.text, *app.info, *app.success, *app.warning, *app.error]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def _metric(app: AppTest, label: str) -> Any:
+    return next(metric for metric in app.metric if metric.label == label)
+
+
+@pytest.mark.parametrize("file", folder(APP.parent / "queries"), ids=lambda file: file.name)
+def test_every_query_runs_on_an_empty_store_and_only_reads(store: Store, file: Any) -> None:
+    with store.another(read_only=True) as reader:
+        reader.rows(file, {name: VALUES[name] for name in file.parameters})
+
+
+@pytest.mark.parametrize("page", ["", "aging", "exceptions", "transaction", "exception"])
+@pytest.mark.usefixtures("store")
+def test_an_empty_store_says_what_to_do_next(open_page: OpenPage, page: str) -> None:
+    app = open_page(page)
+    assert not app.exception
+    assert "No evidence yet" in _said(app)
+    assert any("tieout import" in code.value for code in app.code)
+    assert not app.metric
+
+
+@pytest.mark.usefixtures("store")
+def test_sources_can_be_looked_at_before_anything_came(open_page: OpenPage) -> None:
+    app = open_page("sources")
+    assert not app.exception
+    assert any("tieout import FILE…" in code.value for code in app.code)
+
+
+def _one_order(store: Store, **columns: Any) -> None:
+    books = company.Books()
+    books.order("ONE", company.days_before(20), **columns)
+    store.insert("events", books.rows)
+
+
+def _in_force(store: Store) -> None:
+    reconcile(store, [company.workflow()], KNOWN + timedelta(minutes=1))
+
+
+def test_a_period_in_which_nothing_fell_due_has_no_rate(store: Store, open_page: OpenPage) -> None:
+    _one_order(store)
+    company.mark(store, "erp", company.END)
+    _in_force(store)
+    app = open_page(period="7 days")
+    assert _metric(app, "Match rate").value == "—"
+    assert "nothing fell due" in _said(app)
+    assert "0 %" not in _metric(app, "Match rate").value
+
+
+def test_nothing_wrong_is_said_in_green(store: Store, open_page: OpenPage) -> None:
+    _one_order(store)
+    company.mark(store, "erp", company.END)
+    company.mark(store, "bank", company.END)
+    _in_force(store)
+    assert any("No exception is open" in success.value for success in open_page("aging").success)
+    assert any("No exception is open" in success.value for success in open_page("exceptions").success)
+
+
+def test_silent_sources_make_unknown_neither_failed_nor_fine(store: Store, open_page: OpenPage) -> None:
+    _one_order(store, paid=None)
+    company.mark(store, "erp", company.END)
+    company.mark(store, "bank", company.days_before(15))
+    _in_force(store)
+    app = open_page(period="30 days")
+    # One of two due matched; the other cannot be decided.
+    assert _metric(app, "Match rate").value == "50.0 – 100.0 %"
+    assert "1 cannot be decided" in _said(app)
+    assert _metric(app, "Open exceptions").value == "0"
+
+
+@pytest.fixture
+def live(store: Store) -> Store:
+    """The same company, watched as it goes: figures are of now."""
+    rules = company.workflow().model_copy(update={"as_of": "now"})
+    _one_order(store, acked=None, paid=None)
+    company.mark(store, "erp", company.END)
+    reconcile(store, [rules], KNOWN + timedelta(minutes=1))
+    return store
+
+
+@pytest.mark.usefixtures("live")
+def test_a_source_that_is_behind_is_named_as_stale(open_page: OpenPage, clock: ManualClock) -> None:
+    clock.set(company.END + timedelta(days=3))
+    app = open_page()
+    assert (
+        "Stale: `erp` 3.0 days behind; nothing heard from `bank`. What fell due since cannot be decided."
+        in _said(app)
+    )
+    assert "As of 3 Jul 2025, 12:00 UTC · data through 30 Jun 2025, 12:00 UTC" in _said(app)
+
+
+def test_what_people_did_shows_on_the_exception(store: Store, open_page: OpenPage) -> None:
+    company.fill(store)
+    found = store.rows(
+        "SELECT exception_id FROM exceptions_at(as_of = {v:DateTime64(6, 'UTC')}, known_at = {k:DateTime64(6, 'UTC')}) WHERE item_key = 'NOACK-2'",
+        {"v": company.END, "k": KNOWN},
+    )
+    name = found[0]["exception_id"]
+    act(store, name, "assigned", "ada", KNOWN + timedelta(hours=1), owner="grace")
+    act(store, name, "explained", "grace", KNOWN + timedelta(hours=2), note="<b>supplier closed</b>")
+    app = open_page("exception", id=name)
+    acts = next(table.value for table in app.dataframe if "Who" in table.value.columns)
+    assert list(acts["Who"]) == ["ada", "grace"]
+    assert list(acts["Why"]) == ["to grace", "<b>supplier closed</b>"]
+    listed = open_page("exceptions", holder="somebody").dataframe[0].value
+    assert list(listed["Assigned to"]) == ["grace"]
+    assert list(listed["Status"]) == ["explained"]
+
+
+def test_the_work_list_is_read_page_by_page(store: Store, open_page: OpenPage) -> None:
+    company.fill(store, many=100)
+    first, second, third = (
+        open_page("exceptions", page=str(number)).dataframe[0].value for number in (1, 2, 3)
+    )
+    assert [len(first), len(second), len(third)] == [50, 50, 9]
+    keys = [*first["Item"], *second["Item"], *third["Item"]]
+    # One order has two exceptions.
+    assert len(set(keys)) == 108
+    beyond = open_page("exceptions", page="4").dataframe[0].value
+    assert list(beyond["Item"]) == list(first["Item"])
+
+
+@pytest.mark.usefixtures("store")
+def test_a_store_that_does_not_answer_is_said_with_a_way_to_try_again(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(URL, "http://127.0.0.1:9")
+    app = open_page()
+    assert not app.exception
+    assert [error.value for error in app.error] == ["This could not be read."]
+    assert "the store could not open the store" in _said(app)
+    assert app.button(key="retry-store")
+
+
+@pytest.mark.usefixtures("store")
+def test_a_dashboard_that_was_not_told_where_the_store_is_says_so(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(URL)
+    assert "TIEOUT_STORE_URL is not set" in _said(open_page())
+
+
+def test_one_query_that_fails_leaves_the_other_panels_alone(store: Store, open_page: OpenPage) -> None:
+    company.fill(store)
+    store.command("RENAME TABLE alert_events TO alert_events_away")
+    try:
+        app = open_page()
+    finally:
+        store.command("RENAME TABLE alert_events_away TO alert_events")
+    assert not app.exception
+    assert [error.value for error in app.error] == ["This could not be read."]
+    assert "Panels that show figures are not affected." in _said(app)
+    assert _metric(app, "Open exceptions").value == "9"
+    app.button(key="retry-alerts").click().run()
+    assert not app.error
+
+
+def test_alerts_that_fire_come_first_and_silence_is_no_news(store: Store, open_page: OpenPage) -> None:
+    company.fill(store)
+    assert "No alert rule has been evaluated yet." in _said(open_page())
+    base = {
+        "fingerprint": "f",
+        "labels": {"workflow": "orders", "severity": "page", "unit": "ratio"},
+        "previous": "",
+        "reason": "",
+    }
+    event = {
+        **base,
+        "rule": "Match",
+        "state": "firing",
+        "value": 0.5,
+        "active_since": KNOWN,
+        "evaluated_at": KNOWN,
+        "known_at": KNOWN,
+    }
+    store.insert("alert_events", [event])
+    data.newest.clear()
+    app = open_page()
+    alerts = next(table.value for table in app.dataframe if "Alert" in table.value.columns)
+    assert (alerts["State"][0], alerts["Value"][0]) == ("firing", "50.0 %")
+    store.insert(
+        "alert_events", [{**event, "state": "inactive", "evaluated_at": KNOWN + timedelta(minutes=1)}]
+    )
+    data.newest.clear()
+    assert any("No alert is firing." in success.value for success in open_page().success)
+
+
+def test_published_history_is_drawn_and_its_absence_told(store: Store, open_page: OpenPage) -> None:
+    company.fill(store)
+    assert any("tieout kpi run" in code.value for code in open_page().code)
+    value = {
+        "kpi": "K06", "version": "v", "workflow": "orders", "dimension": "", "segment": "total", "measure": "eventual",
+        "unit": "ratio", "value": 0.9, "low": None, "high": None, "n": 10, "window_start": KNOWN, "as_of": company.END,
+        "known_at": KNOWN, "published_at": KNOWN, "run_id": "r",
+    }  # fmt: skip
+    store.insert("kpi_values", [value])
+    data.newest.clear()
+    app = open_page()
+    assert not app.exception
+    assert not any("tieout kpi run" in code.value for code in app.code)
