@@ -68,7 +68,7 @@ def test_case_117_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_p
     acked: Sent = {}
     in_doubt: tuple[bytes, list[str]] | None = None
     moments = random.Random(4)
-    for _ in range(4):
+    for _ in range(3):
         with receiving(tmp_path) as (process, client):
             if in_doubt:
                 assert post(client, in_doubt[0]).status_code == 200, "a sender tries again"

@@ -104,7 +104,7 @@ def without_invalid(request: ExportTraceServiceRequest) -> tuple[ExportTraceServ
     return kept, rejected
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sent=requests())
 def test_protobuf_json_and_python_agree(
     otlp: httpx.Client, store: Store, sent: ExportTraceServiceRequest

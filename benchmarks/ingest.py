@@ -1,0 +1,189 @@
+"""How many spans a second the receiver puts on disk, beside what the bare engine does with the same rows.
+
+    python benchmarks/ingest.py [--seconds 5] [--connections 4]
+
+Real HTTP through uvicorn, protobuf, every 200 after an fsync; the sender is a process of its own. The limit is
+the engine alone: the same rows in its own format, in inserts of the same size, with the same settings. Both are
+measured in this run, so the ratio means something on any machine; the figures themselves only on this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import httpx
+import uvicorn
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.app import receiver
+from collector.intake import TRACES, Intake, Limits
+from store.client import Store
+from store.migrate import migrate
+
+BATCHES = (512, 4096, 16384)
+
+
+def body(spans: int, seed: int) -> bytes:
+    """A request with spans of about 300 bytes and 8 attributes each."""
+    chance = random.Random(seed)
+    made = ExportTraceServiceRequest()
+    group = made.resource_spans.add()
+    for key, value in {
+        "service.name": "orders",
+        "host.name": "h1",
+        "deployment.environment.name": "prod",
+    }.items():
+        group.resource.attributes.add(key=key).value.string_value = value
+    scope = group.scope_spans.add()
+    scope.scope.name = "benchmark"
+    start = 1_790_000_000_000_000_000
+    for number in range(spans):
+        span = scope.spans.add(
+            trace_id=chance.randbytes(16), span_id=chance.randbytes(8), parent_span_id=chance.randbytes(8),
+            name=f"operation {number % 20}", start_time_unix_nano=start + number * 10**6,
+            end_time_unix_nano=start + number * 10**6 + 123_456,
+        )  # fmt: skip
+        for key in range(4):
+            span.attributes.add(
+                key=f"attribute.text.{key}"
+            ).value.string_value = f"value {number % 1000} {key}"
+        span.attributes.add(key="attribute.count").value.int_value = number
+        span.attributes.add(key="attribute.flag").value.bool_value = number % 2 == 0
+        span.attributes.add(key="attribute.ratio").value.double_value = number / 7
+        span.attributes.add(key="tieout.object.order").value.string_value = str(number)
+    return made.SerializeToString()
+
+
+def send(url: str, spans: int, connections: int, seconds: float) -> dict[str, float]:
+    """Sends for so long on so many connections; gives spans acknowledged, seconds, and times of single requests."""
+    bodies = [body(spans, os.getpid() * 1000 + n) for n in range(max(4, min(64, 200_000 // spans)))]
+    # Every request has other ids than the ones before, or it would be taken for a repetition.
+    lengths, number = [], count()
+    lock = threading.Lock()
+    end = time.perf_counter() + seconds
+
+    def one() -> int:
+        acknowledged = 0
+        headers = {"content-type": "application/x-protobuf"}
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            while time.perf_counter() < end:
+                with lock:
+                    turn = next(number)
+                content = bodies[turn % len(bodies)] + extra(turn)
+                begun = time.perf_counter()
+                response = client.post(f"{url}/v1/traces", content=content, headers=headers)
+                if response.status_code == 200:
+                    acknowledged += spans
+                    lengths.append(time.perf_counter() - begun)
+                else:
+                    time.sleep(0.05)
+        return acknowledged
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(connections) as pool:
+        total = sum(pool.map(lambda _: one(), range(connections)))
+    lengths.sort()
+    return {
+        "spans": total,
+        "seconds": time.perf_counter() - begun,
+        "p50_ms": lengths[len(lengths) // 2] * 1e3,
+        "p99_ms": lengths[int(len(lengths) * 0.99)] * 1e3,
+    }
+
+
+def extra(turn: int) -> bytes:
+    """An empty resource with a number: makes a body unlike all others and adds no span."""
+    made = ExportTraceServiceRequest()
+    made.resource_spans.add().resource.attributes.add(key="turn").value.int_value = turn
+    return made.SerializeToString()
+
+
+def measure_http(store: Store, spans: int, connections: int, seconds: float) -> dict[str, float]:
+    """The receiver in this process, the sender in another."""
+    server = uvicorn.Server(uvicorn.Config(receiver(store), host="127.0.0.1", port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    order = [sys.executable, __file__, "--send", url, "--spans", str(spans)]
+    order += ["--connections", str(connections), "--seconds", str(seconds)]
+    used = time.process_time()
+    done = subprocess.run(order, capture_output=True, text=True, check=True)
+    used = time.process_time() - used
+    server.should_exit = True
+    thread.join()
+    return {**json.loads(done.stdout), "cpu_s": used}
+
+
+def measure_engine(store: Store, spans: int, writers: int, seconds: float) -> float:
+    """Spans a second of the same rows inserted in the engine's own format."""
+    store.command("TRUNCATE TABLE otel_traces")
+    intake = Intake(store, Limits())
+    with intake.capacity.lease() as lease:
+        intake.take(TRACES, body(spans, 1), "", "protobuf", lease)
+    intake.close()
+    rows = store.raw("SELECT * FROM otel_traces", fmt="Native")
+    end, number = time.perf_counter() + seconds, count()
+
+    def one(handle: Store) -> int:
+        inserted = 0
+        while time.perf_counter() < end:
+            token = {"insert_deduplication_token": f"bare {spans} {next(number)}"}
+            handle.insert_raw("otel_traces", rows, "Native", token)
+            inserted += spans
+        handle.close()
+        return inserted
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(writers) as pool:
+        total = sum(pool.map(one, [store.another() for _ in range(writers)]))
+    return total / (time.perf_counter() - begun)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--send", metavar="URL", help=argparse.SUPPRESS)
+    parser.add_argument("--spans", type=int, default=512, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.send:
+        print(json.dumps(send(given.send, given.spans, given.connections, given.seconds)))
+        return
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir = folder
+        store = Store(f"chdb://{Path(folder) / 'data'}")
+        migrate(store, datetime.now(UTC))
+        print(
+            "spans/request     http spans/s   per cpu second   p50 ms   p99 ms   engine spans/s   http/engine"
+        )
+        for spans in BATCHES:
+            http = measure_http(store, spans, given.connections, given.seconds)
+            engine = measure_engine(store, spans, Limits().writers, given.seconds)
+            rate = http["spans"] / http["seconds"]
+            print(
+                f"{spans:13,d} {rate:16,.0f} {http['spans'] / http['cpu_s']:16,.0f} {http['p50_ms']:8.0f} "
+                f"{http['p99_ms']:8.0f} {engine:16,.0f} {rate / engine:13.2f}"
+            )
+        store.close()
+
+
+if __name__ == "__main__":
+    main()
