@@ -281,10 +281,11 @@ class _Reader:
 
 @dataclass
 class _Verdict:
-    """How a reading is to be taken."""
+    """How a reading is to be taken. `absences`: objects that are not in it are gone."""
 
     status: str = "ok"
     complete: bool = True
+    absences: bool = False
     code: str = ""
     text: str = ""
 
@@ -437,6 +438,8 @@ class _Run:
             verdict.doubt("still_growing", text, complete=False)
         if probe.mode == "full" and verdict.complete:
             self._doubt_absences(verdict)
+            # A line that could not be read may be the very object that seems to be gone.
+            verdict.absences = verdict.complete and not counts["broken_lines"]
         return verdict
 
     def _doubt_absences(self, verdict: _Verdict) -> None:
@@ -462,7 +465,7 @@ class _Run:
         }
         self.command("rejects", params)
         self.command("changes", params)
-        if self.probe.mode == "full" and verdict.complete:
+        if verdict.absences:
             self.command("deletions", params)
         if self.probe.links:
             self.command("links", params)

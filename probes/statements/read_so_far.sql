@@ -4,6 +4,7 @@ WITH
 SELECT
     count() AS records,
     (SELECT countIf(place = 'aside') FROM probe_states WHERE reading = {reading:String}) AS rejected,
+    countIf(broken != '') AS broken_lines,
     countIf(mapContains(fields, {cursor:String})) AS with_cursor,
     multiIf(
         {cursor_type:String} IN ('time', 'local_time'),

@@ -279,6 +279,18 @@ def test_lines_that_are_not_records_are_set_aside_with_their_number(
     assert rows == [{"file": "a.csv", "hash": 64, "line": 3}]
 
 
+def test_an_object_that_may_stand_on_a_broken_line_is_not_called_gone(
+    store: Store, make_probe: MakeProbe, workflow: Workflow, drop: Path
+) -> None:
+    probe = files(make_probe, max_rejected_ratio=1)
+    deliver(drop / "a.csv", "no,status\n1,open\n2,open\n", NOW - 3 * HOUR)
+    run_probe(store, probe, workflow, NOW)
+    deliver(drop / "b.csv", "no,status\n1,open\n2,open,stray\n", NOW - 2 * HOUR)
+    assert run_probe(store, probe, workflow, NOW + FIVE).deleted == 0
+    deliver(drop / "c.csv", "no,status\n1,open\n", NOW - HOUR)
+    assert run_probe(store, probe, workflow, NOW + 2 * FIVE).deleted == 1
+
+
 @pytest.mark.parametrize(
     ("content", "keys"),
     [
