@@ -9,6 +9,7 @@ from typing import Any
 
 from alerts.load import KpiNames, load_rules
 from alerts.rule import AlertConfig
+from collector.correlation import check as check_correlation
 from collector.imports.load import load_mappings
 from collector.imports.mapping import Mapping as ImportMapping
 from core.errors import ConfigurationError
@@ -65,6 +66,8 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     settings, parsed, findings = load_settings(root, flags)
     workflows, problems = _workflows(root, parsed)
     findings += problems
+    if settings is not None and parsed is not None:
+        findings += check_correlation(settings.correlation, parsed, workflows.values())
     mappings, problems = load_mappings(root / "mappings", workflows)
     findings += problems
     probes, problems = load_probes(root / "probes", workflows)

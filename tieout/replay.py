@@ -37,6 +37,7 @@ class Replay:
         self._held = held
         self._pace = pace
         self._tails: dict[str, Tail] = {}
+        self._sources: dict[str, str] = {}
         self.starts: dict[str, datetime] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -50,6 +51,7 @@ class Replay:
             whole = tail(store, mapping, workflow, files, datetime(1970, 1, 1, tzinfo=UTC), now)
             start = pc.max(whole.events["occurred_at"]).as_py() - self._held
             self.starts[name] = start
+            self._sources[name] = mapping.mapping
             self._tails[name] = Tail(
                 _from(whole.events, "occurred_at", start),
                 _from(whole.links, "valid_from", start),
@@ -86,12 +88,18 @@ class Replay:
     def _play(self, name: str, found: Tail, tracer: Tracer, store: Store) -> Iterator[bool]:
         """Sends one tick of business time at every step; ends with the log."""
         begin, step = self.starts[name], self._pace * TICK_S
+        source = self._sources[name]
         while found.events.num_rows:
             end = begin + step
             for event in _between(found.events, "occurred_at", begin, end).to_pylist():
-                _send(tracer, event)
-            _write(store, "object_links", _between(found.links, "valid_from", begin, end))
-            _write(store, "snapshots", _between(found.snapshots, "valid_from", begin, end))
+                _send(tracer, name, source, event)
+            now, run = datetime.now(UTC), {"source": source}
+            links = _between(found.links, "valid_from", begin, end)
+            _write(store, "object_links", links, run | {"workflow": name, "known_at": now})
+            states = _between(found.snapshots, "valid_from", begin, end)
+            _write(
+                store, "snapshots", states, run | {"run_id": "replay", "known_at": now, "captured_at": now}
+            )
             begin = end
             found = Tail(_from(found.events, "occurred_at", begin), found.links, found.snapshots)
             yield True
@@ -112,25 +120,28 @@ def _provider(workflow: str, endpoint: str) -> TracerProvider:
     return provider
 
 
-def _send(tracer: Tracer, event: Mapping[str, Any]) -> None:
+def _send(tracer: Tracer, workflow: str, source: str, event: Mapping[str, Any]) -> None:
     """One business step as one span at the time it happened, with the identity it has in the log."""
     at = int(event["occurred_at"].timestamp() * 1_000_000) * 1_000
     span = tracer.start_span(
-        event["activity"], kind=SpanKind.INTERNAL, start_time=at, attributes=_attributes(event)
+        event["activity"],
+        kind=SpanKind.INTERNAL,
+        start_time=at,
+        attributes=_attributes(workflow, source, event),
     )
     span.end(end_time=at)
 
 
-def _attributes(event: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(workflow: str, source: str, event: Mapping[str, Any]) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         "tieout.event_id": event["event_id"],
-        "tieout.flow": event["workflow"],
+        "tieout.flow": workflow,
         "tieout.step": event["step"],
-        "tieout.source": event["source"],
+        "tieout.source": source,
         "tieout.actor": event["actor"],
     }
     keys: dict[str, list[str]] = {}
-    for kind, key in zip(event["objects.type"], event["objects.key"], strict=True):
+    for kind, key in zip(event["object_types"], event["object_keys"], strict=True):
         keys.setdefault(kind, []).append(key)
     attributes |= {f"tieout.object.{kind}": found for kind, found in keys.items()}
     attributes |= {f"tieout.{name}": value for name, value in dict(event["dims"]).items() if value}
@@ -150,12 +161,11 @@ def _between(table: pa.Table, column: str, start: datetime, end: datetime) -> pa
     return table.filter(pc.and_(pc.greater_equal(table[column], start), pc.less(table[column], end)))
 
 
-def _write(store: Store, name: str, rows: pa.Table) -> None:
-    """Stores facts with the present as known time; stamps of the import are not theirs."""
+def _write(store: Store, table: str, rows: pa.Table, stamps: Mapping[str, Any]) -> None:
+    """Stores facts with what the log does not say of them: source and the time they became known."""
     if not rows.num_rows:
         return
-    now = pa.array([datetime.now(UTC)] * rows.num_rows, pa.timestamp("us", "UTC"))
-    for column in ("known_at", "captured_at"):
-        if column in rows.column_names:
-            rows = rows.set_column(rows.column_names.index(column), column, now)
-    store.insert_arrow(name, rows)
+    for column, value in stamps.items():
+        kind = pa.timestamp("us", "UTC") if isinstance(value, datetime) else pa.string()
+        rows = rows.append_column(column, pa.array([value] * rows.num_rows, kind))
+    store.insert_arrow(table, rows)

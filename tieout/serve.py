@@ -82,8 +82,9 @@ def _start(
         raise ConfigurationError(
             "an embedded store is opened by one process: `up --only dashboard` needs a server in store.url"
         )
+    folder = _take_folder(project, clock, stack) if embedded else None
     sockets = _sockets(project, roles, embedded, stack)
-    store, folder = _open_store(project, clock, stack, embedded)
+    store = _open_store(project, clock, stack, folder)
     if before:
         before(store)
     tokens = _tokens(project)
@@ -112,19 +113,18 @@ def _start(
     return Started(store, urls, tokens)
 
 
-def _open_store(
-    project: Project, clock: Clock, stack: ExitStack, embedded: bool
-) -> tuple[Store, DataFolder | None]:
-    if not embedded:
-        store = stack.enter_context(server_store(project))
-        prepare(store, clock.now())
-        return store, None
+def _take_folder(project: Project, clock: Clock, stack: ExitStack) -> DataFolder:
+    """The lock comes first: who starts a second one wants to hear of the first, not of its ports."""
     folder = stack.enter_context(DataFolder(project.data_folder))
-    folder.acquire(clock.now(), "tieout up")
-    store = stack.enter_context(Store(folder.dsn))
+    return folder.acquire(clock.now(), "tieout up")
+
+
+def _open_store(project: Project, clock: Clock, stack: ExitStack, folder: DataFolder | None) -> Store:
+    store = stack.enter_context(server_store(project) if folder is None else Store(folder.dsn))
     prepare(store, clock.now())
-    folder.opened(store)
-    return store, folder
+    if folder is not None:
+        folder.opened(store)
+    return store
 
 
 def _tokens(project: Project) -> dict[str, str]:
