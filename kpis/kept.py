@@ -37,7 +37,8 @@ def kept(
     for row in store.rows(read(_FOLDER / "left_over.sql"), {"before": now - _STALE}):
         _drop(store, row["name"])
     mark = hashlib.sha256(f"{run_id} {as_of.isoformat()} {known_at.isoformat()}".encode()).hexdigest()[:12]
-    tables = {view: f"kpi_kept_{view}_{mark}" for view in _SOURCES}
+    # The name says when: the engine's own time of creation is not to be relied on for a table that is new.
+    tables = {view: f"kpi_kept_{view}_{int(now.timestamp())}_{mark}" for view in _SOURCES}
     params = {"as_of": as_of, "known_at": known_at, "workflows": list(workflows)}
     try:
         for view, table in tables.items():
