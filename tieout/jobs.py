@@ -68,7 +68,7 @@ def jobs_of(project: Project) -> list[Job]:
         return written + changes
 
     def send(store: Store, now: datetime) -> int:
-        return len(deliver(store, project.alerts, now))
+        return len(deliver(store, project.alerts, now, f"http://{project.settings.listen.dashboard}"))
 
     jobs = [
         Job("derive", every.derive, derive),

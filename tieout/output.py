@@ -15,7 +15,8 @@ from pydantic import BaseModel, SecretStr
 from rich.console import Console
 from rich.table import Table
 
-out = Console(soft_wrap=False, highlight=False)
+# Into a file or a pipe there is no width to keep to.
+out = Console(soft_wrap=False, highlight=False, width=None if sys.stdout.isatty() else 180)
 err = Console(stderr=True, highlight=False)
 
 

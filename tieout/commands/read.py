@@ -1,4 +1,4 @@
-"""Answers out: kpi, exceptions, explain, alerts."""
+"""Answers out: kpi, exceptions, explain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated, Any, cast, get_args
 
 import typer
 
-from alerts.run import states
 from core.errors import ConfigurationError
 from core.findings import nearest
 from kpis.kpi import Kpi
@@ -32,10 +31,8 @@ from tieout.opening import store_of
 from tieout.output import message, out, print_json, print_table
 from tieout.pipeline import SQL
 from tieout.project import DEFAULT, Project, open_project
-from tieout.site_tests import alert_tests
 
 kpi_app = typer.Typer(no_args_is_help=True, help="Figures: list, show, explain.")
-alerts_app = typer.Typer(no_args_is_help=True, help="Alerts: list, test, why.")
 exceptions_app = typer.Typer(
     no_args_is_help=True, help="Exceptions: list, show, and what people do with them."
 )
@@ -45,7 +42,6 @@ def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
     app.add_typer(kpi_app, name="kpi")
     app.add_typer(exceptions_app, name="exceptions")
-    app.add_typer(alerts_app, name="alerts")
     app.command("explain")(explain_key)
 
 
@@ -243,71 +239,6 @@ _ABOUT = {
 }
 for _action in get_args(Action):
     _acting(cast("Action", _action), _ABOUT[_action])
-
-
-# --- alerts
-
-
-@alerts_app.command("list")
-def alerts_list(
-    project: ProjectOption = DEFAULT,
-    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """Alerts as they stand; exit code 1 when one fires. Example: tieout alerts list"""
-    loaded = open_project(project)
-    with store_of(loaded, present(), "alerts list") as store:
-        stored = [entry.alert for entry in states(store).values()]
-    rows: list[dict[str, Any]] = [
-        {
-            "alert": alert.rule, "state": str(alert.state), "reason": str(alert.reason), "value": alert.value,
-            "since": alert.active_since, "labels": dict(alert.labels), "fingerprint": alert.fingerprint,
-        }
-        for alert in stored
-        if everything or alert.active
-    ]  # fmt: skip
-    if json:
-        print_json({"alerts": rows})
-    else:
-        print_table([{**row, "labels": _labels(dict(row["labels"]))} for row in rows])
-    if any(row["state"] == "firing" for row in rows):
-        raise typer.Exit(1)
-
-
-@alerts_app.command("test")
-def alerts_test(project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
-    """The site's tests of its alert rules. Example: tieout alerts test"""
-    results = alert_tests(open_project(project))
-    rows = [
-        {"test": one.name, "file": one.file, "result": "ok" if one.passed else "FAILED", "why": one.detail}
-        for one in results
-    ]
-    print_json({"tests": rows}) if json else print_table(rows)
-    if any(not one.passed for one in results):
-        raise typer.Exit(1)
-
-
-@alerts_app.command("why")
-def alerts_why(
-    alert: Annotated[str, typer.Argument(help="Rule, or fingerprint from `tieout alerts list`.")],
-    project: ProjectOption = DEFAULT,
-    json: JsonOption = False,
-) -> None:
-    """Why an alert is as it is: every change and every delivery. Example: tieout alerts why UnbilledCases"""
-    loaded = open_project(project)
-    with store_of(loaded, present(), "alerts why") as store:
-        rows = store.rows(sql(SQL / "alert_story.sql"), {"alert": alert})
-    if not rows:
-        raise ConfigurationError(
-            f"nothing has happened to an alert {alert!r}; `tieout alerts list --all` shows what has"
-        )
-    print_json({"alert": alert, "story": rows}) if json else print_table(rows)
-
-
-def _labels(labels: dict[str, str]) -> str:
-    return ", ".join(
-        f"{name}={value}" for name, value in sorted(labels.items()) if name != "alertname" and value
-    )
 
 
 # --- explain
