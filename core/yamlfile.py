@@ -72,7 +72,8 @@ def parse_text(file: Path, text: str, column_offset: int = 0) -> tuple[Parsed | 
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        problem = (error.problem or "not valid YAML").split("\n")[0]
+        # The reader quotes the values of a key that is there twice; one may be a secret.
+        problem = (error.problem or "not valid YAML").split("\n")[0].split(" with value ")[0]
         return None, [Finding(str(file), line, column + column_offset, f"not valid YAML: {problem}")]
     except YAMLError:
         return None, [Finding(str(file), 1, 1, "not valid YAML")]
