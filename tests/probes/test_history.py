@@ -145,21 +145,19 @@ operations = st.lists(
 
 
 class Seen:
-    """What the snapshots must be, worked out one dict at a time."""
+    """What the snapshots must be, worked out one dict at a time. A state is a status, or None for a deleted row."""
 
     def __init__(self) -> None:
-        self.now: dict[str, tuple[str, str]] = {}
-        self.last: dict[str, tuple[str, str]] = {}
-        self.history: list[tuple[str, str, bool]] = []
+        self.now: dict[str, str | None] = {}
+        self.last: dict[str, str | None] = {}
+        self.history: dict[str, list[str | None]] = {}
 
     def run(self) -> None:
-        for key, (status, changed) in self.now.items():
-            if self.last.get(key, ("", ""))[0] != status:
-                self.history.append((key, status, False))
-            self.last[key] = (status, changed)
-        for key in set(self.last) - set(self.now):
-            del self.last[key]
-            self.history.append((key, "", True))
+        gone = {key: None for key, status in self.last.items() if status is not None and key not in self.now}
+        for key, status in {**self.now, **gone}.items():
+            if key not in self.last or self.last[key] != status:
+                self.history.setdefault(key, []).append(status)
+            self.last[key] = status
 
 
 @pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.slow)])
@@ -199,7 +197,7 @@ def test_snapshots_are_the_history_of_the_source_after_any_interleaving_of_runs(
             now = NOW + turn * FIVE
             if what == "set":
                 write(seen, key, value, now)
-            elif what == "remove" and key in seen.now:
+            elif what == "remove" and seen.now.get(key) is not None:
                 remove(seen, key, now)
             elif what == "run":
                 assert run_probe(store, probe, workflow, now).status == "ok"
@@ -214,36 +212,33 @@ def test_snapshots_are_the_history_of_the_source_after_any_interleaving_of_runs(
                     run_probe(dying, probe, workflow, now)
                 run_probe(store, probe, workflow, now)
                 seen.run()
-        assert told() == by_key(seen.history)
+        assert told() == seen.history
 
     def write(seen: Seen, key: str, status: str, now: datetime) -> None:
-        stamp = now.strftime("%Y-%m-%d %H:%M:%S.%f")
         source.run(f"DELETE FROM invoices WHERE no = '{key}'")
-        source.put(no=key, status=status, changed=stamp, gone=0)
-        seen.now[key] = (status, stamp)
+        source.put(no=key, status=status, changed=stamp(now), gone=0)
+        seen.now[key] = status
 
     def remove(seen: Seen, key: str, now: datetime) -> None:
         """A full reading sees the absence; for an incremental one the source keeps a deleted row."""
         if mode == "full":
             source.remove(key)
+            del seen.now[key]
         else:
-            source.change(key, gone=1, status="", changed=now.strftime("%Y-%m-%d %H:%M:%S.%f"))
-            if key not in seen.last:
-                # Came and went between two runs: all an incremental reading ever sees is the deleted row.
-                seen.history.append((key, "", True))
-        del seen.now[key]
+            source.change(key, gone=1, status="", changed=stamp(now))
+            seen.now[key] = None
 
-    def told() -> dict[str, list[tuple[str, bool]]]:
+    def stamp(now: datetime) -> str:
+        return now.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def told() -> dict[str, list[str | None]]:
         rows = store.rows(
             "SELECT object_key, fields['status'] AS status, deleted FROM snapshots "
             "ORDER BY captured_at, valid_from"
         )
-        return by_key((row["object_key"], row["status"], row["deleted"]) for row in rows)
-
-    def by_key(history: Iterable[tuple[str, str, bool]]) -> dict[str, list[tuple[str, bool]]]:
-        found: dict[str, list[tuple[str, bool]]] = {}
-        for key, status, deleted in history:
-            found.setdefault(key, []).append((status, deleted))
+        found: dict[str, list[str | None]] = {}
+        for row in rows:
+            found.setdefault(row["object_key"], []).append(None if row["deleted"] else row["status"])
         return found
 
     check()

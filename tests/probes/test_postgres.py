@@ -75,7 +75,8 @@ class Postgres:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    # Not in the engine's private temporary folder, which the server's user cannot enter.
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir=os.environ.get("TMPDIR", "/tmp")))  # noqa: S108
     folder.chmod(0o755)
     postgres = Postgres(folder)
     postgres.create()
