@@ -44,7 +44,7 @@ class Text:
         """The column names in the first line. Raises ImportFailedError when there is none, or one twice."""
         options = self.options
         with self.opener() as stream:
-            text = io.TextIOWrapper(io.BufferedReader(_Utf8(stream, options.encoding)), "utf-8", newline="")
+            text = self._characters(stream)
             try:
                 names = next(csv.reader(text, delimiter=options.delimiter, quotechar=options.quote), [])
             except csv.Error:
@@ -66,21 +66,41 @@ class Text:
         names = self.header()
         # The reader needs one column at least.
         kept = [name for name in names if needed is None or name in needed] or names[:1]
-        broken = _Broken(self.file, self.options.quote)
+        broken = _Broken(self.file)
         with self.opener() as stream:
-            text = _Utf8(stream, self.options.encoding)
+            text = _Utf8(stream, self.options.encoding, self.options.quote)
             record = 2
             for batch in self._batches(text, kept, broken):
                 lines = broken.numbers(record, batch.num_rows)
                 record = lines[-1].as_py() + 1 if len(lines) else record
                 yield from self._rows(part, lines, batch, text, constant)
                 yield from broken.before(record)
-            last = broken.last
             yield from broken.before(None)
-        if last and last.line >= record and (not text.ends_with_newline or last.unclosed):
-            yield Cut(self.file, last.line)
-        elif not text.ends_with_newline:
-            yield Cut(self.file, record - 1)
+        if text.quotes % 2:
+            self._refuse_open_quote()
+        if not text.ends_with_newline:
+            yield Cut(self.file, max(record - 1, broken.last))
+
+    def _characters(self, stream: IO[bytes]) -> io.TextIOWrapper:
+        """The stream for the standard library's parser."""
+        utf8 = io.BufferedReader(_Utf8(stream, self.options.encoding, self.options.quote))
+        return io.TextIOWrapper(utf8, "utf-8", newline="")
+
+    def _refuse_open_quote(self) -> None:
+        """An odd number of quotes: raises ImportFailedError if one is never closed, since it hides all that follows."""
+        options = self.options
+        with self.opener() as stream:
+            text = self._characters(stream)
+            records = csv.reader(text, delimiter=options.delimiter, quotechar=options.quote, strict=True)
+            good = 0
+            try:
+                for _record in records:
+                    good += 1
+            except csv.Error:
+                what = f"a quote in record {good + 1} is never closed, or stands where none may"
+                raise ImportFailedError(
+                    self.file, what, "correct it, or fetch the file again if it was cut"
+                ) from None
 
     def _batches(self, text: _Utf8, kept: list[str], broken: _Broken) -> Iterator[pa.RecordBatch]:
         try:
@@ -143,7 +163,6 @@ class _BrokenRecord:
     expected: int
     actual: int
     text: str
-    unclosed: bool
 
 
 @dataclass
@@ -151,17 +170,15 @@ class _Broken:
     """Records with too many or too few columns, and the numbers of the good ones between them."""
 
     file: str
-    quote: str
     seen: int = 1
-    last: _BrokenRecord | None = None
+    last: int = 0
     waiting: deque[_BrokenRecord] = field(default_factory=deque)
 
     def report(self, row: Any) -> str:
         """Called by the parser, possibly a block ahead of the batches it gives."""
-        unclosed = row.text.count(self.quote) % 2 == 1
         text = row.text[:_KEPT_TEXT].replace(_NO_TEXT, "\ufffd")
-        self.last = _BrokenRecord(row.number, row.expected_columns, row.actual_columns, text, unclosed)
-        self.waiting.append(self.last)
+        self.last = row.number
+        self.waiting.append(_BrokenRecord(row.number, row.expected_columns, row.actual_columns, text))
         return "skip"
 
     def numbers(self, first: int, count: int) -> pa.Array:
@@ -186,15 +203,16 @@ class _Broken:
 
 
 class _Utf8(io.RawIOBase):
-    """A stream as UTF-8 without byte order mark; bytes that are no text are marked, and remembered."""
+    """A stream as UTF-8 without byte order mark; bytes that are no text are marked. It knows what it saw."""
 
-    def __init__(self, inner: IO[bytes], encoding: str) -> None:
-        self._inner = inner
+    def __init__(self, inner: IO[bytes], encoding: str, quote: str) -> None:
+        self._inner, self._quote = inner, quote
         name = "utf-8-sig" if encoding == "utf-8" else encoding
         self._decoder = codecs.getincrementaldecoder(name)(errors="tieout_no_text")
         self._rest = b""
         self._end = False
         self.marked = False
+        self.quotes = 0
         self.ends_with_newline = True
 
     def readable(self) -> bool:
@@ -217,6 +235,7 @@ class _Utf8(io.RawIOBase):
         self._end = not raw
         text = self._decoder.decode(raw, final=self._end)
         self.marked = self.marked or _NO_TEXT in text
+        self.quotes += text.count(self._quote)
         if text:
             self.ends_with_newline = text[-1] in "\r\n"
         return text.encode()

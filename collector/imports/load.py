@@ -146,6 +146,9 @@ def _check_state(state: StateFile, against: _Against) -> Iterator[Finding]:
     yield from against.key(("state", "key"), state.key)
     if state.amount:
         yield from against.amount(("state", "amount"), state.amount)
+    if state.complete_through == "last_event" and not state.valid_from:
+        message = "without 'valid_from' no row has a time, so there is no last one"
+        yield against.parsed.finding(("state", "complete_through"), message, "a time, none")
     for index, link in enumerate(state.links):
         yield from against.type(("state", "links", index, "to"), link.to)
         yield from against.key(("state", "links", index), link)

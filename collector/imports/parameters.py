@@ -14,6 +14,7 @@ from collector.imports.mapping import (
     Ocel2,
     TimeColumns,
 )
+from collector.imports.ocel import COLUMNS as OCEL_COLUMNS
 from workflows.model import Workflow
 
 Params = dict[str, Any]
@@ -76,13 +77,13 @@ def common(mapping: Mapping) -> Params:
     """Parameters of every statement."""
     kept = required_columns(mapping) | optional_columns(mapping)
     if mapping.ocel2:
-        kept = _ocel_columns(mapping.ocel2)
+        kept = _ocel_columns(mapping.ocel2) | OCEL_COLUMNS
     return {
         "source": mapping.mapping,
         "workflow": mapping.workflow,
         "system": mapping.system,
         "keep_all": mapping.keep_rejected == "whole",
-        "kept": sorted(kept | {"ocel_id", "ocel_type", "ocel_time"} if mapping.ocel2 else kept),
+        "kept": sorted(kept),
     }
 
 
@@ -135,12 +136,11 @@ def of_states(mapping: Mapping, workflow: Workflow) -> Params:
     state = mapping.state
     if state is None:
         raise ValueError("the mapping has no 'state'")
-    time = state.valid_from or TimeColumns(columns=("",))
     return {
         **common(mapping),
-        **_time(time),
+        **_time(state.valid_from),
         **_amount(state.amount),
-        **_details("", time, (state.key,), state.amount),
+        **_details("", state.valid_from, (state.key,), state.amount),
         "timed": state.valid_from is not None,
         "type": state.type,
         "state_system": mapping.system or mapping.mapping,
@@ -225,7 +225,9 @@ def rules(key: KeyColumns, workflow: Workflow, object_type: str) -> list[str]:
     return [*key.key, *workflow.objects[object_type].key]
 
 
-def _time(time: TimeColumns) -> Params:
+def _time(time: TimeColumns | None) -> Params:
+    if time is None:
+        return {"time_columns": [], "time_zone": "UTC", "time_format": "iso", "time_pattern": "%Y"}
     named = time.format == "iso" or time.format.startswith("unix_")
     return {
         "time_columns": list(time.columns),
@@ -256,12 +258,14 @@ def _number_pattern(group: str, point: str) -> str:
     return rf"^(?:[+-]?\s?{number}|{number}\s?[+-]|\({number}\))$"
 
 
-def _details(activity: str, time: TimeColumns, keys: tuple[KeyColumns, ...], amount: Amount | None) -> Params:
+def _details(
+    activity: str, time: TimeColumns | None, keys: tuple[KeyColumns, ...], amount: Amount | None
+) -> Params:
     """What to say of each reason: the columns concerned and what was expected, never a value."""
     key = ", ".join(column for entry in keys for column in entry.parts)
     columns = {
         "ACTIVITY": activity,
-        "TIME": ", ".join(time.columns),
+        "TIME": ", ".join(time.columns if time else ()),
         "KEY": key,
         "AMOUNT": ", ".join(amount.columns) if amount else "",
         "CURRENCY": amount.currency_column if amount else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from workflows.model import Workflow
 
 # No business lies beyond the times the engine keeps.
 NO_END = datetime(2299, 1, 1, tzinfo=UTC)
+# Activities listed by name; a wrong column can hold thousands.
+_SHOWN = 100
 
 
 def import_files(
@@ -88,7 +90,8 @@ def _write(context: Context, files: Sequence[Staged]) -> None:
             write_events(context, file)
         for params, part in object_types(context):
             write_states(context, [file], params, part)
-        write_links(context, file)
+        if context.mapping.ocel2 or (context.mapping.state and context.mapping.state.links):
+            write_links(context, file)
 
 
 def _write_watermark(context: Context, files: Sequence[Staged]) -> datetime | None:
@@ -162,13 +165,20 @@ def _result(
         absent=total.absent,
         rejected=dict(sorted(total.rejected.items())),
         ignored=dict(sorted(total.ignored.items())),
-        unmapped=dict(total.unmapped.most_common()),
+        unmapped=dict(total.unmapped.most_common(_SHOWN)),
         first_at=total.first_at,
         last_at=total.last_at,
         watermark=watermark,
-        notes=tuple(note for file in files for note in file.staging.notes),
+        notes=tuple(_notes(files, total)),
         seconds=round(seconds, 3),
     )
+
+
+def _notes(files: Sequence[Staged], total: Tally) -> Iterator[str]:
+    for file in files:
+        yield from file.staging.notes
+    if len(total.unmapped) > _SHOWN:
+        yield f"{len(total.unmapped) - _SHOWN} more activities are unknown to the workflow"
 
 
 def _file(file: Staged) -> ImportedFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -23,7 +24,7 @@ _STAMP = "%Y%m%dT%H%M%S%f"
 
 def new_import_id(now: datetime, number: int) -> str:
     """Names an import: by its known time, from which leftovers are recovered, then by place in the call."""
-    return f"{now.astimezone(UTC):{_STAMP}}-{secrets.token_hex(4)}-{number:04}"
+    return f"{now.astimezone(UTC):{_STAMP}}-{number:04}-{secrets.token_hex(4)}"
 
 
 class Staging:
@@ -122,7 +123,9 @@ def recover(store: Store) -> list[str]:
 
 
 def _recover(store: Store, import_id: str) -> None:
-    known_at = datetime.strptime(import_id.split("-", 1)[0], _STAMP).replace(tzinfo=UTC)
-    store.command(statement("recover_orphans"), {"known_at": known_at})
-    store.command(statement("recover_objects"), {"known_at": known_at})
+    # What another program staged under a name of its own wrote nothing that could be completed.
+    with suppress(ValueError):
+        known_at = datetime.strptime(import_id.split("-", 1)[0], _STAMP).replace(tzinfo=UTC)
+        store.command(statement("recover_orphans"), {"known_at": known_at})
+        store.command(statement("recover_objects"), {"known_at": known_at})
     drop(store, import_id)

@@ -3,6 +3,12 @@
 -- time_of   the moment a text names by the mapping's format and zone, null when it names none
 -- amount_of the exact amount a text names by the mapping's decimal mark, null when it names none
 (text) -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', '') AS plain,
+-- 1900 to 2299 is what the engine keeps of times.
+(micros) -> if(
+    micros BETWEEN -2208988800000000 AND 10413791999999999,
+    fromUnixTimestamp64Micro(toInt64(if(micros BETWEEN -2208988800000000 AND 10413791999999999, micros, 0))),
+    NULL
+) AS from_micros,
 (text) -> toTimeZone(multiIf(
     {time_format:String} = 'iso',
     if(
@@ -16,11 +22,10 @@
     ),
     startsWith({time_format:String}, 'unix_'),
     toTimeZone(
-        fromUnixTimestamp64Micro(accurateCastOrNull(
-            toDecimal128OrNull(text, 6)
-            * multiIf({time_format:String} = 'unix_s', 1000000, {time_format:String} = 'unix_ms', 1000, 1),
-            'Int64'
-        )),
+        from_micros(
+            toDecimal256OrNull(if(length(text) < 40, text, ''), 6)
+            * multiIf({time_format:String} = 'unix_s', 1000000, {time_format:String} = 'unix_ms', 1000, 1)
+        ),
         {time_zone:String}
     ),
     -- 3/4/2012 is 03/04/2012: patterns want two digits.

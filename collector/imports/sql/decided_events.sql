@@ -67,7 +67,8 @@ SELECT
         notEmpty(amount_texts) AND money IS NULL, 'AMOUNT_UNPARSABLE',
         money IS NOT NULL AND NOT match(money_currency, '^[A-Z]{3}$'), 'CURRENCY_UNKNOWN',
         ''
-    ) AS reason
+    ) AS reason,
+    '' AS said
 FROM import_rows
 WHERE import_id = {import_id:String}
     AND part = 'rows'

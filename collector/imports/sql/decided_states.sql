@@ -72,7 +72,8 @@ SELECT
         fault = '' AND hash != argMinIf(hash, (import_id, file, line), fault = '') OVER (PARTITION BY key, holds_from),
         'KEY_REPEATED',
         fault
-    ) AS reason
+    ) AS reason,
+    '' AS said
 FROM import_rows
 WHERE import_id IN {import_ids:Array(String)} AND part = {part:String}
     -- All rows of one key are looked at together, however many keys there are.

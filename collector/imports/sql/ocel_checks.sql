@@ -34,7 +34,7 @@ judged AS (
             ('OBJECT_TYPE_CONFLICT', 'the object is declared before with another type'),
             part = 'object_row' AND (fields['ocel_id'], fields['ocel_type']) NOT IN (SELECT id, ocel_type FROM objects_declared),
             ('OBJECT_UNDECLARED', 'the object is not declared with this type'),
-            part = 'object_row' AND time_of(fields['ocel_time']) IS NULL,
+            part = 'object_row' AND fields['ocel_time'] != '' AND time_of(fields['ocel_time']) IS NULL,
             ('TIME_UNPARSABLE', 'column ocel_time: no time as the mapping describes it'),
             part = 'event_object' AND fields['ocel_event_id'] NOT IN (SELECT id FROM events_declared),
             ('EVENT_UNDECLARED', 'column ocel_event_id: the event is not declared'),

@@ -10,7 +10,11 @@ known AS (
 said AS (
     SELECT
         fields['ocel_id'] AS id,
-        greatest(assumeNotNull(time_of(fields['ocel_time'])), toDateTime64(0, 6, 'UTC')) AS at,
+        -- Some writers leave the time of first values out.
+        greatest(
+            if(fields['ocel_time'] = '', toDateTime64(0, 6, 'UTC'), assumeNotNull(time_of(fields['ocel_time']))),
+            toDateTime64(0, 6, 'UTC')
+        ) AS at,
         (0, file, line) AS place,
         fields['ocel_changed_field'] AS changed,
         if(
@@ -23,7 +27,7 @@ said AS (
     FROM import_rows
     WHERE import_id = {import_id:String}
         AND part = 'object_row'
-        AND time_of(fields['ocel_time']) IS NOT NULL
+        AND (fields['ocel_time'] = '' OR time_of(fields['ocel_time']) IS NOT NULL)
         AND (changed = '' OR fresh[changed] != '')
     UNION ALL
     -- An object is there although nothing is said of it.
@@ -65,15 +69,16 @@ SELECT
         '@id', known.id,
         '@key', known.key,
         '@at', toString(states.at),
-        -- What it began with cannot hold later than its first change.
         '@valid_from', toString(if(
             states.at > toDateTime64(0, 6, 'UTC') OR known.first_at = '',
             states.at,
-            least(
-                assumeNotNull(parseDateTime64BestEffortOrNull(known.first_at, 6, 'UTC')),
-                ifNull(states.next_at, toDateTime64('2299-01-01 00:00:00', 6, 'UTC'))
-            )
+            assumeNotNull(parseDateTime64BestEffortOrNull(known.first_at, 6, 'UTC'))
         ))
     ))
 FROM known
 INNER JOIN states ON states.id = known.id
+-- What it began with is gone when it changed before anything touched it.
+WHERE states.at > toDateTime64(0, 6, 'UTC')
+    OR known.first_at = ''
+    OR states.next_at IS NULL
+    OR states.next_at > assumeNotNull(parseDateTime64BestEffortOrNull(known.first_at, 6, 'UTC'))

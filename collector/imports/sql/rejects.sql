@@ -7,7 +7,7 @@ SELECT
     {file_sha256:String},
     line,
     reason,
-    if(fields['@detail'] != '', fields['@detail'], transform(reason, {reasons:Array(String)}, {details:Array(String)}, '')),
+    if(said != '', said, transform(reason, {reasons:Array(String)}, {details:Array(String)}, '')),
     mapFilter((name, value) -> NOT startsWith(name, '@') AND ({keep_all:Bool} OR has({kept:Array(String)}, name)), fields),
     {known_at:DateTime64(6, 'UTC')}
 FROM decided
