@@ -122,7 +122,7 @@ def explain(
         workflow=workflow_name,
         object_type=object_type,
         object_key=object_key,
-        title=workflow.objects[object_type].title if object_type in workflow.objects else object_type,
+        title=_kind(workflow, object_type),
         headline=_headline(workflow, object_type, object_key, events, findings, own, as_of),
         as_of=as_of,
         known_at=known_at,
@@ -304,7 +304,7 @@ def _headline(
     workflow: Workflow, object_type: str, object_key: str, events: list[dict[str, Any]],
     findings: list[Finding], own: list[Finding], as_of: datetime,
 ) -> str:  # fmt: skip
-    title = workflow.objects[object_type].title if object_type in workflow.objects else object_type
+    title = _kind(workflow, object_type)
     if not events:
         return f"{title} {object_key} is only referred to; no event of it is known by {_day(as_of)}."
     # A try that failed has not reached its step.
@@ -317,9 +317,17 @@ def _headline(
     if not failing:
         waiting = [finding for finding in own if finding.state in ("NOT_DUE", "IN_FLIGHT", "UNKNOWN")]
         return f"{stands}; " + (f"next: {waiting[-1].title.lower()}." if waiting else "nothing is open.")
-    owners = ", ".join(dict.fromkeys(finding.owner for finding in failing))
-    whose = "" if failing[0] in own else " (in what it is linked to)"
-    return f"{stands}; {len(failing)} open exception{'s' * (len(failing) > 1)}{whose}, owner {owners}: {failing[0].sentence}"
+    # The newest trouble says where it stands; the whole way from end to end only says that it is late.
+    first = max(failing, key=lambda finding: (finding.facts["clock"] != "end_to_end", finding.facts["opened_at"]))
+    owners = ", ".join(dict.fromkeys(finding.owner for finding in [first, *failing]))
+    whose = "" if first in own else " in what it is linked to"
+    which = first.title if first in own else f"{_kind(workflow, first.item_type)} {first.item_key}, {first.title.lower()}"
+    count = f"{len(failing)} open exception{'s' * (len(failing) > 1)}"
+    return f"{stands}; {count}{whose}, owner {owners}. {which}: {first.sentence}"
+
+
+def _kind(workflow: Workflow, object_type: str) -> str:
+    return workflow.objects[object_type].title if object_type in workflow.objects else object_type
 
 
 def _is_failing(workflow: Workflow, step: str) -> bool:

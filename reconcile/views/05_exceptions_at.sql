@@ -1,4 +1,4 @@
--- Everything that was ever wrong by V as known at K, with what people did about it until V.
+-- Everything that was ever wrong by V as known at K, with what people did about it until K: a log of the past is worked on today.
 CREATE OR REPLACE VIEW exceptions_at AS
 WITH
 acts AS (
@@ -25,7 +25,7 @@ SELECT
         'open') AS status,
     toUInt8(status != 'resolved') AS is_open,
     a.assignee AS assignee, a.reason AS reason, a.note AS note,
-    dateDiff('day', v.detected_at, least(ifNull(v.resolved_at, {as_of:DateTime64(6, 'UTC')}), {as_of:DateTime64(6, 'UTC')})) AS age_days,
+    dateDiff('day', v.detected_at, least(ifNull(resolved_at, {as_of:DateTime64(6, 'UTC')}), {as_of:DateTime64(6, 'UTC')})) AS age_days,
     multiIf(age_days <= 1, '0-1', age_days <= 3, '2-3', age_days <= 7, '4-7', age_days <= 30, '8-30',
         age_days <= 60, '31-60', age_days <= 90, '61-90', '>90') AS bucket
 FROM verdicts_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}) AS v
