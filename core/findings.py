@@ -36,7 +36,9 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     return lowered[hits[0]] if hits else ""
 
 
-def unknown_name(file: Path | str, line: int, column: int, what: str, name: str, known: Iterable[str]) -> Finding:
+def unknown_name(
+    file: Path | str, line: int, column: int, what: str, name: str, known: Iterable[str]
+) -> Finding:
     """A finding for a name that should be one of `known`."""
     names = sorted(set(known))
     return Finding(

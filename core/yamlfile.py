@@ -104,7 +104,9 @@ def validate(parsed: Parsed, model: type[M]) -> tuple[M | None, list[Finding]]:
         return None, _explain(error, parsed, model)
 
 
-def _plain(node: Any, at: Location, positions: dict[Location, tuple[int, int]], file: Path, out: list[Finding]) -> Any:
+def _plain(
+    node: Any, at: Location, positions: dict[Location, tuple[int, int]], file: Path, out: list[Finding]
+) -> Any:
     if isinstance(node, CommentedMap):
         result = {}
         for key, value in node.items():
@@ -124,7 +126,9 @@ def _plain(node: Any, at: Location, positions: dict[Location, tuple[int, int]], 
     return node
 
 
-def _substitute(text: str, at: Location, positions: dict[Location, tuple[int, int]], file: Path, out: list[Finding]) -> str:
+def _substitute(
+    text: str, at: Location, positions: dict[Location, tuple[int, int]], file: Path, out: list[Finding]
+) -> str:
     """Replaces `${NAME}`, `${NAME:-default}` and a whole value `${file:/path}`."""
     line, column = positions.get(at, (1, 1))
     secret = _SECRET_FILE.match(text)
@@ -140,7 +144,13 @@ def _substitute(text: str, at: Location, positions: dict[Location, tuple[int, in
         found = os.environ.get(name, default)
         if found is None:
             out.append(
-                Finding(str(file), line, column, f"environment variable {name} is not set", f"${{{name}:-default}}")
+                Finding(
+                    str(file),
+                    line,
+                    column,
+                    f"environment variable {name} is not set",
+                    f"${{{name}:-default}}",
+                )
             )
             return match.group(0)
         return found
@@ -155,7 +165,9 @@ def _explain(error: ValidationError, parsed: Parsed, model: type[BaseModel]) -> 
     for problem in problems:
         location = tuple(part for part in problem["loc"])
         # A list whose every item is wrong is also called too short; its items say what matters.
-        if problem["type"] == "too_short" and any(place[:-1][: len(location)] == location for place in places):
+        if problem["type"] == "too_short" and any(
+            place[:-1][: len(location)] == location for place in places
+        ):
             continue
         where = _known_part(location, parsed)
         if problem["type"] == "extra_forbidden":
@@ -204,7 +216,9 @@ def _fields_at(model: type[BaseModel], location: Location) -> set[str]:
         for node in (resolved for item in nodes for resolved in _resolve(item, definitions)):
             following += _children(node, part, definitions)
         nodes = following or nodes
-    return {name for item in nodes for node in _resolve(item, definitions) for name in node.get("properties", {})}
+    return {
+        name for item in nodes for node in _resolve(item, definitions) for name in node.get("properties", {})
+    }
 
 
 def _children(node: dict[str, Any], part: int | str, definitions: dict[str, Any]) -> list[dict[str, Any]]:

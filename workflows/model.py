@@ -190,7 +190,17 @@ class Workflow(FileModel):
 
 def step_references(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Every step a rule names, with the place of the name inside the rule."""
-    for key in ("after", "expect", "void_by", "write_off_by", "reversed_by", "failed_by", "again_after", "requires", "reset_by"):
+    for key in (
+        "after",
+        "expect",
+        "void_by",
+        "write_off_by",
+        "reversed_by",
+        "failed_by",
+        "again_after",
+        "requires",
+        "reset_by",
+    ):
         for index, step in enumerate(getattr(rule, key, None) or ()):
             yield (key, index), step
     if isinstance(rule, Precedence | Once):
