@@ -6,46 +6,30 @@ cursor. A run that is killed anywhere is repeated from the same cursor, and what
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import stamina
-import stamina.instrumentation
-from stamina.instrumentation import RetryDetails
-
 from core.clock import Clock, ManualClock
 from core.errors import TieoutError
-from probes.probe import Batch, Origin, ProbeError, ProbeFile, Window
+from probes.probe import ProbeError, ProbeFile, Window
+from probes.reader import Reader
+from probes.stage import Stage
 from store.client import Store
 from store.errors import StoreUnavailableError
 from store.sqlfile import read
 from workflows.model import Workflow
 
 STATEMENTS = Path(__file__).parent / "statements"
-# A source that wants to be left alone for longer is asked again by the schedule, not by this run.
-LONGEST_WAIT_S = 120.0
-_LOG = logging.getLogger(__name__)
 _running: set[tuple[str, str]] = set()
 _running_lock = threading.Lock()
-
-
-def _tell_of_retry(details: RetryDetails) -> None:
-    """stamina by itself logs a name and nothing else."""
-    _LOG.warning("%s (next attempt in %.0f s)", details.caused_by, details.wait_for)
-
-
-stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
 
 
 class ProbeBusyError(TieoutError):
@@ -130,7 +114,7 @@ def dry_run(store: Store, probe: ProbeFile, workflow: Workflow, now: datetime, *
     with _alone(store, reading):
         run = _Run(store, probe, workflow, now, ManualClock(now), time.monotonic, reading, limit)
         try:
-            _Reader(run.stage, probe, run.window()).read_all()
+            Reader(run.stage, probe, run.window()).read_all()
             run.command("judge", run.judging())
             rows = store.rows(read(STATEMENTS / "would.sql"), run.names())
             return DryRun(probe.name, probe.place, rows, run.stage.full)
@@ -162,123 +146,6 @@ def _record(store: Store, done: ProbeRun) -> None:
     )
 
 
-class _Stage:
-    """Where the records of a run wait until all are there."""
-
-    def __init__(self, store: Store, probe: ProbeFile, reading: str, now: datetime, limit: int = 0) -> None:
-        self.store, self.probe, self.reading, self.limit = store, probe, reading, limit
-        self.as_of = now - probe.complete.lag
-        self.clear()
-
-    def clear(self) -> None:
-        self.number = 0
-        self.origins: dict[str, Origin] = {}
-        self.drop()
-
-    def drop(self) -> None:
-        for table in ("probe_rows", "probe_states"):
-            self.store.command(
-                "ALTER TABLE {table:Identifier} DROP PARTITION {reading:String}",
-                {"table": table, "reading": self.reading},
-            )
-
-    @property
-    def full(self) -> bool:
-        return bool(self.limit) and self.number >= self.limit
-
-    def add(self, batch: Batch) -> None:
-        origin = batch.origin
-        if origin.as_of is not None or origin.state != "read":
-            self.origins[origin.name] = origin
-        records = batch.records.slice(0, self.limit - self.number) if self.limit else batch.records
-        if records.num_rows:
-            lines = pa.array(np.arange(batch.first_line, batch.first_line + records.num_rows), pa.uint64())
-            self._insert(origin, lines, _maps(records), pa.array([""] * records.num_rows))
-        if batch.bad_lines:
-            lines = pa.array([bad.number for bad in batch.bad_lines], pa.uint64())
-            nothing = pa.array([[]] * len(batch.bad_lines), pa.map_(pa.string(), pa.string()))
-            self._insert(origin, lines, nothing, pa.array([bad.detail for bad in batch.bad_lines]))
-
-    def _insert(self, origin: Origin, lines: pa.Array, maps: pa.Array, broken: pa.Array) -> None:
-        count = len(lines)
-        sha256 = origin.fingerprint.rsplit(":", 1)[-1]
-        as_of = origin.as_of - self.probe.complete.lag if origin.as_of else self.as_of
-        columns = {
-            "reading": pa.repeat(self.reading, count),
-            "number": pa.array(np.arange(self.number + 1, self.number + count + 1), pa.uint64()),
-            "origin": pa.repeat(origin.name, count),
-            "origin_sha256": pa.repeat(sha256, count),
-            "line": lines,
-            "as_of": pa.array([as_of] * count, pa.timestamp("us", tz="UTC")),
-            "broken": broken,
-            "fields": maps,
-        }
-        self.store.insert_arrow("probe_rows", pa.table(columns))
-        self.number += count
-
-
-def _maps(records: pa.RecordBatch) -> pa.Array:
-    """Text columns as one map a row, without the nulls."""
-    count, names = records.num_rows, records.schema.names
-    by_row = np.arange(count * len(names)).reshape(len(names), count).T.ravel()
-    values = pa.concat_arrays([column.cast(pa.string()) for column in records.columns]).take(pa.array(by_row))
-    keys = pa.array(names).take(pa.array(np.tile(np.arange(len(names)), count)))
-    there = values.is_valid()
-    per_row = there.to_numpy(zero_copy_only=False).reshape(count, len(names)).sum(axis=1)
-    offsets = pa.array(np.concatenate(([0], np.cumsum(per_row))), pa.int32())
-    return pa.MapArray.from_arrays(offsets, keys.filter(there), values.filter(there))
-
-
-class _Reader:
-    """Reads with as many tries as the probe allows; a source read by pages goes on where a try stopped."""
-
-    def __init__(self, stage: _Stage, probe: ProbeFile, window: Window) -> None:
-        self.stage, self.probe, self.window = stage, probe, window
-        self.attempts = 0
-
-    def read_all(self) -> None:
-        """Raises the ProbeError of the last try. A try that got further begins a new count."""
-        stopped: ProbeError | None = None
-        while True:
-            before = self.window.position
-            try:
-                return self._stretch(stopped)
-            except ProbeError as error:
-                if self._wait(error) is False or self.window.position == before:
-                    raise
-                stopped = error
-
-    def _stretch(self, stopped: ProbeError | None) -> None:
-        # The try that ended the stretch before counts here as the first, so that its wait is kept.
-        ended = [stopped] if stopped else []
-        for attempt in stamina.retry_context(
-            on=self._wait, attempts=self.probe.attempts, timeout=None, wait_initial=1.0, wait_max=30.0
-        ):
-            with attempt:
-                if ended:
-                    raise ended.pop()
-                self._try()
-
-    def _wait(self, error: Exception) -> bool | float:
-        if not isinstance(error, ProbeError) or not error.retryable:
-            return False
-        if error.retry_after is None:
-            return True
-        return error.retry_after if error.retry_after <= min(LONGEST_WAIT_S, self.window.left()) else False
-
-    def _try(self) -> None:
-        self.attempts += 1
-        if not self.window.position:
-            self.stage.clear()
-        # Closed at once when a dry run has enough: a source is not kept waiting in a transaction.
-        with closing(self.probe.read(self.window)) as batches:
-            for batch in batches:
-                self.stage.add(batch)
-                self.window = replace(self.window, position=batch.position)
-                if self.stage.full:
-                    return
-
-
 @dataclass
 class _Verdict:
     """How a reading is to be taken. `absences`: objects that are not in it are gone."""
@@ -307,7 +174,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.run_id = uuid.uuid4().hex
-        self.stage = _Stage(self.store, self.probe, self.reading, self.now, self.limit)
+        self.stage = Stage(self.store, self.probe, self.reading, self.now, self.limit)
         self.attempts = 0
         self.last_cursor = ""
         self.seen: dict[str, str] = {}
@@ -327,7 +194,7 @@ class _Run:
         return Window(self.now, cursor, "", self.seen, self.monotonic, give_up_at)
 
     def work(self) -> ProbeRun:
-        reader = _Reader(self.stage, self.probe, self.window())
+        reader = Reader(self.stage, self.probe, self.window())
         try:
             reader.read_all()
         finally:

@@ -24,8 +24,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from probes.http import forbidden_peer
 from probes.probe import ProbeError, ProbeFile, Window
-from probes.rest import forbidden_peer
 from probes.run import ProbeRun, run_probe
 from store.client import Store
 from tests.conftest import NOW
@@ -440,8 +440,7 @@ def test_an_answer_that_is_not_a_list_of_records_is_never_taken_for_an_empty_one
 ) -> None:
     api.answer = answer
     done = failure(store, rest(make_probe, api, data_selector="items", attempts=1), workflow)
-    assert done.error_code in (code, "no_records")
-    assert done.error_code == code or code == "not_json"
+    assert done.error_code == code
 
 
 def test_a_body_larger_than_the_limit_is_not_taken_in_even_when_it_travels_small(
@@ -470,6 +469,16 @@ def test_a_redirect_or_link_to_another_host_is_refused_and_gets_no_credentials(
     linked = failure(store, rest(make_probe, api, client=client, **keys), workflow)
     assert [redirected.error_code, linked.error_code] == ["other_host", "other_host"]
     assert len(api.asked) == 2
+
+
+def test_a_link_that_is_no_address_is_refused(
+    store: Store, api: Api, make_probe: MakeProbe, workflow: Workflow
+) -> None:
+    api.answer = lambda _: {"items": RECORDS, "next": "http://x:canary/"}
+    probe = rest(make_probe, api, paginator={"type": "json_link"}, data_selector="items")
+    done = failure(store, probe, workflow)
+    assert done.error_code == "bad_link"
+    assert "canary" not in done.error
 
 
 def test_a_redirect_on_the_same_host_is_followed_and_a_circle_of_them_is_not(
@@ -507,7 +516,7 @@ def test_the_address_is_looked_at_after_connecting_and_before_anything_is_sent(
     store: Store, api: Api, make_probe: MakeProbe, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name may point anywhere by the time it is resolved, so only the connection itself counts."""
-    monkeypatch.setattr("probes.rest.forbidden_peer", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("probes.http.forbidden_peer", lambda address: address == "127.0.0.1")
     client = {"auth": {"type": "bearer", "token": "s3cret"}}
     done = failure(store, rest(make_probe, api, client=client), workflow)
     assert (done.error_code, api.asked) == ("forbidden_address", [])

@@ -276,7 +276,7 @@ def test_an_unreachable_server_fails_after_its_attempts_and_other_probes_go_on(
         "no connection to postgresql database 127.0.0.1:9/erp; check that it runs, "
         "that host and port are right and that a firewall lets this machine through"
     )
-    told = [record.getMessage() for record in caplog.records if record.name == "probes.run"]
+    told = [record.getMessage() for record in caplog.records if record.name == "probes.reader"]
     assert told == [f"{done.error} (next attempt in 0 s)"] * 3
     assert run_probe(store, sql(make_probe, source), workflow, NOW).status == "ok"
 

@@ -1,0 +1,277 @@
+"""One conversation with one HTTP host: credentials, redirects, limits, and what each failure means."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from probes.credentials import Client, OAuth2Auth, Tls
+from probes.paging import Ask, find
+from probes.probe import ProbeError, Window
+
+RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
+MAX_REDIRECTS = 5
+MAX_TOKEN_BYTES = 100_000
+# The address under which clouds hand out a machine's own credentials, where it is not link-local.
+_METADATA = {ipaddress.ip_address("fd00:ec2::254")}
+
+
+class _WithoutQuery(logging.Filter):
+    """httpx logs every URL it asks for; what follows the question mark may be a key or a name."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        given = record.args if isinstance(record.args, tuple) else ()
+        record.args = tuple(a.copy_with(query=None) if isinstance(a, httpx.URL) else a for a in given)
+        return True
+
+
+logging.getLogger("httpx").addFilter(_WithoutQuery())
+
+
+@dataclass
+class Answer:
+    """What came back: status, decoded body, links of the header, or where a redirect leads."""
+
+    status: int
+    body: Any
+    links: Mapping[str, str]
+    location: str = ""
+
+
+@dataclass
+class Session:
+    """One run's conversation with one host. `place` names it in messages, `params` go out with every page."""
+
+    client: Client
+    url: httpx.URL
+    place: str
+    params: Mapping[str, str]
+    window: Window
+    http: httpx.Client
+    max_bytes: int
+    _token: str = field(default="", repr=False)
+
+    def page(self, ask: Ask, number: int) -> Answer:
+        """The answer to one page; an expired token is renewed once. Raises ProbeError."""
+        url = self._address(ask)
+        what = f"page {number} of {self.place}"
+        answer = self._followed(url, what)
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._token:
+            self._token = ""
+            answer = self._followed(url, what)
+        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise ProbeError(
+                "auth_failed",
+                f"{what} was refused with status {answer.status}; check client.auth of the probe",
+            )
+        return answer
+
+    def _address(self, ask: Ask) -> httpx.URL:
+        auth = self.client.auth
+        secret = auth.params() if auth and not isinstance(auth, OAuth2Auth) else {}
+        if ask.link:
+            return self._joined(self.url, ask.link, "link to the next page").copy_merge_params(secret)
+        return self.url.copy_merge_params({**self.params, **ask.params, **secret})
+
+    def _joined(self, url: httpx.URL, link: str, what: str) -> httpx.URL:
+        """Where a link leads, if that is the host we talk to: a token never leaves for another place."""
+        try:
+            joined = url.join(link)
+        except httpx.InvalidURL:
+            raise ProbeError("bad_link", f"{self.place} sent a {what} that is no address") from None
+        own = self.url
+        if (joined.scheme, joined.host, joined.port) != (own.scheme, own.host, own.port) or joined.userinfo:
+            raise ProbeError(
+                "other_host",
+                f"{self.place} sent a {what} that leads to another host; "
+                "if that host is right, put it into client.base_url",
+            )
+        return joined
+
+    def _followed(self, url: httpx.URL, what: str) -> Answer:
+        for _ in range(MAX_REDIRECTS):
+            answer = self._get(url, what)
+            if not answer.location:
+                return answer
+            url = self._joined(url, answer.location, "redirect")
+        raise ProbeError("redirects", f"{what} was redirected more than {MAX_REDIRECTS} times")
+
+    def _get(self, url: httpx.URL, what: str) -> Answer:
+        headers = {"Accept": "application/json"} | self._auth_headers()
+        headers |= {name: value.get_secret_value() for name, value in self.client.headers.items()}
+        with self._explained(what), self._sent("GET", url, headers=headers) as response:
+            if response.is_redirect:
+                return Answer(response.status_code, None, {}, response.headers.get("Location", ""))
+            if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                return Answer(response.status_code, None, {})
+            _raise_for_status(response, what)
+            links = {name: link.get("url", "") for name, link in response.links.items()}
+            return Answer(
+                response.status_code,
+                _json(self._body(response, what, self.max_bytes), what),
+                links,
+            )
+
+    def _sent(self, method: str, url: httpx.URL, **rest: Any) -> Any:
+        return self.http.stream(method, url, extensions={"trace": _refuse_forbidden_peer}, **rest)
+
+    def _body(self, response: httpx.Response, what: str, limit: int) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            self.window.check(what)
+            if len(body) > limit:
+                raise ProbeError(
+                    "too_large", f"{what} is larger than max_response_bytes {limit}; ask for smaller pages"
+                )
+        return bytes(body)
+
+    def _auth_headers(self) -> dict[str, str]:
+        auth = self.client.auth
+        if auth is None:
+            return {}
+        if not isinstance(auth, OAuth2Auth):
+            return auth.headers()
+        self._token = self._token or self._fetched_token(auth)
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _fetched_token(self, auth: OAuth2Auth) -> str:
+        url = httpx.URL(auth.access_token_url)
+        what = f"the token of {url.copy_with(query=None)}"
+        login = httpx.BasicAuth(auth.client_id, auth.client_secret.get_secret_value())
+        with self._explained(what), self._sent("POST", url, data=auth.form(), auth=login) as response:
+            if response.status_code in (400, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                raise ProbeError(
+                    "auth_failed",
+                    f"{what} was refused with status {response.status_code}; check client_id and secret",
+                )
+            _raise_for_status(response, what)
+            token = find(_json(self._body(response, what, MAX_TOKEN_BYTES), what), "access_token")
+        if not isinstance(token, str) or not token:
+            raise ProbeError("auth_failed", f"{what} came without access_token; check access_token_url")
+        return token
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Turns httpx errors into ours; `from None` because their text may hold a URL with a key in it."""
+        try:
+            yield
+        except httpx.ConnectTimeout:
+            raise ProbeError(
+                "unreachable",
+                f"{what}: no connection within timeouts.connect; check host, port and firewall",
+                retryable=True,
+            ) from None
+        except httpx.TimeoutException:
+            raise ProbeError(
+                "timeout", f"{what}: no bytes within timeouts.read; it is tried again", retryable=True
+            ) from None
+        except httpx.ConnectError as error:
+            raise _no_connection(error, what) from None
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.DecodingError):
+            raise ProbeError("cut_off", f"{what} was cut off; it is tried again", retryable=True) from None
+        except httpx.HTTPError as error:
+            raise ProbeError("http_error", f"{what} failed: {type(error).__name__}") from None
+
+
+def _no_connection(error: httpx.ConnectError, what: str) -> ProbeError:
+    if "CERTIFICATE" in str(error).upper() or "SSL" in str(error).upper():
+        return ProbeError(
+            "tls_refused",
+            f"{what}: the server's certificate is not trusted (expired, wrong host or unknown authority); "
+            "name its authority in client.tls.ca_file",
+        )
+    return ProbeError(
+        "unreachable",
+        f"{what}: no connection; check that it runs, that host and port are right and the firewall",
+        retryable=True,
+    )
+
+
+def _raise_for_status(response: httpx.Response, what: str) -> None:
+    status = response.status_code
+    if status < 300:
+        return
+    if status in RETRYABLE:
+        wait = _retry_after(response.headers)
+        code = "rate_limited" if status == HTTPStatus.TOO_MANY_REQUESTS else "source_error"
+        asked = f" and asks to wait {wait:.0f} s" if wait is not None else ""
+        text = f"{what} answered with status {status}{asked}; it is tried again"
+        raise ProbeError(code, text, retryable=True, retry_after=wait)
+    if status == HTTPStatus.NOT_FOUND:
+        raise ProbeError(
+            "not_found",
+            f"{what} is not there (status 404); check endpoint.path; "
+            "if it is past the last page, give the paginator a total_path",
+        )
+    raise ProbeError("http_status", f"{what} answered with status {status}; check endpoint.params")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, from a number, or from a date compared with the source's own clock; None when unreadable."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        until, since = parsedate_to_datetime(text), parsedate_to_datetime(headers.get("Date", ""))
+        return max(0.0, (until - since).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _json(body: bytes, what: str) -> Any:
+    """JSON with numbers kept as they are written: money does not become a float."""
+    try:
+        return json.loads(body, parse_float=str, parse_int=str, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise ProbeError("not_json", f"{what} is not valid JSON; it is tried again", retryable=True) from None
+
+
+def _no_number(text: str) -> Any:
+    """NaN and Infinity are not JSON."""
+    raise ValueError(text)
+
+
+def _refuse_forbidden_peer(event: str, info: Mapping[str, Any]) -> None:
+    """Looks at the address really connected to, before a byte is sent: a name may point anywhere by now."""
+    if event != "connection.connect_tcp.complete":
+        return
+    peer = info["return_value"].get_extra_info("server_addr")
+    if forbidden_peer(peer[0]):
+        raise ProbeError(
+            "forbidden_address",
+            "the host of the probe resolves to a link-local, metadata or multicast address; "
+            "check its name service",
+        )
+
+
+def forbidden_peer(address: str) -> bool:
+    """Whether `address` is one no business system lives at: link-local, cloud metadata, multicast, none."""
+    ip = ipaddress.ip_address(address.split("%", 1)[0])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip in _METADATA
+
+
+def certificates(tls: Tls, place: str) -> ssl.SSLContext:
+    """Whom we trust and who we are. TLS 1.2 or newer, certificates always checked. Raises ProbeError."""
+    context = httpx.create_ssl_context()
+    try:
+        if tls.ca_file:
+            context.load_verify_locations(cafile=tls.ca_file)
+        if tls.cert_file:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+    except (OSError, ssl.SSLError):
+        raise ProbeError(
+            "bad_certificate", f"a certificate file for {place} cannot be used; check client.tls"
+        ) from None
+    return context
