@@ -24,22 +24,6 @@ _Stamp = tuple[datetime, datetime, datetime, datetime]
 _FEW = 8
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# What every query goes through: exact types, no infinities, one order; a second run gives the same bytes.
-_SHAPE = """
-SELECT
-    toString(segment) AS segment, toString(measure) AS measure, toString(unit) AS unit,
-    CAST(if(isFinite(value), value, NULL), 'Nullable(Float64)') AS value,
-    CAST(if(isFinite(low), low, NULL), 'Nullable(Float64)') AS low,
-    CAST(if(isFinite(high), high, NULL), 'Nullable(Float64)') AS high,
-    CAST(numerator, 'Nullable(Decimal(38, 6))') AS numerator,
-    CAST(denominator, 'Nullable(Decimal(38, 6))') AS denominator,
-    CAST(n, 'UInt64') AS n
-FROM (
-{query}
-)
-ORDER BY segment, measure, unit
-"""
-
 
 def compute(
     store: Store,
@@ -132,7 +116,7 @@ def _key(kpi: Kpi, workflow: Workflow, dimension: str) -> _Key:
 
 
 def _query(kpi: Kpi) -> str:
-    return _SHAPE.replace("{query}", kpi.sql)
+    return read(_FOLDER / "shape.sql").text.replace("{query}", kpi.sql)
 
 
 def _params(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from kpis.kept import from_kept, kept
 from kpis.kpi import Kpi
 from kpis.load import load_kpis
 from kpis.run import EPOCH, compute
@@ -127,6 +128,15 @@ class World:
         """The figures of a shipped KPI by segment, measure and unit."""
         rows = compute(self.store, shipped()[kpi], self.workflow, dimension, as_of, known_at, window_start)
         return by_key(rows)
+
+    def all_figures(self, as_of: datetime) -> dict[str, dict[Key, Row]]:
+        """The totals of every shipped KPI since the beginning, from one picture of the verdicts."""
+        with kept(self.store, [self.workflow], as_of, KNOWN, KNOWN, "test") as tables:
+            texts = {name: replace(kpi, sql=from_kept(kpi.sql, tables)) for name, kpi in shipped().items()}
+            return {
+                name: by_key(compute(self.store, kpi, self.workflow, "", as_of, KNOWN, EPOCH))
+                for name, kpi in texts.items()
+            }
 
 
 def by_key(rows: Sequence[Row]) -> dict[Key, Row]:

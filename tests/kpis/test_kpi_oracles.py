@@ -139,7 +139,7 @@ def _run(store: Store, rows: list[dict[str, Any]], view: View, complete: Any) ->
     return world
 
 
-@settings(_quick, max_examples=6)
+@settings(_quick, max_examples=4)
 @given(rows=histories(), moment=moments, complete=st.none() | hours)
 def test_every_figure_is_what_plain_python_says(
     store: Store, rows: list[dict[str, Any]], moment: View, complete: Any
@@ -195,7 +195,7 @@ def _check_sums(kpi: str, published: Any) -> None:
             )
 
 
-@settings(_quick, max_examples=2)
+@settings(_quick, max_examples=1)
 @given(rows=histories(), moment=moments, order=st.randoms(use_true_random=False))
 def test_order_and_packing_of_rows_change_nothing(
     store: Store, rows: list[dict[str, Any]], moment: View, order: Any
