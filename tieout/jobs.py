@@ -20,7 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from alerts.deliver import deliver
 from alerts.run import evaluate_rules, retire_removed
 from collector.derive import derive_events
-from core.clock import Clock
+from core.clock import Clock, SystemClock
 from core.errors import TieoutError
 from probes.run import run_probe
 from reconcile.run import reconcile
@@ -108,7 +108,7 @@ def _probe_job(project: Project, name: str) -> Job:
     workflow = project.workflows[probe.workflow]
 
     def run(store: Store, now: datetime) -> int:
-        done = run_probe(store, probe, workflow, now)
+        done = run_probe(store, probe, workflow, now, clock=SystemClock())
         if done.status == "failed":
             raise TieoutError(f"probe {name}: {done.error}")
         return done.changed

@@ -1,4 +1,5 @@
--- Everything that was ever wrong by V as known at K, with what people did about it until K: a log of the past is worked on today.
+-- Everything that was ever wrong by V as known at K, with what people had done about it by K. Acts have no business time:
+-- somebody who clears the work list of a past month does so today.
 CREATE OR REPLACE VIEW exceptions_at AS
 WITH
 acts AS (

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from collector.imports.load import find_mapping
 from collector.imports.result import ImportProgress, ImportResult
 from collector.imports.run import import_files
+from core.clock import SystemClock
 from core.errors import ConfigurationError
 from core.findings import nearest
 from probes.overview import list_probes
@@ -142,7 +143,7 @@ def probe_run(
         if dry:
             print_json(try_probe(store, probe, workflow, present()))
             return
-        done = run_probe(store, probe, workflow, present())
+        done = run_probe(store, probe, workflow, present(), clock=SystemClock())
     if json:
         print_json(done)
     else:
