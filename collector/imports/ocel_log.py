@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from collector.imports.context import Context
-from collector.imports.parameters import Params, of_ocel, of_ocel_states
+from collector.imports.parameters import of_ocel
 from collector.imports.reading import Staged
 from collector.imports.statements import shared, statement
 
@@ -18,9 +16,3 @@ def prepare(context: Context, file: Staged) -> None:
     for name, count in context.store.one(statement("ignored"), told).items():
         if count:
             file.tally.ignored[name] += int(count)
-
-
-def object_types(context: Context) -> Iterator[tuple[Params, str]]:
-    """For each object type of the log, the parameters and the part of its states."""
-    for name in context.mapping.ocel2.objects if context.mapping.ocel2 else ():
-        yield of_ocel_states(context.mapping, name), f"state:{name}"

@@ -141,13 +141,16 @@ def of_states(mapping: Mapping, workflow: Workflow) -> Params:
         **_time(state.valid_from),
         **_amount(state.amount),
         **_details("", state.valid_from, (state.key,), state.amount),
+        "part": "rows",
         "timed": state.valid_from is not None,
-        "type": state.type,
-        "state_system": mapping.system or mapping.mapping,
+        "several_types": False,
+        "types": [state.type],
+        "systems": [mapping.system or mapping.mapping],
+        "field_lists": [list(state.fields)],
+        "amount_lists": [list(state.amount.columns if state.amount else ())],
         "key_columns": list(state.key.parts),
         "key_separator": state.key.separator,
         "key_rules": rules(state.key, workflow, state.type),
-        "fields": list(state.fields),
         "deleted_column": state.deleted.column if state.deleted else "",
         "deleted_values": list(state.deleted.values) if state.deleted else [],
         "link_types": [link.to for link in state.links],
@@ -187,29 +190,30 @@ def of_ocel(mapping: Mapping, workflow: Workflow) -> Params:
     }
 
 
-def of_ocel_states(mapping: Mapping, ocel_type: str) -> Params:
-    """Parameters of the statements on the states that `ocel_states.sql` makes of the objects of one type."""
+def of_ocel_states(mapping: Mapping) -> Params:
+    """Parameters of the statements on the states that `ocel_states.sql` makes of the objects of a log."""
     log = mapping.ocel2
     if log is None:
         raise ValueError("the mapping has no 'ocel2'")
-    entry = log.objects[ocel_type]
-    amount = None
-    if entry.amount:
-        amount = Amount(column=entry.amount.column, multiply=entry.amount.multiply, currency=log.currency)
-    time = TimeColumns(columns=("@valid_from",))
+    objects = log.objects.values()
+    default = mapping.system or mapping.mapping
+    amount = Amount(column="of its amount", currency=log.currency) if log.currency else None
     empty: list[Any] = []
     return {
         **common(mapping),
-        **_time(time),
+        **_time(TimeColumns(columns=("@valid_from",))),
         **_amount(amount),
         **_details("", TimeColumns(columns=("ocel_time",)), (KeyColumns(column="ocel_id"),), amount),
+        "part": "state",
         "timed": True,
-        "type": entry.type,
-        "state_system": entry.system or mapping.system or mapping.mapping,
+        "several_types": True,
+        "types": [entry.type for entry in objects],
+        "systems": [entry.system or default for entry in objects],
+        "field_lists": [list(entry.fields) for entry in objects],
+        "amount_lists": [list(entry.amount.columns if entry.amount else ()) for entry in objects],
         "key_columns": ["@key"],
         "key_separator": "",
         "key_rules": empty,
-        "fields": list(entry.fields),
         "deleted_column": "",
         "deleted_values": empty,
         "link_types": empty,

@@ -11,8 +11,8 @@ from collector.imports.context import Context
 from collector.imports.events import write_events
 from collector.imports.links import write_links
 from collector.imports.mapping import Mapping
-from collector.imports.ocel_log import object_types, prepare
-from collector.imports.parameters import of_states
+from collector.imports.ocel_log import prepare
+from collector.imports.parameters import of_ocel_states, of_states
 from collector.imports.reading import Progress, Staged, read_all
 from collector.imports.result import ImportedFile, ImportProgress, ImportResult, Tally
 from collector.imports.source import Source
@@ -82,14 +82,14 @@ def _write(context: Context, files: Sequence[Staged]) -> None:
         context.set_aside_unread(file)
     if context.mapping.state:
         params = of_states(context.mapping, context.workflow)
-        write_states(context, files, params, "rows")
+        write_states(context, files, params)
         if context.mapping.state.complete:
             write_absences(context, files, params)
     for file in files:
         if not context.mapping.state:
             write_events(context, file)
-        for params, part in object_types(context):
-            write_states(context, [file], params, part)
+        if context.mapping.ocel2:
+            write_states(context, [file], of_ocel_states(context.mapping))
         if context.mapping.ocel2 or (context.mapping.state and context.mapping.state.links):
             write_links(context, file)
 

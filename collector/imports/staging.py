@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import secrets
+import socket
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -23,8 +26,9 @@ _STAMP = "%Y%m%dT%H%M%S%f"
 
 
 def new_import_id(now: datetime, number: int) -> str:
-    """Names an import: by its known time, from which leftovers are recovered, then by place in the call."""
-    return f"{now.astimezone(UTC):{_STAMP}}-{number:04}-{secrets.token_hex(4)}"
+    """Names an import: its known time, its place in the call, the machine and process it runs in."""
+    stamp = now.astimezone(UTC).strftime(_STAMP)
+    return f"{stamp}-{number:04}-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 class Staging:
@@ -115,11 +119,31 @@ def recover(store: Store) -> list[str]:
     """
     with TURN:
         found = store.rows(statement("dead_imports"))
-        dead = [str(row["import_id"]) for row in found if store.embedded or row["silent"]]
-        dead = [import_id for import_id in dead if import_id not in _ACTIVE]
+        dead = [str(row["import_id"]) for row in found if row["silent"] or _is_dead(str(row["import_id"]))]
         for import_id in dead:
             _recover(store, import_id)
         return dead
+
+
+def _is_dead(import_id: str) -> bool:
+    """Whether the import ran on this machine, in a process that is gone, or in this one and is over."""
+    parts = import_id.split("-")
+    if len(parts) != 5 or parts[2] != _host() or import_id in _ACTIVE:
+        return False
+    if int(parts[3]) == os.getpid():
+        return True
+    try:
+        os.kill(int(parts[3]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # it runs, as another user
+    return False
+
+
+def _host() -> str:
+    """This machine, or container, without its name."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def _recover(store: Store, import_id: str) -> None:

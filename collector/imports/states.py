@@ -16,14 +16,14 @@ from collector.imports.statements import over, statement
 _KEYLESS = ("COLUMN_COUNT", "ENCODING", "KEY_EMPTY")
 
 
-def write_states(context: Context, files: Sequence[Staged], params: Params, part: str) -> None:
-    """Writes the states in `part` of all `files` that are not known; the numbers go to the tally of each.
+def write_states(context: Context, files: Sequence[Staged], params: Params) -> None:
+    """Writes the states of all `files` that are not known; the numbers go to the tally of each.
 
     All files at once, since they may speak of the same objects.
     """
     before = {file.import_id: _written(context, file)["states"] for file in files}
     good = {file.import_id: Facts() for file in files}
-    for share in shares(files, part):
+    for share in shares(files):
         stats = context.store.rows(
             over("state_stats", "decided_states"), context.told(files[0], params, share)
         )
@@ -53,18 +53,17 @@ def write_absences(context: Context, files: Sequence[Staged], params: Params) ->
             "no object was taken as deleted, since some rows could not be read with their key"
         )
         return
-    (everything,) = shares(files, "rows", 1)
+    (everything,) = shares(files, 1)
     context.store.command(over("absences", "decided_states"), context.told(last, params, everything))
     last.tally.absent = _written(context, last)["absences"]
 
 
-def shares(files: Sequence[Staged], part: str, count: int | None = None) -> Iterator[Params]:
+def shares(files: Sequence[Staged], count: int | None = None) -> Iterator[Params]:
     """Shares of the objects, all rows of one key in the same share."""
     count = count or sum(file.staging.rows for file in files) // limits.CHUNK_ROWS + 1
     for number in range(count):
         yield {
             "import_ids": [file.import_id for file in files],
-            "part": part,
             "chunks": count,
             "chunk": number,
         }

@@ -12,8 +12,8 @@ import pyarrow as pa
 from collector.imports.context import Context
 from collector.imports.events import chunks
 from collector.imports.mapping import Mapping
-from collector.imports.ocel_log import object_types, prepare
-from collector.imports.parameters import Params, of_events, of_states
+from collector.imports.ocel_log import prepare
+from collector.imports.parameters import Params, of_events, of_ocel_states, of_states
 from collector.imports.reading import Staged, read_all
 from collector.imports.staging import TURN, recover
 from collector.imports.statements import over
@@ -51,7 +51,7 @@ def _tail(context: Context, files: Sequence[Staged]) -> Tail:
     states: list[pa.Table] = []
     for file in files:
         if context.mapping.state:
-            states += _states(context, file, of_states(context.mapping, context.workflow), "rows")
+            states += _states(context, file, of_states(context.mapping, context.workflow))
             continue
         if context.mapping.ocel2:
             prepare(context, file)
@@ -61,17 +61,17 @@ def _tail(context: Context, files: Sequence[Staged]) -> Tail:
             context.store.table(statement, context.told(file, params, chunk))
             for chunk in chunks(context, file)
         ]
-        for of_type, part in object_types(context):
-            states += _states(context, file, of_type, part)
+        if context.mapping.ocel2:
+            states += _states(context, file, of_ocel_states(context.mapping))
     links = [context.store.table(over("tail_links", "decided_links"), context.told(file)) for file in files]
     return Tail(
         _in_order(events, "occurred_at"), _in_order(links, "valid_from"), _in_order(states, "valid_from")
     )
 
 
-def _states(context: Context, file: Staged, params: Params, part: str) -> list[pa.Table]:
+def _states(context: Context, file: Staged, params: Params) -> list[pa.Table]:
     found = []
-    for share in shares([file], part):
+    for share in shares([file]):
         told = context.told(file, params, share)
         if params["link_types"]:
             context.store.command(over("state_links", "decided_states"), told)

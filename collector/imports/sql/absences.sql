@@ -4,8 +4,8 @@ INSERT INTO snapshots (
     source, run_id
 )
 SELECT
-    {state_system:String},
-    {type:String},
+    {systems:Array(String)}[1],
+    {types:Array(String)}[1],
     object_key,
     map(),
     NULL,
@@ -20,7 +20,7 @@ SELECT
 FROM (
     SELECT object_key
     FROM snapshots
-    WHERE object_type = {type:String} AND source = {source:String} AND object_key NOT IN (SELECT key FROM decided)
+    WHERE object_type = {types:Array(String)}[1] AND source = {source:String} AND object_key NOT IN (SELECT key FROM decided)
     GROUP BY object_key
     HAVING NOT argMax(deleted, (valid_from, known_at))
 )

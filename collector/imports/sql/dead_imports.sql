@@ -1,4 +1,4 @@
--- Imports that left rows behind: their process died, or (on a server shared with others) was silent for hours.
+-- Imports with staged rows, and whether they have been silent for so long that they must have died.
 SELECT
     partition_id,
     any(partition) AS import_id,

@@ -4,6 +4,12 @@ SELECT
     file,
     line,
     fields,
+    -- A state file speaks of one type of object, an OCEL log of several.
+    if({several_types:Bool}, toUInt16OrZero(fields['@nr']), 1) AS nr,
+    {types:Array(String)}[nr] AS object,
+    {systems:Array(String)}[nr] AS system_name,
+    {field_lists:Array(Array(String))}[nr] AS listed,
+    {amount_lists:Array(Array(String))}[nr] AS amount_columns,
     if(
         arrayExists(column -> fields[column] = '', {key_columns:Array(String)}),
         '',
@@ -17,11 +23,11 @@ SELECT
     ) AS key,
     plain(arrayStringConcat(arrayMap(column -> fields[column], {time_columns:Array(String)}), ' ')) AS time_text,
     if({timed:Bool}, time_of(time_text), toNullable({known_at:DateTime64(6, 'UTC')})) AS holds_from,
-    mapFilter((name, value) -> has({fields:Array(String)}, name), fields) AS kept_fields,
-    arrayFilter(text -> text != '', arrayMap(column -> plain(fields[column]), {amount_columns:Array(String)})) AS amount_texts,
+    mapFilter((name, value) -> has(listed, name), fields) AS kept_fields,
+    arrayFilter(text -> text != '', arrayMap(column -> plain(fields[column]), amount_columns)) AS amount_texts,
     multiIf(
-        length({amount_columns:Array(String)}) = 0 OR length(amount_texts) < length({amount_columns:Array(String)}), NULL,
-        length({amount_columns:Array(String)}) = 1, amount_of(amount_texts[1]),
+        length(amount_columns) = 0 OR length(amount_texts) < length(amount_columns), NULL,
+        length(amount_columns) = 1, amount_of(amount_texts[1]),
         toDecimal128OrNull(
             toString(round(toDecimal256(amount_of(amount_texts[1]), 6) * toDecimal256(amount_of(amount_texts[2]), 6), 6)), 6
         )
@@ -30,7 +36,7 @@ SELECT
     if(money IS NULL, '', money_currency) AS kept_currency,
     {deleted_column:String} != '' AND has({deleted_values:Array(String)}, plain(fields[{deleted_column:String}])) AS gone,
     lower(hex(substring(SHA256(toString((
-        {state_system:String}, {type:String}, key,
+        system_name, object, key,
         arraySort(arrayZip(mapKeys(kept_fields), mapValues(kept_fields))),
         money, kept_currency, gone
     ))), 1, 16))) AS hash,
@@ -69,7 +75,7 @@ SELECT
     ) AS fault,
     -- Of two different states of one object for one moment the first stands.
     if(
-        fault = '' AND hash != argMinIf(hash, (import_id, file, line), fault = '') OVER (PARTITION BY key, holds_from),
+        fault = '' AND hash != argMinIf(hash, (import_id, file, line), fault = '') OVER (PARTITION BY object, key, holds_from),
         'KEY_REPEATED',
         fault
     ) AS reason,

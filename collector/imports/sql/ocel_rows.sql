@@ -42,7 +42,9 @@ objects AS (
 ),
 -- Each event with each object it touches, once, in the state the object had then.
 seen AS (
-    SELECT pair.event_id AS event_id, pair.event_type AS event_type, pair.type AS type, pair.ocel_type AS ocel_type, state.said AS said
+    SELECT
+        pair.event_id AS event_id, pair.event_type AS event_type, pair.type AS type, pair.ocel_type AS ocel_type,
+        state.said AS said
     FROM (
         SELECT DISTINCT
             touches.event_id AS event_id, touches.object AS object, touches.type AS type, touches.ocel_type AS ocel_type,
@@ -53,9 +55,12 @@ seen AS (
             AND (has({carried_types:Array(String)}, type) OR has({amount_types:Array(String)}, type))
     ) AS pair
     ASOF LEFT JOIN (
-        SELECT fields['@id'] AS object, assumeNotNull(parseDateTime64BestEffortOrNull(fields['@at'], 6, 'UTC')) AS at, fields AS said
+        SELECT
+            fields['@id'] AS object,
+            assumeNotNull(parseDateTime64BestEffortOrNull(fields['@at'], 6, 'UTC')) AS at,
+            fields AS said
         FROM import_rows
-        WHERE import_id = {import_id:String} AND startsWith(part, 'state:')
+        WHERE import_id = {import_id:String} AND part = 'state'
     ) AS state ON state.object = pair.object AND pair.at >= state.at
 ),
 priced AS (

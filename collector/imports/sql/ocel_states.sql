@@ -52,7 +52,9 @@ states AS (
         id,
         at,
         first_place,
-        leadInFrame(toNullable(at)) OVER (PARTITION BY id ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS next_at,
+        leadInFrame(toNullable(at)) OVER (
+            PARTITION BY id ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+        ) AS next_at,
         arrayFold(
             (so_far, change) -> mapUpdate(so_far, change),
             groupArray(changes) OVER (PARTITION BY id ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
@@ -62,10 +64,11 @@ states AS (
 )
 SELECT
     {import_id:String},
-    concat('state:', known.ocel_type),
+    'state',
     states.first_place.3,
     states.first_place.2,
     mapUpdate(states.state, map(
+        '@nr', toString(indexOf({ocel_types:Array(String)}, known.ocel_type)),
         '@id', known.id,
         '@key', known.key,
         '@at', toString(states.at),

@@ -4,8 +4,8 @@ INSERT INTO snapshots (
     source, run_id
 )
 SELECT
-    {state_system:String},
-    {type:String},
+    system_name,
+    object,
     key,
     kept_fields,
     money,

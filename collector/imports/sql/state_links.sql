@@ -6,7 +6,7 @@ SELECT
     line,
     file,
     map(
-        'from_type', {type:String}, 'from_key', key, 'to_type', link.1, 'to_key', link.2, 'role', link.3,
+        'from_type', object, 'from_key', key, 'to_type', link.1, 'to_key', link.2, 'role', link.3,
         'valid_from', toString(assumeNotNull(holds_from))
     )
 FROM decided

@@ -15,7 +15,6 @@ from collector.imports.csv_file import Text
 from collector.imports.mapping import CsvOptions
 from collector.imports.rows import Bad, Cut, Item, Rows
 
-
 PLAIN = CsvOptions()
 
 

@@ -65,7 +65,7 @@ def stored(site: Site) -> Counter[tuple[Any, ...]]:
     )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, seed=st.integers(0, 2**16))
 def test_order_duplicates_overlap_and_repetition_change_nothing(
     site: Site, rows: list[tuple[str, ...]], seed: int

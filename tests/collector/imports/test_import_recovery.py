@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 from import_site import LOG, NOW, Site, facts
 
-from collector.imports import ImportProgress, recover
+from collector.imports import ImportProgress, import_files, recover
 from collector.imports import context as limits
+from collector.imports.staging import new_import_id
+from store.client import Store
+from store.endpoint import endpoint
+from tests.store.serving import READER, WRITER, serving
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -60,7 +64,14 @@ def finished(site: Site, path: Path) -> list[dict[str, Any]]:
     return [line for line in said if "phase" not in line]
 
 
-@pytest.mark.parametrize(("phase", "done"), [("reading", 1), ("writing", 1_000), ("writing", 4_000)])
+@pytest.mark.parametrize(
+    ("phase", "done"),
+    [
+        ("writing", 1_000),
+        pytest.param("reading", 1, marks=pytest.mark.slow),
+        pytest.param("writing", 4_000, marks=pytest.mark.slow),
+    ],
+)
 def test_an_import_that_was_killed_is_completed_by_the_next_and_nothing_is_there_twice(
     site: Site, phase: str, done: int
 ) -> None:
@@ -107,7 +118,7 @@ def test_a_death_between_an_event_and_its_index_leaves_neither_a_hole_nor_a_doub
     site.run(mapping, path)
     before = facts(site.store, "orders")
     # The store as such a death leaves it: an import's rows, events without index, and index without events.
-    left_over = "20261120T120000000000-0000-deadbeef"
+    left_over = left_over_by(dead_process())
     site.store.insert(
         "import_rows", [{"import_id": left_over, "part": "rows", "line": 1, "file": "orders.csv"}]
     )
@@ -120,7 +131,30 @@ def test_a_death_between_an_event_and_its_index_leaves_neither_a_hole_nor_a_doub
     assert facts(site.store, "orders") == before
 
 
-def test_rows_left_by_something_else_are_swept_too(site: Site) -> None:
-    site.store.insert("import_rows", [{"import_id": "whatever", "part": "rows", "line": 1, "file": "x"}])
-    assert recover(site.store) == ["whatever"]
-    assert site.store.value("SELECT count() FROM import_rows") == 0
+def left_over_by(pid: int) -> str:
+    """The name of an import at NOW in another process of this machine."""
+    stamp, number, host, _, token = new_import_id(NOW, 0).split("-")
+    return f"{stamp}-{number}-{host}-{pid}-{token}"
+
+
+def dead_process() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        return process.pid
+
+
+def test_imports_that_run_elsewhere_are_left_alone(site: Site) -> None:
+    stamp, number, _, pid, token = new_import_id(NOW, 0).split("-")
+    running = [left_over_by(os.getppid()), f"{stamp}-{number}-0ther0ne-{pid}-{token}", "whatever"]
+    for import_id in running:
+        site.store.insert("import_rows", [{"import_id": import_id, "part": "rows", "line": 1, "file": "x"}])
+    assert recover(site.store) == []
+    assert site.store.value("SELECT count() FROM import_rows") == 3
+
+
+def test_an_import_works_the_same_through_the_endpoint_of_a_running_store(site: Site, engine: Store) -> None:
+    path, mapping = site.csv("orders.csv", HEAD, *rows(50), "o1,Sent,never,"), site.mapping(LOG)
+    with serving(endpoint(engine, READER, WRITER)) as running, Store(running.url, token=WRITER) as remote:
+        first = import_files(remote, mapping, site.workflows["orders"], [path], NOW)
+    second = site.run(mapping, path, now=NOW + timedelta(days=1))
+    assert (first.events.new, second.events.new, second.events.known) == (50, 0, 50)
+    assert len(site.rejects("line")) == 1
