@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Facts are stamped before they are committed: the newest are left for the next run, and a stretch before the
 # mark is read again. What is found there already is not written twice.
 SETTLE = timedelta(seconds=1)
-OVERLAP = timedelta(minutes=5)
+OVERLAP = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)

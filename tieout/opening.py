@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from collector.imports import recover
 from store import migrate
 from store.client import Store
 from store.folder import DataFolder, running
@@ -52,7 +53,11 @@ def server_store(project: Project) -> Store:
 
 
 def prepare(store: Store, now: datetime) -> None:
-    """Brings tables and views up to this version. Views are code and are replaced every time."""
+    """Brings tables and views up to this version, and ends what an import that died left behind.
+
+    Views are code and are replaced every time.
+    """
     migrate.migrate(store, now)
     for folder in VIEWS:
         migrate.replace_views(store, folder)
+    recover(store)
