@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,33 +16,39 @@ from kpis.kpi import Kpi
 
 # Where V moves with the clock, a figure published this recently is that of now.
 SLACK = timedelta(minutes=15)
+# Points that make a line in a card.
+MIN_POINTS = 3
 # KPI, measure, label on the card. They take longest, so their cards are filled last.
 LATENCIES = (("K16", "p95", "Sync latency", "95 of 100"), ("K12", "p50", "Time to resolve", "half"))
 
 
-def headline(cohorts: summary.Rows, earlier: summary.Rows, stock: Stock) -> list[DeltaGenerator]:
-    """Four cards: what matched, what ended in time, what is open, what is old; and places for the two slow ones."""
-    with st.grid(6, min_column_width=150, gap="small"):
-        _rate_card(
-            "Match rate",
-            summary.match_rate(cohorts),
-            summary.match_rate(earlier),
-            "K06: matched of what fell due in the period.",
-        )
-        _rate_card(
-            "Completed in time", summary.success_rate(cohorts), summary.success_rate(earlier),
-            "K24: items that reached their end by the time they were due.",
+def headline(
+    cohorts: summary.Rows, earlier: summary.Rows, stock: Stock, closings: Sequence[int]
+) -> list[DeltaGenerator]:
+    """Four cards: what matched, what ended in time, what is open, what is old; and places for the two slow ones.
+
+    `closings` are the open exceptions at the end of each period, oldest first.
+    """
+    with st.grid(3, min_column_width=150, gap="small"):
+        for title, rate, meaning in (
+            ("Match rate", summary.match_rate, "K06: matched of what fell due in the period."),
+            (
+                "Completed in time",
+                summary.success_rate,
+                "K24: items that reached their end by the time they were due.",
+            ),
+        ):
+            _rate_card(
+                title, rate(cohorts), rate(earlier), f"{meaning} The change is against the period before.",
+                summary.trend(cohorts, rate),
+            )  # fmt: skip
+        _stock_card(
+            "Open exceptions", stock.now, stock.before, _money(stock.amounts, stock.now),
+            "K03: what is wrong at this time. The change is since the period began.", closings,
         )  # fmt: skip
         _stock_card(
-            "Open exceptions",
-            stock.now,
-            stock.before,
-            _money(stock.amounts, stock.now),
-            "K03: what is wrong as of now.",
-        )
-        _stock_card(
             "Older than 30 days", stock.old_now, stock.old_before, _money(stock.old_amounts, stock.old_now),
-            "K04: open exceptions that began more than 30 days ago.",
+            "K04: open exceptions that began more than 30 days before. The change is since the period began.", (),
         )  # fmt: skip
         return [st.container(border=True, height="stretch", gap="small") for _ in LATENCIES]
 
@@ -59,11 +66,12 @@ def _card(title: str, value: str, note: str, help_text: str, **metric: Any) -> N
 
 
 def _metric(title: str, value: str, note: str, help_text: str, **metric: Any) -> None:
-    st.metric(title, value, help=help_text, **metric)
+    unchanged = "unchanged" if metric.get("delta") == 0 else None
+    st.metric(title, value, help=help_text, delta_description=unchanged, **metric)
     st.caption(note)
 
 
-def _rate_card(title: str, rate: Rate, before: Rate, help_text: str) -> None:
+def _rate_card(title: str, rate: Rate, before: Rate, help_text: str, line: Sequence[float]) -> None:
     change = rate.change(before)
     if not rate.due:
         note = "nothing fell due"
@@ -71,11 +79,19 @@ def _rate_card(title: str, rate: Rate, before: Rate, help_text: str) -> None:
         note = f"{rate.due:,} due, {rate.unknown:,} unknown"
     else:
         note = f"{rate.good:,} of {rate.due:,} due"
-    _card(title, rate.text(), note, help_text, delta=None if change is None else _delta(100 * change, " pts"))
+    delta = None if change is None else _delta(100 * change, " pts")
+    _card(title, rate.text(), note, help_text, delta=delta, chart_data=_drawn(line))
 
 
-def _stock_card(title: str, now: int, before: int, note: str, help_text: str) -> None:
-    _card(title, words.count(now), note, help_text, delta=now - before, delta_color="inverse")
+def _stock_card(title: str, now: int, before: int, note: str, help_text: str, line: Sequence[int]) -> None:
+    _card(
+        title, words.count(now), note, help_text, delta=now - before, delta_color="inverse", chart_data=_drawn(line)
+    )  # fmt: skip
+
+
+def _drawn(line: Sequence[float]) -> list[float] | None:
+    """A line worth drawing: two points are no course."""
+    return list(line) if len(line) >= MIN_POINTS else None
 
 
 def _delta(points: float, unit: str) -> float | str:
@@ -157,10 +173,9 @@ def alerts(look: View) -> None:
         tables.draw(
             loud,
             {
-                "State": "last_state", "Alert": "rule", "Severity": lambda row: row["last_labels"].get("severity"),
-                "Segment": lambda row: row["last_labels"].get("segment"),
+                "State": "last_state", "Alert": "rule", "Segment": lambda row: row["last_labels"].get("segment"),
                 "Value": lambda row: words.figure(row["last_value"], row["last_labels"].get("unit", "number")),
-                "Since": "since",
+                "Since": "since", "Severity": lambda row: row["last_labels"].get("severity"),
             },
             alarm=lambda row: row["last_state"] == "firing", alt="Alerts that fire or are about to",
         )  # fmt: skip
@@ -186,12 +201,29 @@ def history(look: View) -> None:
     rows = [row for row in data.newest("history", **look.scope, kpi=kpi) if row["measure"] == measure]
     if not rows:
         panels.not_computed(
-            "Not published yet for this time or earlier. The jobs do it, or now:", "tieout kpi run"
+            "Not published for this time or earlier. Figures are published by the jobs of:", "tieout up"
         )
         return
     for unit in sorted({row["unit"] for row in rows}):
         line = sorted((row for row in rows if row["unit"] == unit), key=lambda row: row["as_of"])
-        st.plotly_chart(
-            charts.history(line, unit, measures[measure].title if measure in measures else str(measure)), key=f"history-{unit}",
-            config=charts.CONFIG, alt=f"{kpis[kpi].header.title} over time",
-        )  # fmt: skip
+        _line(line, unit, kpis[kpi].header.title, measures[measure].title)
+
+
+def _line(line: list[data.Row], unit: str, kpi: str, measure: str) -> None:
+    """The chart of one figure; a single value is told, not drawn."""
+    if len(line) == 1:
+        row = line[0]
+        value = words.figure(row["value"], unit) if row["value"] is not None else _between(row, unit)
+        st.markdown(f"**{value}** as of {words.at(row['as_of'])}, the only value published so far.")
+        return
+    st.plotly_chart(
+        charts.history(line, unit, measure), key=f"history-{unit}", config=charts.CONFIG, alt=f"{kpi} over time"
+    )  # fmt: skip
+
+
+def _between(row: data.Row, unit: str) -> str:
+    """What is known of a figure that unknown items leave open."""
+    if row["low"] is None:
+        return words.UNKNOWN
+    low = words.figure(row["low"], unit)
+    return f"≥ {low}" if row["high"] is None else f"{low} – {words.figure(row['high'], unit)}"

@@ -21,8 +21,11 @@ Rows = Sequence[Mapping[str, Any]]
 GOOD, BAD, WARN, NEUTRAL, ACCENT = "#2f8f83", "#cf4b3f", "#d9822b", "#8593a1", "#3f88c5"
 BAR_PALETTE = (ACCENT, WARN, "#7a9e3f", "#a35fa0", GOOD, "#c0605a", "#9b8a64", NEUTRAL)
 # From bad to good, by lightness and hue, so that it also reads without colour vision.
-HEALTH = [[0.0, "#b8402f"], [0.5, "#e2a06a"], [0.8, "#e8d9b5"], [0.95, "#9cc9c0"], [1.0, "#2f8f83"]]
+HEALTH = [[0.0, "#e0745f"], [0.5, "#eab183"], [0.8, "#eee0bd"], [0.95, "#b4d9d1"], [1.0, "#62b8aa"]]
 GRID = "rgba(128,144,160,0.25)"
+
+# A row of the strip: its title and its cells.
+_ROW_PX, _CELL_PX = 50, 26
 
 # No tool bar over the figures; what can be clicked is clicked.
 CONFIG = {"displayModeBar": False, "responsive": True}
@@ -32,33 +35,54 @@ def health_strip(rows: Rows, rules: Sequence[tuple[str, str]], ends: Sequence[st
     """Match rate by expectation (rows, in the order of `rules`: name and title) and period (columns, oldest first).
 
     `rows` are those of `cohorts.sql`. A period in which nothing fell due stays empty; an interval shows its low end.
+    The points that can be clicked carry the name of their expectation.
     """
     cells = {(row["expectation"], row["period"]): row for row in rows}
     # Columns before the first thing fell due say nothing.
     periods = list(range(max((row["period"] for row in rows), default=0) + 1))[::-1]
-    values, texts, hovers = [], [], []
-    for name, title in rules:
-        line = [cells.get((name, period)) for period in periods]
-        values.append([cell["matched_items"] / cell["due_items"] if cell else None for cell in line])
-        texts.append([_cell_text(cell) for cell in line])
-        hovers.append(
-            [_cell_hover(cell, title, ends[period]) for cell, period in zip(line, periods, strict=True)]
-        )
+    columns = [_in_two_lines(ends[period]) for period in periods]
+    names = [name for name, _ in rules]
+    lines = [[cells.get((name, period)) for period in periods] for name in names]
     figure = go.Figure(
         go.Heatmap(
-            z=values, x=[ends[period] for period in periods], y=[words.wrapped(title) for _, title in rules],
-            text=texts, texttemplate="%{text}", textfont={"size": 11, "color": "#14202b"},
-            hovertext=hovers, hoverinfo="text",
-            colorscale=HEALTH, zmin=0.5, zmax=1, xgap=2, ygap=2, showscale=False,
+            z=[[cell["matched_items"] / cell["due_items"] if cell else None for cell in line] for line in lines],
+            x=columns, y=names, text=[[_cell_text(cell) for cell in line] for line in lines],
+            texttemplate="%{text}", textfont={"size": 11, "color": "#14202b"}, hoverinfo="skip",
+            colorscale=HEALTH, zmin=0.5, zmax=1, xgap=2, ygap=_ROW_PX - _CELL_PX, showscale=False,
         )
     )  # fmt: skip
+    _add_targets(figure, lines, rules, columns, [ends[period] for period in periods])
+    for name, title in rules:
+        # Above its row, so that the cells have the whole width, also on a telephone.
+        figure.add_annotation(
+            x=0, xref="paper", xanchor="left", y=name, yshift=_ROW_PX / 2, text=words.chart_text(title[:90]),
+            showarrow=False, font={"size": 12.5},
+        )  # fmt: skip
     figure.update_yaxes(
-        autorange="reversed", ticks="", automargin=True, showgrid=False, tickfont={"size": 12}
-    )
+        range=[len(rules) - 0.5, -0.8], showticklabels=False, ticks="", showgrid=False, fixedrange=True
+    )  # fmt: skip
     figure.update_xaxes(
-        side="top", type="category", ticks="", tickfont={"size": 11}, showgrid=False, fixedrange=True
-    )
-    return _framed(figure, height=60 + 38 * len(rules), top=30)
+        range=[-0.5, len(columns) - 0.5], side="top", type="category", tickangle=0, ticks="", tickfont={"size": 11},
+        showgrid=False, fixedrange=True, nticks=6,
+    )  # fmt: skip
+    return _framed(figure, height=70 + _ROW_PX * len(rules), top=50)
+
+
+def _add_targets(
+    figure: go.Figure, lines: Sequence[Sequence[Any]], rules: Sequence[tuple[str, str]],
+    columns: Sequence[str], ends: Sequence[str],
+) -> None:  # fmt: skip
+    """A point nobody sees in every cell: cells of a heat map themselves cannot be selected."""
+    places = [(row, column) for row in range(len(lines)) for column in range(len(columns))]
+    invisible = {"marker": {"opacity": 0}}
+    figure.add_scatter(
+        x=[columns[column] for _, column in places], y=[rules[row][0] for row, _ in places], mode="markers",
+        marker={"symbol": "square", "size": _CELL_PX, "opacity": 0}, selected=invisible, unselected=invisible,
+        customdata=[rules[row][0] for row, _ in places], hoverinfo="text", showlegend=False,
+        hovertext=[_cell_hover(lines[row][column], rules[row][1], ends[column]) for row, column in places],
+    )  # fmt: skip
+    # Wherever in its cell the pointer is, the nearest point is meant.
+    figure.update_layout(hovermode="closest", hoverdistance=-1)
 
 
 def open_by_team(rows: Rows) -> go.Figure:
@@ -98,7 +122,7 @@ def open_by_team(rows: Rows) -> go.Figure:
 
 def movement(history: Rows, ends: Sequence[str]) -> go.Figure:
     """New and resolved exceptions of each period as bars around zero, and what was open at its end as a line."""
-    labels = [ends[row["period"]] for row in history]
+    labels = [_in_two_lines(ends[row["period"]]) for row in history]
     figure = go.Figure()
     figure.add_bar(
         x=labels, y=[row["begun"] for row in history], name="New", marker={"color": BAD},
@@ -114,7 +138,7 @@ def movement(history: Rows, ends: Sequence[str]) -> go.Figure:
         line={"color": ACCENT, "width": 2.5}, hovertemplate="%{y:,} open<extra></extra>",
     )  # fmt: skip
     figure.update_layout(barmode="relative", hovermode="x unified", legend=_legend(), bargap=0.35)
-    figure.update_xaxes(type="category", fixedrange=True, nticks=8)
+    figure.update_xaxes(type="category", fixedrange=True, nticks=8, tickangle=0)
     figure.update_yaxes(gridcolor=GRID, zerolinecolor=NEUTRAL, tickformat=",d", fixedrange=True)
     return _framed(figure, height=280)
 
@@ -256,6 +280,11 @@ def _cell_hover(cell: Mapping[str, Any] | None, title: str, end: str) -> str:
 def _entry_hover(entry: Mapping[str, Any]) -> str:
     detail = f"<br>{words.chart_text(entry['detail'])}" if entry["detail"] else ""
     return f"<b>{words.chart_text(entry['title'])}</b><br>{words.at(entry['at'])}{detail}"
+
+
+def _in_two_lines(day: str) -> str:
+    """`6 Dec` above `2023`, so that a narrow axis need not tilt it."""
+    return "<br>".join(day.rsplit(" ", 1))
 
 
 def _legend() -> dict[str, Any]:

@@ -71,7 +71,7 @@ def styled(table: pd.DataFrame, heading: str, titles: Mapping[str, str], currenc
 def columns(table: pd.DataFrame) -> dict[Any, Any]:
     """How the columns are drawn: numbers to the right, the name kept in sight."""
     sized = {
-        name: st.column_config.TextColumn(_days(name), alignment="right", width=92) for name in table.columns
+        name: st.column_config.TextColumn(_days(name), alignment="right", width=78) for name in table.columns
     }
     return {**sized, 0: st.column_config.TextColumn(pinned=True)}
 

@@ -97,15 +97,24 @@ def _told(look: View, object_type: str, object_key: str) -> Explanation:
 
 
 def _where_it_stands(told: Explanation) -> None:
-    failing = sum(finding.failing for finding in told.findings)
-    unknown = sum(finding.state == "UNKNOWN" for finding in told.findings)
+    own = [finding for finding in told.findings if _is_own(told, finding)]
+    failing = sum(finding.failing for finding in own)
+    around = sum(finding.failing for finding in told.findings) - failing
+    unknown = sum(finding.state == "UNKNOWN" for finding in own)
     with st.container(horizontal=True, gap="small"):
         if failing:
             st.badge(words.plural(failing, "open exception"), icon=":material/error:", color="red")
+        if around:
+            st.badge(f"{around:,} in what it is linked to", icon=":material/link:", color="orange")
         if unknown:
             st.badge(f"{unknown:,} unknown", icon=":material/help:", color="gray")
-        if not failing and not unknown:
+        if not failing and not around and not unknown:
             st.badge("nothing is open", icon=":material/check_circle:", color="green")
+
+
+def _is_own(told: Explanation, finding: Finding) -> bool:
+    """Whether a finding is of the object itself, not of one it is linked to."""
+    return (finding.item_type, finding.item_key) == (told.object_type, told.object_key)
 
 
 def _timeline(look: View, told: Explanation) -> None:
@@ -189,8 +198,7 @@ def _findings(told: Explanation) -> None:
         if not told.findings:
             panels.nothing_due("No rule expects anything of it.")
         for finding in sorted(told.findings, key=lambda finding: not finding.failing):
-            own = (finding.item_type, finding.item_key) == (told.object_type, told.object_key)
-            _finding(finding, "" if own else f" ({finding.item_type} {finding.item_key})")
+            _finding(finding, "" if _is_own(told, finding) else f" ({finding.item_type} {finding.item_key})")
 
 
 def _finding(finding: Finding, whose: str) -> None:
@@ -345,7 +353,12 @@ def _acts(look: View, exception_id: str) -> None:
     else:
         st.caption("Nobody has touched it yet.")
     st.caption("This page only reads. To act, copy a command:")
-    for act in ("ack ID", "assign ID --to NAME", "explain ID --note TEXT", "resolve ID --note TEXT"):
+    for act in (
+        "ack ID --by YOU",
+        "assign ID --by YOU --to WHOM",
+        "explain ID --by YOU --note WHY",
+        "resolve ID --by YOU --note WHY",
+    ):
         st.code(f"tieout exceptions {act.replace('ID', exception_id)}", language=None, wrap_lines=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -83,6 +83,13 @@ def match_rate(cohorts: Rows, period: int = 0) -> Rate:
 def success_rate(cohorts: Rows, period: int = 0) -> Rate:
     """K24: items that reached their end in time, over expectations with clock end_to_end."""
     return _rate([row for row in cohorts if row["clock"] == "end_to_end"], "on_time_items", period)
+
+
+def trend(cohorts: Rows, rate: Callable[[Rows, int], Rate]) -> list[float]:
+    """A rate by period, oldest first, of what fell due then and stands now; its low end where it is an interval."""
+    periods = range(max((row["period"] for row in cohorts), default=-1), -1, -1)
+    lows = (rate(cohorts, period).low for period in periods)
+    return [low for low in lows if low is not None]
 
 
 def stock(rows: Rows) -> Stock:

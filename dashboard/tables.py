@@ -34,6 +34,7 @@ def draw(
     width: int | Literal["stretch"] = "stretch",
     seconds: bool = False,
     formats: Mapping[str, str] | None = None,
+    widths: Mapping[str, int] | None = None,
 ) -> None:
     """Draws `rows`. With `opens`, each has a button that goes there; `alarm` tints the first column of a row.
 
@@ -41,7 +42,8 @@ def draw(
     """
     values = {title: [_value(row, column) for row in rows] for title, column in columns.items()}
     config: dict[Any, Any] = {
-        title: _format(title, column, seconds, formats or {}) for title, column in values.items()
+        title: _format(title, column, seconds, (formats or {}).get(title), (widths or {}).get(title))
+        for title, column in values.items()
     }
     if opens:
         values = {"": ["Open" for _ in rows], **values}
@@ -75,16 +77,14 @@ def _series(column: Sequence[Any]) -> Any:
     return pd.Series(column, dtype=None if known else "object")
 
 
-def _format(title: str, column: Sequence[Any], seconds: bool, formats: Mapping[str, str]) -> Any:
+def _format(title: str, column: Sequence[Any], seconds: bool, form: str | None, width: int | None) -> Any:
     known = [value for value in column if value is not None]
     if known and isinstance(known[0], datetime):
-        clock = "HH:mm:ss" if seconds else "HH:mm"
-        return st.column_config.DatetimeColumn(
-            f"{title} (UTC)", format=f"D MMM YYYY, {clock}", timezone="UTC"
-        )
+        moment = f"D MMM YYYY, {'HH:mm:ss' if seconds else 'HH:mm'}"
+        return st.column_config.DatetimeColumn(f"{title} (UTC)", format=moment, timezone="UTC", width=width)
     if known and isinstance(known[0], int | float):
-        return st.column_config.NumberColumn(format=formats.get(title, "localized"))
-    return None
+        return st.column_config.NumberColumn(format=form or "localized", width=width)
+    return st.column_config.Column(width=width) if width else None
 
 
 def _tinted(frame: pd.DataFrame, alarms: Sequence[bool]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,15 +10,16 @@ import streamlit as st
 
 from dashboard import data, panels, tables, words
 from dashboard.view import EPOCH, STALE_AFTER, View
+from workflows.model import Workflow
 
 
-def sources(look: View | None) -> None:
+def sources() -> None:
     """Every source a workflow relies on, and every one that ever reported."""
-    rows = _sources(look.as_of if look else data.clock.now())
+    now = data.clock.now()
+    rows = _sources(now)
     if not rows:
         panels.first_run()
         return
-    now = data.clock.now()
     tables.draw(
         rows,
         {
@@ -116,37 +118,52 @@ def versions(look: View) -> None:
     )  # fmt: skip
 
 
-def _sources(reference: datetime) -> list[dict[str, Any]]:
-    """A row each: how far it is complete at `reference`, when it was heard, what it gave, what it proves."""
+def _sources(now: datetime) -> list[dict[str, Any]]:
+    """A row each: how far it is complete, when it was heard, what it gave, what it proves."""
     marks = {row["source"]: row for row in data.newest("source_marks")}
     events = {row["source"]: row for row in data.newest("event_sources")}
-    proves: dict[str, list[str]] = {}
-    for name, workflow in data.workflows().items():
-        for source in workflow.sources_of(tuple(workflow.steps)):
-            proves.setdefault(source, []).append(name)
+    through = {name: row["through"] for name, row in marks.items()}
+    proves = {
+        name: (workflow, workflow.sources_of(tuple(workflow.steps)))
+        for name, workflow in data.workflows().items()
+    }
+    names = {*marks, *events, *(source for _, sources in proves.values() for source in sources)}
     return [
         {
             "source": name,
-            "through": marks.get(name, {}).get("through"),
+            "through": through.get(name),
             "heard_at": marks.get(name, {}).get("heard_at"),
             "last_event_at": events.get(name, {}).get("last_event_at"),
             "event_count": events.get(name, {}).get("event_count"),
-            "proves": ", ".join(proves.get(name, [])),
-            **_state(marks.get(name, {}).get("through"), reference),
+            "proves": ", ".join(key for key, (_, sources) in proves.items() if name in sources),
+            **_state(name, through, [used for used in proves.values() if name in used[1]], now),
         }
-        for name in sorted({*marks, *events, *proves})
+        for name in sorted(names)
     ]
 
 
-def _state(through: datetime | None, reference: datetime) -> dict[str, Any]:
-    if through is None:
-        return {"state": "never reported", "late": True}
-    behind = reference - through
+def _state(
+    name: str,
+    through: Mapping[str, datetime],
+    uses: Sequence[tuple[Workflow, tuple[str, ...]]],
+    now: datetime,
+) -> dict[str, Any]:
+    """How a source stands beside the time its workflows speak of; late when none of its fellows stands better."""
+    if not uses:
+        return {"state": "no rule relies on it", "late": False}
+    best = [
+        max((through[source] for source in sources if source in through), default=None) for _, sources in uses
+    ]
+    asked = [
+        now if workflow.as_of == "now" else newest for (workflow, _), newest in zip(uses, best, strict=True)
+    ]
+    reference = max((moment for moment in asked if moment), default=now)
+    covered = all(newest is not None and reference - newest <= STALE_AFTER for newest in best)
+    if name not in through:
+        return {"state": "never reported", "late": not covered}
+    behind = reference - through[name]
     late = behind > STALE_AFTER
-    return {
-        "state": f"{words.span(behind)} behind" if late else f"complete at {words.day(reference)}",
-        "late": late,
-    }
+    return {"state": f"{words.span(behind)} behind" if late else "up to date", "late": late}
 
 
 def _errors(errors: list[tuple[str, str]]) -> None:

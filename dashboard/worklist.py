@@ -93,24 +93,34 @@ def read(look: View, filters: Filters, order: str) -> tuple[list[data.Row], int]
 
 def table(look: View, rows: Sequence[Mapping[str, Any]]) -> None:
     """The rows with a button each; money only where a source gave some."""
-    amounts = any(row["amount"] is not None for row in rows)
-    money: tables.Columns = {
-        "Amount": lambda row: None if row["amount"] is None else float(row["amount"]),
-        "Currency": lambda row: None if row["amount"] is None else words.currency_name(row["currency"]),
-    }
     tables.draw(
         rows,
         {
-            "Item": "item_key", "Type": lambda row: look.type_title(row["item_type"]),
-            "What is wrong": lambda row: look.title_of(row["expectation"]), "State": "state",
-            "Age, days": "age_days", "Since": "detected_at", **(money if amounts else {}), "Owner": "owner",
+            "Item": "item_key", "What is wrong": lambda row: look.title_of(row["expectation"]), "State": "state",
+            "Age, days": "age_days", **_money(rows), "Owner": "owner", "Since": "detected_at",
             "Assigned to": "assignee", "Status": "status", "Code": "code",
+            "Type": lambda row: look.type_title(row["item_type"]),
         },
         opens=lambda row: ("app_pages/exception.py", {"id": row["exception_id"]}), key="exception",
-        rows_seen=ROWS_SEEN, alt="Exceptions",
+        rows_seen=ROWS_SEEN, widths={"State": 124}, alt="Exceptions",
     )  # fmt: skip
-    if not amounts:
+    if not _money(rows):
         st.caption(f"No amounts: {panels.no_amount()}.")
+
+
+def _money(rows: Sequence[Mapping[str, Any]]) -> tables.Columns:
+    """The columns of money: one that names its currency where there is only one, else a second one for it."""
+    currencies = {words.currency_name(row["currency"]) for row in rows if row["amount"] is not None}
+
+    def amount(row: Mapping[str, Any]) -> float | None:
+        return None if row["amount"] is None else float(row["amount"])
+
+    def currency(row: Mapping[str, Any]) -> str | None:
+        return None if row["amount"] is None else words.currency_name(row["currency"])
+
+    if len(currencies) <= 1:
+        return {f"Amount {name}": amount for name in currencies}
+    return {"Amount": amount, "Currency": currency}
 
 
 def _select(title: str, options: list[str], key: str, *, everything: str = ALL, label: bool = False) -> str:

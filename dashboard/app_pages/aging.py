@@ -56,18 +56,12 @@ with panels.panel(
         panels.nothing_due("No exception is open: nothing is stuck.")
 
 left, right = st.columns([3, 2])
-with (
-    left,
-    panels.panel(
-        "From then to now",
-        look,
-        key="bridge",
-        help_text="What was open one period earlier, what came, what went, what is open.",
-    ),
-):
-    open_rows = data.rows("open", **look.scope, before=look.before, dimension="owner")
-    total = summary.stock(open_rows)
-    if open_rows:
+with left, panels.panel(
+    "From then to now", look, key="bridge", fill=True,
+    help_text="What was open one period earlier, what came, what went, what is open.",
+):  # fmt: skip
+    total = summary.stock(data.rows("open", **look.scope, before=look.before, dimension="owner"))
+    if total.before or total.begun or total.now:
         st.plotly_chart(
             charts.roll_forward(total.before, total.begun, total.ended, total.now, look.period_name), key="bridge",
             config=charts.CONFIG, alt="Opening, new, resolved and closing number of exceptions",
@@ -75,18 +69,14 @@ with (
     else:
         panels.nothing_due("No exception in this period.")
 
-with right, panels.panel("How old", look, key="ages", help_text="Of the open exceptions."):
+with right, panels.panel("How old", look, key="ages", fill=True, help_text="Of the open exceptions."):
     rows = data.rows("aging", **look.scope, dimension="owner")
     if rows:
         ages = pivot.summary_of(rows)
         with st.grid(2, min_column_width=120, gap="small"):
             st.metric("Open", words.count(ages.items))
-            st.metric("Older than 90 days", words.percent(ages.over_90 / ages.items))
             st.metric("Oldest", words.plural(ages.oldest_days, "day"))
-            st.metric(
-                "Amount",
-                words.money(ages.amounts) or words.UNKNOWN,
-                help=None if ages.amounts else panels.no_amount(),
-            )
+            st.metric("Older than 90 days", words.percent(ages.over_90 / ages.items))
+        st.caption(f"Worth {words.money(ages.amounts)}" if ages.amounts else f"Worth: {panels.no_amount()}")
     else:
         panels.nothing_due("No exception is open.")

@@ -17,12 +17,13 @@ with panels.guarded("headline"):
         cohorts = data.rows("cohorts", **in_periods)
         earlier = data.rows("cohorts", **{**in_periods, "as_of": look.before, "periods": 1})
         open_rows = data.rows("open", **by_owner)
+        history = summary.closing(data.rows("movement", **in_periods), summary.stock(open_rows).now, periods)
         match, match_before = summary.match_rate(cohorts), summary.match_rate(earlier)
         stock, held = summary.stock(open_rows), summary.open_by(open_rows, "team")
         text = summary.sentence(match, match_before, stock, held, look.period_name, look.as_of)
         sentence_slot.markdown(text)
     with cards_slot:
-        slow_slots = cards.headline(cohorts, earlier, stock)
+        slow_slots = cards.headline(cohorts, earlier, stock, [row["closing"] for row in history])
     panels.stamp(look)
 
 with panels.panel(
@@ -40,8 +41,7 @@ with panels.panel(
             alt="Match rate by expectation and period",
         )  # fmt: skip
         for point in picked["selection"]["points"]:
-            name = rules[int(point["point_index"][0])].name
-            view.go("app_pages/exceptions.py", expectation=view.label(name))
+            view.go("app_pages/exceptions.py", expectation=view.label(str(point["customdata"])))
     else:
         panels.nothing_due(f"Nothing fell due by {words.day(look.as_of)}: nothing to reconcile.")
 

@@ -11,7 +11,7 @@ with panels.panel(
     key="sources",
     help_text="How far each source is complete: newest business time proven, and how far that is behind.",
 ):
-    trust.sources(look)
+    trust.sources()
 
 with panels.panel(
     "Imports",

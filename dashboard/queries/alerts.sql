@@ -7,5 +7,5 @@ SELECT
 FROM alert_events
 WHERE known_at <= {now:DateTime64(6, 'UTC')} AND labels['workflow'] IN ({workflow:String}, '')
 GROUP BY rule, fingerprint
-ORDER BY last_state != 'firing', last_state != 'pending', since, rule
+ORDER BY last_state != 'firing', last_state != 'pending', last_labels['severity'] != 'page', since, rule, fingerprint
 LIMIT 200

@@ -176,12 +176,26 @@ def test_a_cell_of_the_aging_table_opens_the_exceptions_it_counts(visit: Visit) 
     table = page.get_by_test_id("stDataFrame").first
     box = table.bounding_box()
     assert box
-    # First row (buying), first age (0-1 days): the second column begins after the name.
-    table.click(position={"x": box["width"] - 9.5 * 92 + 60, "y": ROW_PX * 1.5})
+    # Second row (treasury), last age but the total (over 90 days).
+    table.click(position={"x": box["width"] - 150, "y": ROW_PX * 2.5})
     page.wait_for_url("**/exceptions?**")
     visit.settled()
-    assert visit.parameters().items() >= {"team": "buying", "age": "0-1"}.items()
+    assert visit.parameters().items() >= {"team": "treasury", "age": ">90"}.items()
     assert page.get_by_text("1 exception", exact=True).count() == 1
+    visit.clean()
+
+
+def test_a_cell_of_the_strip_opens_the_exceptions_of_its_rule(visit: Visit) -> None:
+    page = visit.open("")
+    chart = page.get_by_test_id("stPlotlyChart").first
+    box = chart.bounding_box()
+    assert box
+    # Last row (paid as ordered), last column (the present period).
+    chart.click(position={"x": box["width"] - 60, "y": box["height"] - 33})
+    page.wait_for_url("**/exceptions?**")
+    visit.settled()
+    assert visit.parameters()["expectation"] == "Paid as ordered"
+    assert page.get_by_text("2 exceptions", exact=True).count() == 1
     visit.clean()
 
 

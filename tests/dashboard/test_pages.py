@@ -93,7 +93,7 @@ def test_figures_cut_by_a_dimension_sum_to_the_total(open_page: OpenPage) -> Non
 def test_the_bridge_on_aging_ties(open_page: OpenPage) -> None:
     app = open_page("aging")
     assert _metric(app, "Open").value == "9"
-    assert _metric(app, "Amount").value == "1,834.50 EUR + 10.00 USD"
+    assert "Worth 1,834.50 EUR + 10.00 USD" in _text(app)
     assert _metric(app, "Oldest").value == "100 days"
 
 
@@ -201,6 +201,6 @@ def test_hostile_text_stands_only_where_nothing_is_read_into_it(open_page: OpenP
 
 def test_sources_tell_how_far_each_is_complete(open_page: OpenPage) -> None:
     table = open_page("sources").dataframe[0].value.set_index("Source")
-    assert table.loc["erp", "State"] == "complete at 30 Jun 2025"
+    assert table.loc["erp", "State"] == "up to date"
     assert table.loc["bank", "State"] == "24.0 hours behind"
     assert table.loc["erp", "Proves"] == "orders"

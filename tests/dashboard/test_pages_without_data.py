@@ -231,7 +231,7 @@ def test_alerts_that_fire_come_first_and_silence_is_no_news(store: Store, open_p
 
 def test_published_history_is_drawn_and_its_absence_told(store: Store, open_page: OpenPage) -> None:
     company.fill(store)
-    assert any("tieout kpi run" in code.value for code in open_page().code)
+    assert "Not published for this time or earlier." in _said(open_page())
     value = {
         "kpi": "K06", "version": "v", "workflow": "orders", "dimension": "", "segment": "total", "measure": "eventual",
         "unit": "ratio", "value": 0.9, "low": None, "high": None, "n": 10, "window_start": KNOWN, "as_of": company.END,
@@ -241,4 +241,17 @@ def test_published_history_is_drawn_and_its_absence_told(store: Store, open_page
     data.newest.clear()
     app = open_page()
     assert not app.exception
-    assert not any("tieout kpi run" in code.value for code in app.code)
+    assert "Not published" not in _said(app)
+
+
+def test_a_refused_reading_is_no_permission_and_offers_no_retry() -> None:
+    def script() -> None:
+        from dashboard import panels
+        from store.errors import StoreError
+
+        panels.failed(StoreError(497, "ACCESS_DENIED", "", "run a query"), "x")
+
+    app = AppTest.from_function(script).run()
+    assert "No permission" in app.warning[0].value
+    assert not app.error
+    assert not app.button

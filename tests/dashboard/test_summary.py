@@ -105,6 +105,12 @@ def test_each_closing_is_the_one_before_plus_new_minus_resolved(
         assert after["closing"] == before["closing"] + after["begun"] - after["ended"]
 
 
+def test_the_trend_goes_from_the_oldest_period_to_the_present_one() -> None:
+    rows = [_cohort(period=2, matched=5), _cohort(period=0, matched=9, unknown=1)]
+    assert summary.trend(rows, summary.match_rate) == [0.5, 0.9]
+    assert summary.trend([], summary.match_rate) == []
+
+
 def test_movers_are_those_that_changed_most_and_ties_are_in_order() -> None:
     rows = [
         {"team": name, "open_now": now, "open_before": before, "begun": begun, "ended": ended}
