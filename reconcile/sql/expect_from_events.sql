@@ -17,10 +17,11 @@ WITH
     toDateTime64({until:String}, 6, 'UTC') AS until,
 -- Items with news, and each moment at which something new became known of them.
 touched AS (
-    SELECT DISTINCT object_type, object_key, known_at AS version_at
+    SELECT object_type, object_key, known_at AS version_at
     FROM event_objects
     WHERE workflow = {workflow:String} AND known_at > mark AND known_at <= until
         AND has(arrayMap(r -> r.item, rules), object_type)
+    GROUP BY object_type, object_key, version_at
 ),
 -- Their events known at each of these moments, once each, in business order; equal times in order of the workflow's steps.
 history AS (
@@ -29,7 +30,7 @@ history AS (
         e.event_id AS event_id, any(e.step) AS step, any(e.occurred_at) AS occurred_at,
         any(e.amount) AS amount, any(e.currency) AS currency, any(e.trace_id) AS trace_id,
         any(e.outcome) AS outcome,
-        any(CAST(mapFilter((k, v) -> v != '', e.dims), 'Map(String, String)')) AS dims
+        any(e.dims) AS dims
     FROM touched AS t
     INNER JOIN (
         SELECT object_type, object_key, event_id, step, occurred_at, known_at, amount, currency, trace_id, outcome, dims
@@ -44,7 +45,7 @@ ordered AS (
     SELECT
         *,
         row_number() OVER item AS pos,
-        groupArray(dims) OVER item AS dims_so_far,
+        anyLastMap(CAST(mapFilter((k, v) -> v != '', dims), 'Map(String, String)')) OVER item AS segments,
         toUInt32(count() OVER (PARTITION BY item_type, item_key, version_at)) AS evidence
     FROM history
     WINDOW item AS (
@@ -56,7 +57,7 @@ ordered AS (
 meanings AS (
     SELECT
         item_type, item_key, version_at, rule, rules[rule].kind AS kind, pos, event_id, step, occurred_at,
-        amount, currency, trace_id, dims_so_far, evidence,
+        amount, currency, trace_id, segments, evidence,
         -- A try that failed has not reached its step, unless the step itself is the failing.
         outcome != 'failed' OR has(failed_steps, step) AS came,
         came AND has(rules[rule].opens, step) AS opens,
@@ -144,7 +145,7 @@ SELECT
     amount, currency,
     rules[rule].code, rules[rule].clock, rules[rule].owner, rules[rule].tolerance_abs, rules[rule].tolerance_pct,
     rules[rule].sources,
-    arrayFold((acc, x) -> mapUpdate(acc, x), dims_so_far, CAST(map(), 'Map(String, String)')),
+    segments,
     trace_id, version_at, evidence
 FROM kept
 WHERE (is_result OR (rows_of_item = 0 AND kind = 'none'))
