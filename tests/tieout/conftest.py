@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from processes import ROOT, Up, answers, free_port, wait_until
+from processes import ROOT, Up, announced, answers, free_port, wait_until
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def up() -> Iterator[Callable[..., Up]]:
         )
         running = Up(process, ports)
         started.append(running)
-        wait_until(lambda: answers(running), f"tieout up on {project}", process)
+        wait_until(lambda: answers(running) and announced(project), f"tieout up on {project}", process)
         return running
 
     yield start

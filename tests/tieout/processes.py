@@ -70,6 +70,11 @@ def answers(running: Up) -> bool:
         return False
 
 
+def announced(project: Path) -> bool:
+    """Whether it is fully up: it says where it listens when everything does."""
+    return any((project / folder / "run.json").exists() for folder in ("data", "store"))
+
+
 def wait_until(
     condition: Callable[[], bool], what: str, process: subprocess.Popen[str] | None = None
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from typing import Any
 
 import pytest
 import raw_logs
-from processes import Up, free_port, tieout
+from processes import ROOT, Up, free_port, tieout
 
 from store.client import Store
 from store.folder import running
+from tieout.scaffold import create
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def test_explain_tells_of_a_doubly_paid_order(demo: Demo) -> None:
     paid = [entry for entry in story["timeline"] if entry["step"] == "payment.sent"]
     assert len(paid) == 3
     assert [one["state"] for one in story["findings"] if one["failing"]].count("DUP_CONFIRMED") == 2
-    assert "87,900.00" in story["headline"]
+    assert "Payment executed came again" in story["headline"]
+    assert any("paid 87,900.00" in one["sentence"] for one in story["findings"])
 
 
 def test_an_unknown_key_is_said_to_be_unknown(demo: Demo) -> None:
@@ -227,12 +230,15 @@ def test_commands_talk_to_the_running_process_and_a_second_one_is_refused(
     assert started.url("store") in second.err
 
 
-def test_a_busy_port_is_named_with_the_setting_to_change(demo: Demo, up: Callable[..., Up]) -> None:
-    started = up(demo.folder)
-    busy = tieout(
-        "up", "--project", str(demo.folder), TIEOUT_LISTEN__STORE=f"127.0.0.1:{started.ports['store']}"
-    )
+def test_a_busy_port_is_named_with_the_setting_to_change(tmp_path: Path) -> None:
+    create(tmp_path / "site", ROOT / "examples" / "demo")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        busy = tieout("up", "--project", str(tmp_path / "site"), TIEOUT_LISTEN__STORE=f"127.0.0.1:{port}")
     assert busy.code == 3
+    assert f"127.0.0.1:{port} cannot be used" in busy.err
     assert "listen.store" in busy.err
 
 
