@@ -318,10 +318,16 @@ def _headline(
         waiting = [finding for finding in own if finding.state in ("NOT_DUE", "IN_FLIGHT", "UNKNOWN")]
         return f"{stands}; " + (f"next: {waiting[-1].title.lower()}." if waiting else "nothing is open.")
     # The newest trouble says where it stands; the whole way from end to end only says that it is late.
-    first = max(failing, key=lambda finding: (finding.facts["clock"] != "end_to_end", finding.facts["opened_at"]))
+    first = max(
+        failing, key=lambda finding: (finding.facts["clock"] != "end_to_end", finding.facts["opened_at"])
+    )
     owners = ", ".join(dict.fromkeys(finding.owner for finding in [first, *failing]))
     whose = "" if first in own else " in what it is linked to"
-    which = first.title if first in own else f"{_kind(workflow, first.item_type)} {first.item_key}, {first.title.lower()}"
+    which = (
+        first.title
+        if first in own
+        else f"{_kind(workflow, first.item_type)} {first.item_key}, {first.title.lower()}"
+    )
     count = f"{len(failing)} open exception{'s' * (len(failing) > 1)}"
     return f"{stands}; {count}{whose}, owner {owners}. {which}: {first.sentence}"
 

@@ -23,7 +23,9 @@ END = on(6, 1)
 def overdue(store: Store, *keys: str) -> tuple[Story, dict[str, str]]:
     """Invoices due on 3 March and not paid, and the ids of their exceptions."""
     tell = Teller()
-    story = Story(store, workflow(PAYMENT)).tell(*(tell.event("received", on(2, 1), key) for key in keys), complete(END))
+    story = Story(store, workflow(PAYMENT)).tell(
+        *(tell.event("received", on(2, 1), key) for key in keys), complete(END)
+    )
     story.run()
     return story, {row["item_key"]: row["exception_id"] for row in story.ask(END)}
 
@@ -39,7 +41,16 @@ def statuses(store: Store, known_at: datetime, as_of: datetime = END) -> dict[st
 def test_each_act_is_a_row_and_none_is_changed(store: Store) -> None:
     _, ids = overdue(store, "I1")
     for number, action in enumerate(("assigned", "acknowledged", "resolved"), start=1):
-        act(store, ids["I1"], action, "ana", on(7, number), owner="treasury", reason="TIMING", note=f"note {number}")  # type: ignore[arg-type]
+        act(
+            store,
+            ids["I1"],
+            action,
+            "ana",
+            on(7, number),
+            owner="treasury",
+            reason="TIMING",
+            note=f"note {number}",
+        )  # type: ignore[arg-type]
         assert store.value("SELECT count() FROM exceptions") == number
     rows = store.rows("SELECT * FROM exceptions ORDER BY at")
     assert [(row["action"], row["actor"], row["at"], row["known_at"], row["note"]) for row in rows] == [
@@ -70,7 +81,9 @@ def test_the_status_is_what_was_known_of_it(store: Store) -> None:
 def test_what_arrived_is_resolved_whatever_people_said(store: Store) -> None:
     tell = Teller()
     story = Story(store, workflow(PAYMENT)).tell(
-        tell.event("received", on(2, 1)), tell.event("paid", on(5, 1), event_id="paid", known_at=on(7, 2)), complete(END)
+        tell.event("received", on(2, 1)),
+        tell.event("paid", on(5, 1), event_id="paid", known_at=on(7, 2)),
+        complete(END),
     )
     story.run()
     (row,) = story.ask(END, on(7, 1))
@@ -96,7 +109,9 @@ def test_age_stops_when_a_person_resolves_it_and_grows_on_after_a_reopening(stor
 )  # fmt: skip
 def test_every_age_has_one_bucket(store: Store, days: int, bucket: str) -> None:
     tell = Teller()
-    story = Story(store, workflow({**PAYMENT, "within": "0s"})).tell(tell.event("received", on(2, 1)), complete(on(11, 1)))
+    story = Story(store, workflow({**PAYMENT, "within": "0s"})).tell(
+        tell.event("received", on(2, 1)), complete(on(11, 1))
+    )
     story.run()
     as_of = on(2, 1) + timedelta(days=days)
     (row,) = story.rows("exceptions_at", as_of)
@@ -125,7 +140,9 @@ def test_an_exception_has_the_same_id_in_every_view(store: Store) -> None:
         ({"exception_id": ""}, "no exception ''"),
     ],
 )
-def test_an_act_that_lacks_something_is_refused_and_leaves_nothing(store: Store, wrong: dict[str, Any], words: str) -> None:
+def test_an_act_that_lacks_something_is_refused_and_leaves_nothing(
+    store: Store, wrong: dict[str, Any], words: str
+) -> None:
     _, ids = overdue(store, "I1")
     given = {"exception_id": ids["I1"], "action": "acknowledged", "actor": "ana", "now": on(7, 1), **wrong}
     with pytest.raises(ConfigurationError, match=words):
@@ -163,16 +180,29 @@ ACTS = st.lists(
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=ACTS)
-def test_the_status_equals_the_recomputation_whatever_order_acts_were_stored_in(store: Store, acts: list[Act]) -> None:
-    empty(store, ("exceptions", "events", "event_objects", "watermarks", "expectations", "workflow_versions", "marks"))
+def test_the_status_equals_the_recomputation_whatever_order_acts_were_stored_in(
+    store: Store, acts: list[Act]
+) -> None:
+    empty(
+        store,
+        ("exceptions", "events", "event_objects", "watermarks", "expectations", "workflow_versions", "marks"),
+    )
     _, ids = overdue(store, *ITEMS)
     store.insert(
         "exceptions",
         [
-            {"exception_id": ids[done.item], "action": done.action, "at": done.at, "known_at": done.known_at, "actor": "ana"}
+            {
+                "exception_id": ids[done.item],
+                "action": done.action,
+                "at": done.at,
+                "known_at": done.known_at,
+                "actor": "ana",
+            }
             for done in acts
         ],
     )
     for known_at in (FIRST, on(7, 3, 5), on(7, 12), on(9, 1)):
         found = {item: row["status"] for item, row in statuses(store, known_at).items()}
-        assert found == {item: status_of([done for done in acts if done.item == item], known_at) for item in ITEMS}
+        assert found == {
+            item: status_of([done for done in acts if done.item == item], known_at) for item in ITEMS
+        }

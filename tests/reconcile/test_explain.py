@@ -56,13 +56,29 @@ def test_a_stuck_item_says_where_it_stands_what_is_missing_and_whose_it_is(store
 
 def test_the_newest_trouble_leads_not_the_whole_way(store: Store) -> None:
     tell = Teller()
-    whole = {**PAYMENT, "name": "whole", "title": "All in 60 days", "within": "60d", "clock": "end_to_end", "owner": "controller"}
-    approval = {**PAYMENT, "name": "approval", "title": "Approved", "after": ["ordered"], "expect": ["approved"], "within": "5d"}
+    whole = {
+        **PAYMENT,
+        "name": "whole",
+        "title": "All in 60 days",
+        "within": "60d",
+        "clock": "end_to_end",
+        "owner": "controller",
+    }
+    approval = {
+        **PAYMENT,
+        "name": "approval",
+        "title": "Approved",
+        "after": ["ordered"],
+        "expect": ["approved"],
+        "within": "5d",
+    }
     story = Story(store, workflow(whole, approval)).tell(
         tell.event("received", on(2, 9)), tell.event("ordered", on(2, 1)), complete(END)
     )
     story.run()
-    assert "2 open exceptions, owner accounts payable, controller. Approved: ordered on" in told(story).headline
+    assert (
+        "2 open exceptions, owner accounts payable, controller. Approved: ordered on" in told(story).headline
+    )
 
 
 def test_an_earlier_view_tells_only_what_was_so_and_known(store: Store) -> None:
@@ -94,7 +110,9 @@ def test_what_nobody_can_know_yet_is_said_so(store: Store) -> None:
 def test_tries_that_failed_are_told_and_move_nothing(store: Store) -> None:
     tell = Teller()
     story = Story(store, workflow(PAYMENT)).tell(
-        tell.event("received", on(2, 1)), *(tell.event("paid", on(2, day), outcome="failed") for day in (2, 3)), complete(END)
+        tell.event("received", on(2, 1)),
+        *(tell.event("paid", on(2, day), outcome="failed") for day in (2, 3)),
+        complete(END),
     )
     story.run()
     found = told(story)
@@ -112,11 +130,27 @@ def test_each_kind_of_verdict_has_its_sentence(store: Store) -> None:
     story.run()
     sentences = [(finding.expectation, finding.state, finding.sentence) for finding in told(story).findings]
     assert sentences == [
-        ("payment", "MATCHED", "received on 2026-02-01 00:00; due 2026-03-03 00:00: came on 2026-03-09 00:00, 6 days late."),
+        (
+            "payment",
+            "MATCHED",
+            "received on 2026-02-01 00:00; due 2026-03-03 00:00: came on 2026-03-09 00:00, 6 days late.",
+        ),
         ("tie", "PARTIAL", "invoiced 1,200.00 USD, settled 1,000.00 USD: 200.00 USD less."),
-        ("ordered_first", "ORPHAN", "paid on 2026-03-09 00:00, but what must come before had not come; it has not come since."),
-        ("ordered_first", "ORPHAN", "paid on 2026-03-10 00:00, but what must come before had not come; it has not come since."),
-        ("paid_once", "REVERSED", "paid came again on 2026-03-10 00:00 and was taken back on 2026-03-12 00:00."),
+        (
+            "ordered_first",
+            "ORPHAN",
+            "paid on 2026-03-09 00:00, but what must come before had not come; it has not come since.",
+        ),
+        (
+            "ordered_first",
+            "ORPHAN",
+            "paid on 2026-03-10 00:00, but what must come before had not come; it has not come since.",
+        ),
+        (
+            "paid_once",
+            "REVERSED",
+            "paid came again on 2026-03-10 00:00 and was taken back on 2026-03-12 00:00.",
+        ),
     ]
 
 
@@ -132,25 +166,33 @@ def test_trouble_of_a_neighbour_is_told_with_its_name(store: Store) -> None:
         "1 open exception in what it is linked to, owner accounts payable. Payment P1, paid once: "
         "paid came again on 2026-02-04 00:00 and still stands."
     )
-    assert [(near.object_key, near.direction, near.exists, near.amount) for near in found.neighbours] == [("P1", "from", True, 7)]
+    assert [(near.object_key, near.direction, near.exists, near.amount) for near in found.neighbours] == [
+        ("P1", "from", True, 7)
+    ]
 
 
 def test_what_is_only_referred_to_is_said_to_be_just_that(store: Store) -> None:
     tell = Teller()
     story = Story(store, workflow(KNOWN_ORDER)).tell(
-        tell.event("received", on(2, 1)), Link("invoice", "I1", "order", "O1", "for", on(2, 1), on(1, 1)), complete(END)
+        tell.event("received", on(2, 1)),
+        Link("invoice", "I1", "order", "O1", "for", on(2, 1), on(1, 1)),
+        complete(END),
     )
     story.run()
     found = told(story, "O1", "order")
     assert found.headline == "Order O1 is only referred to; no event of it is known by 2026-06-01 00:00."
-    assert [finding.sentence for finding in found.findings] == ["It names O1, which does not exist in the state of its system."]
+    assert [finding.sentence for finding in found.findings] == [
+        "It names O1, which does not exist in the state of its system."
+    ]
     assert [near.exists for near in told(story).neighbours] == [False]
 
 
 def test_states_of_systems_stand_in_the_timeline(store: Store) -> None:
     tell = Teller()
     story = Story(store, workflow(PAYMENT)).tell(
-        tell.event("received", on(2, 1)), state("invoice", "I1", on(2, 2), "7"), state("invoice", "I1", on(2, 5), deleted=True)
+        tell.event("received", on(2, 1)),
+        state("invoice", "I1", on(2, 2), "7"),
+        state("invoice", "I1", on(2, 5), deleted=True),
     )
     story.run()
     assert [(entry.kind, entry.title) for entry in told(story).timeline] == [

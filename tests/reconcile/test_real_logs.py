@@ -101,7 +101,9 @@ def surplus_bills(rows: list[dict[str, str]]) -> int:
     return surplus
 
 
-@pytest.mark.parametrize("as_of", [BILLING_END, datetime(2014, 6, 1, tzinfo=UTC), datetime(2013, 7, 15, 9, 30, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "as_of", [BILLING_END, datetime(2014, 6, 1, tzinfo=UTC), datetime(2013, 7, 15, 9, 30, tzinfo=UTC)]
+)
 def test_every_billing_verdict_is_the_oracles(billing: Log, as_of: datetime) -> None:
     assert_every_verdict_is_the_oracles(billing, as_of)
 
@@ -114,7 +116,9 @@ def test_procurement_counts_are_those_of_the_file(procurement: Log) -> None:
     log, counts = Procurement(), procurement.counts(procurement.end)
     executions = log.objects_of("Execute Payment", "payment")
     assert sum(len(events) > 1 for events in executions.values()) == 188
-    assert counts["paid_once", "DUP_CONFIRMED"] == sum(len(events) - 1 for events in executions.values()) == 239
+    assert (
+        counts["paid_once", "DUP_CONFIRMED"] == sum(len(events) - 1 for events in executions.values()) == 239
+    )
 
     invoices = log.objects("invoice receipt")
     named = set(log.linked("Invoice Receipt of Goods Receipt"))
@@ -126,13 +130,19 @@ def test_procurement_counts_are_those_of_the_file(procurement: Log) -> None:
     created = log.objects_of("Create Purchase Requisition", "purchase_requisition")
     without = log.objects("purchase_requisition") - set(created)
     assert len(without) == 198
-    assert counts["requisition_exists", "ORPHAN"] == len(without & set(log.objects_of("Create Request for Quotation", "purchase_requisition")))
+    assert counts["requisition_exists", "ORPHAN"] == len(
+        without & set(log.objects_of("Create Request for Quotation", "purchase_requisition"))
+    )
 
 
 def test_payments_tie_out_as_the_files_say(procurement: Log) -> None:
     log = Procurement()
     executions = log.objects_of("Execute Payment", "payment")
-    paid = {key: amount * len(executions[key]) for key, amount in log.amounts("object_payment", "AmountDMBTR").items() if key in executions}
+    paid = {
+        key: amount * len(executions[key])
+        for key, amount in log.amounts("object_payment", "AmountDMBTR").items()
+        if key in executions
+    }
     invoiced = log.amounts("object_invoicereceipt", "DebitAmountBSEGDMBTR")
     ordered = log.amounts("object_material", "NetPriceEKPONETPR", "QuantityEKPOMENGE")
     to_invoice = pairs(log.linked("invoice_receipt_pm"))
@@ -142,7 +152,9 @@ def test_payments_tie_out_as_the_files_say(procurement: Log) -> None:
 
     orders = pairs([(b, a) for a, b in log.linked("order_pm")] + log.linked("order_pm"))
     materials = pairs(log.linked("Materials of Purchase Order"))
-    materials_of = {key: set().union(*(materials.get(order, set()) for order in orders.get(key, set()))) for key in paid}
+    materials_of = {
+        key: set().union(*(materials.get(order, set()) for order in orders.get(key, set()))) for key in paid
+    }
     assert tie_out_counts(paid, materials_of, ordered) == counts_of(procurement, "payment_ties_to_orders")
 
 
