@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 from reconcile.rules import event_rules, leg_rules, reference_rules
 from store.client import Store
@@ -15,10 +17,16 @@ from workflows.model import Workflow
 SQL = Path(__file__).parent / "sql"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Facts are stamped before they are committed: the newest are left for the next run, and a stretch before the
-# mark is read again. What is found there already is not written twice.
+# Facts are stamped before they are committed: the newest are left for the next run. What is stored later still,
+# by a long import say, shows in the number of facts up to a mark, and the job goes back to the mark that still adds up.
 SETTLE = timedelta(seconds=1)
-OVERLAP = timedelta(minutes=15)
+
+# Facts worked on at once, by which memory is bounded: a large history is done in shares of its items.
+FACTS_AT_ONCE = 1_000_000
+# More objects than this are not handed back to the engine by name.
+MOST_NAMED = 10_000
+# Marks that are looked at for going back; before them, everything is read again.
+MOST_MARKS = 100_000
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,11 @@ def reconcile(
 def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Reconciled:
     _activate(store, workflow, now)
     job = f"reconcile/{workflow.workflow}/{workflow.version}"
-    last = store.value(read(SQL / "mark.sql"), {"job": job})
-    mark = max(EPOCH, last - OVERLAP) if last else EPOCH
+    last = store.one(read(SQL / "mark.sql"), {"job": job, "most": 1})
+    facts = _facts(store, until)
+    mark = _read_up_to(store, job, last)
+    if last and mark == last["read_up_to"] and facts == last["facts_then"]:
+        return Reconciled(workflow.workflow, 0, 0, until)
     base = {
         "workflow": workflow.workflow,
         "version": workflow.version,
@@ -56,16 +67,45 @@ def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Re
         "failed_steps": [name for name, step in workflow.steps.items() if step.failed],
     }
     before = store.one(read(SQL / "counts.sql"))
-    store.command(read(SQL / "expect_from_events.sql"), {**base, "rules": event_rules(workflow)})
+    shares = 1 + (facts - _facts(store, mark)) // FACTS_AT_ONCE
+    for share in range(shares):
+        told = {**base, "rules": event_rules(workflow), "shares": shares, "share": share}
+        store.command(read(SQL / "expect_from_events.sql"), told)
     if references := reference_rules(workflow):
-        store.command(read(SQL / "expect_from_links.sql"), {**base, "rules": references})
+        _follow(store, "news_of_links.sql", "expect_from_links.sql", {**base, "rules": references})
     if legs := leg_rules(workflow):
-        store.command(read(SQL / "leg_members.sql"), {**base, "legs": legs})
+        _follow(store, "news_of_legs.sql", "leg_members.sql", {**base, "legs": legs})
     after = store.one(read(SQL / "counts.sql"))
-    if last is None or until > last:
-        store.insert("marks", [{"job": job, "mark": until, "at": now}])
+    if not last or until > last["read_up_to"]:
+        store.insert("marks", [{"job": job, "mark": until, "facts": facts, "at": now}])
     written = {table: int(after[table]) - int(before[table]) for table in after}
     return Reconciled(workflow.workflow, written["expectations"], written["members"], until)
+
+
+def _facts(store: Store, until: datetime) -> int:
+    """Facts of all workflows known up to `until`."""
+    return int(store.value(read(SQL / "facts.sql"), {"until": _text(until)}))
+
+
+def _read_up_to(store: Store, job: str, last: Mapping[str, Any]) -> datetime:
+    """The newest mark behind which no fact came in since it was set; the epoch when there is none."""
+    if not last:
+        return EPOCH
+    if _facts(store, last["read_up_to"]) == last["facts_then"]:
+        return cast(datetime, last["read_up_to"])
+    marks = store.rows(read(SQL / "mark.sql"), {"job": job, "most": MOST_MARKS})
+    # A late fact is behind every mark after its time: newest first, the marks that add up are the last ones.
+    first = bisect_left(marks, True, key=lambda row: _facts(store, row["read_up_to"]) == row["facts_then"])
+    return cast(datetime, marks[first]["read_up_to"]) if first < len(marks) else EPOCH
+
+
+def _follow(store: Store, news: str, write: str, given: Mapping[str, Any]) -> None:
+    """Writes what follows from links: only around what is new, or everywhere when that is too much to name."""
+    first = given["mark"] == _text(EPOCH)
+    things = [] if first else store.value(read(SQL / news), {**given, "most": MOST_NAMED})
+    everywhere = first or len(things) >= MOST_NAMED
+    if everywhere or things:
+        store.command(read(SQL / write), {**given, "all": everywhere, "things": [] if everywhere else things})
 
 
 def _activate(store: Store, workflow: Workflow, now: datetime) -> None:

@@ -294,7 +294,8 @@ CREATE TABLE marks
 (
     `job` LowCardinality(String) COMMENT 'job and what it reads',
     `mark` DateTime64(6, 'UTC') COMMENT 'known_at up to which everything is done',
-    `at` DateTime64(6, 'UTC') COMMENT 'when the mark was set'
+    `at` DateTime64(6, 'UTC') COMMENT 'when the mark was set',
+    `facts` UInt64 COMMENT 'facts known up to the mark when it was set; more of them now means that some were stored late'
 )
 ENGINE = MergeTree
 ORDER BY (job, at)

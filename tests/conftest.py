@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from core.clock import ManualClock
 from store import migrate
@@ -16,6 +17,9 @@ from store.client import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+# `--hypothesis-profile=long` tries many more examples than the quick suite has time for.
+settings.register_profile("long", max_examples=1000, deadline=None)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ touched AS (
     FROM event_objects
     WHERE workflow = {workflow:String} AND known_at > mark AND known_at <= until
         AND has(arrayMap(r -> r.item, rules), object_type)
+        AND cityHash64(object_key) % {shares:UInt32} = {share:UInt32}
     GROUP BY object_type, object_key, version_at
 ),
 -- Their events known at each of these moments, once each, in business order; equal times in order of the workflow's steps.
@@ -154,5 +155,5 @@ WHERE (is_result OR (rows_of_item = 0 AND kind = 'none'))
         SELECT item_type, item_key, known_at, evidence, expectation, opened_by
         FROM expectations
         WHERE workflow = {workflow:String} AND version = {version:String} AND kind != 'reference'
-            AND known_at > mark AND known_at <= until
+            AND known_at > mark AND known_at <= until AND cityHash64(item_key) % {shares:UInt32} = {share:UInt32}
     )

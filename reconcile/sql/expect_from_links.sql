@@ -17,6 +17,7 @@ links AS (
     FROM object_links
     ARRAY JOIN arrayFilter(r -> r.item = from_type AND r.role = role AND r.target = to_type, rules) AS rule
     WHERE workflow = {workflow:String} AND known_at <= until
+        AND ({all:Bool} OR (from_type, from_key) IN {things:Array(Tuple(String, String))})
 ),
 states AS (
     SELECT object_type, object_key, valid_from, known_at, row_hash, deleted

@@ -29,9 +29,8 @@ SELECT
     e.amount AS amount, e.currency AS currency, e.tolerance_abs AS tolerance_abs, e.tolerance_pct AS tolerance_pct,
     e.sources AS sources, e.dims AS dims, e.trace_id AS trace_id, e.known_at AS known_at
 FROM expectations AS e
-INNER JOIN newest AS n
-    ON e.workflow = n.workflow AND e.item_type = n.item_type AND e.item_key = n.item_key
-    AND (e.kind = 'reference') = n.by_links AND (e.known_at, e.evidence) = n.newest_version
-INNER JOIN active AS a ON e.workflow = a.workflow AND e.version = a.version
 WHERE e.kind != 'none' AND e.opened_at <= {as_of:DateTime64(6, 'UTC')}
+    AND (workflow, version) IN (SELECT workflow, version FROM active)
+    AND (workflow, item_type, item_key, kind = 'reference', (known_at, evidence)) IN (
+        SELECT workflow, item_type, item_key, by_links, newest_version FROM newest)
     AND (empty({items:Array(String)}) OR e.item_key IN {items:Array(String)});

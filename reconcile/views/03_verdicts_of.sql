@@ -58,21 +58,27 @@ judged AS (
         multiIf(
             kind = 'once', if(isNotNull(reversed_at), 'REVERSED', 'DUP_CONFIRMED'),
             kind = 'precedence', multiIf(closed_as = 'arrived', 'MATCHED', covered, 'ORPHAN', 'UNKNOWN'),
-            kind = 'tie_out' AND NOT is_past_due, 'IN_FLIGHT',
-            kind = 'tie_out' AND expected_members = 0, if(covered, 'ORPHAN', 'UNKNOWN'),
-            kind = 'tie_out' AND isNull(residual), 'UNKNOWN',
-            kind = 'tie_out' AND residual = 0, 'MATCHED',
-            kind = 'tie_out' AND abs(residual) <= tolerated, 'MATCHED_TOL',
-            kind = 'tie_out' AND residual < 0, multiIf(NOT covered, 'UNKNOWN', actual_members = 0, 'MISSING', 'PARTIAL'),
-            kind = 'tie_out', 'MISMATCH',
-            closed_as = 'arrived' AND isNotNull(reversed_at), 'REVERSED',
-            closed_as = 'arrived', 'MATCHED',
+            kind = 'tie_out', multiIf(
+                NOT is_past_due, 'IN_FLIGHT',
+                expected_members = 0, if(covered, 'ORPHAN', 'UNKNOWN'),
+                isNull(residual), 'UNKNOWN',
+                residual = 0, 'MATCHED',
+                abs(residual) <= tolerated, 'MATCHED_TOL',
+                residual > 0, 'MISMATCH',
+                NOT covered, 'UNKNOWN',
+                actual_members = 0, 'MISSING',
+                'PARTIAL'),
+            closed_as = 'arrived', if(isNotNull(reversed_at), 'REVERSED', 'MATCHED'),
             closed_as = 'voided', 'VOID',
             closed_as = 'written_off', 'WRITTEN_OFF',
-            NOT is_past_due AND failures > 0, 'IN_FLIGHT',
-            NOT is_past_due, 'NOT_DUE',
+            NOT is_past_due, if(failures > 0, 'IN_FLIGHT', 'NOT_DUE'),
             covered, 'MISSING',
-            'UNKNOWN') AS state,
+            'UNKNOWN') AS state
+    FROM facts
+),
+noticed AS (
+    SELECT
+        *,
         multiIf(
             kind = 'once', opened_at,
             kind = 'precedence', if(state = 'UNKNOWN', NULL, opened_at),
@@ -81,7 +87,7 @@ judged AS (
             isNotNull(closed_at), if(closed_at > due_at, due_at, NULL),
             state = 'MISSING', due_at,
             NULL) AS detected_at
-    FROM facts
+    FROM judged
 )
 SELECT
     workflow, version, expectation, kind, code, clock, owner, item_type, item_key,
@@ -89,7 +95,7 @@ SELECT
     opened_at, opened_by, opened_step, due_at, closed_at, closed_by, closed_as, reversed_at,
     attempts, failures, failed_at, expected, actual, residual,
     multiIf(kind = 'tie_out', abs(residual), isNull(amount), state_amount, amount) AS amount,
-    multiIf(kind = 'tie_out', leg_currency, isNull(judged.amount), state_currency, currency) AS currency,
+    multiIf(kind = 'tie_out', leg_currency, isNull(noticed.amount), state_currency, currency) AS currency,
     mapUpdate(dims, map('owner', toString(owner), 'expectation', toString(expectation), 'item_type', toString(item_type))) AS dims,
     watermark, covered, state,
     toUInt8(kind IN ('sequence', 'reference', 'tie_out') AND is_past_due
@@ -100,4 +106,4 @@ SELECT
     detected_at,
     if(isNull(detected_at), NULL, if(kind = 'once', reversed_at, closed_at)) AS resolved_at,
     trace_id, known_at
-FROM judged;
+FROM noticed;

@@ -242,3 +242,13 @@ def test_an_exception_id_finds_its_item(known: Story) -> None:
 def test_the_same_question_gets_the_same_story(known: Story) -> None:
     assert told(known, "PO-7") == told(known, "PO-7")
     assert told(known, "PO-7", as_of=END + timedelta(days=1)).headline != ""
+
+
+def test_findings_are_the_rows_of_the_view(known: Story) -> None:
+    """The query behind findings is written out without the views; it must stay the same query."""
+    rows = [row for row in known.ask(END) if (row["item_type"], row["item_key"]) == ("invoice", "PO-7")]
+    findings = told(known, "PO-7", known_at=LAST - timedelta(seconds=1)).findings
+    assert len(rows) == len(findings) > 0
+    for finding in findings:
+        (row,) = (row for row in rows if row["exception_id"] == finding.exception_id)
+        assert finding.facts == {name: row[name] for name in finding.facts}

@@ -22,7 +22,7 @@ from story import (
     state,
     workflow,
 )  # fmt: skip
-from world import AT, written
+from world import AT, empty, written
 
 from reconcile.run import SETTLE
 from store.client import Store
@@ -486,6 +486,43 @@ def test_facts_younger_than_the_settling_time_wait_for_the_next_run(store: Store
     story = Story(store, workflow(PAYMENT)).tell(tell.event("received", on(2, 1), known_at=now - SETTLE / 2))
     assert story.run(now).expectations == 0
     assert story.run(now + SETTLE).expectations == 1
+
+
+def test_a_large_history_in_shares_gives_what_it_gives_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = Teller()
+    story = Story(store, workflow(PAYMENT, PAID_ONCE))
+    for n in range(20):
+        story.tell(tell.event("received", on(2, 1), f"I{n}"), tell.event("paid", on(2, 2), f"I{n}"))
+    story.run()
+    whole = written(store)
+    empty(store, ("expectations", "leg_members", "marks"))
+    monkeypatch.setattr("reconcile.run.FACTS_AT_ONCE", 9)
+    story.run()
+    assert written(store) == whole
+
+
+def test_facts_stored_long_after_their_moment_are_found_by_their_number(store: Store) -> None:
+    """An import stamps its facts at its start and may take hours; the job has gone on meanwhile."""
+    tell = Teller()
+    story = Story(store, workflow(PAYMENT)).tell(tell.event("received", on(2, 1)), complete(END))
+    for month in range(2, 7):
+        story.tell(tell.event("approved", on(2, 2), f"other{month}", known_at=on(month, 1)))
+        story.run(on(month, 2))
+    story.tell(tell.event("paid", on(2, 2), known_at=on(4, 15)))
+    assert story.run(on(7, 1)).expectations == 1
+    assert story.states(END, on(4, 14)) == ["MISSING"]
+    assert story.states(END, on(4, 15)) == ["MATCHED"]
+    assert story.run(on(7, 2)).expectations == 0
+
+
+def test_marks_are_set_only_where_something_was_read(store: Store) -> None:
+    tell = Teller()
+    story = Story(store, workflow(PAYMENT)).tell(tell.event("received", on(2, 1)))
+    for day in (1, 2, 3):
+        story.run(on(7, day))
+    assert store.value("SELECT count() FROM marks") == 1
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 3])
