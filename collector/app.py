@@ -21,7 +21,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from collector.intake import TRACES, Encoding, Intake, Lease, Limits, Receipt, Signal
+from collector.commits import Receipt
+from collector.intake import Encoding, Intake, Lease, Limits
 from collector.refusals import (
     RETRY_AFTER_S,
     BusyError,
@@ -32,6 +33,7 @@ from collector.refusals import (
     RefusedError,
     TooLargeError,
 )
+from collector.signals import TRACES, Signal
 from core.clock import Clock
 from store.client import Store
 
@@ -51,7 +53,7 @@ def receiver(
     """
     limits = limits or Limits()
     intake = Intake(store, limits, clock)
-    workers = ThreadPoolExecutor(limits.writers, thread_name_prefix="otlp")
+    workers = ThreadPoolExecutor(limits.requests, thread_name_prefix="otlp")
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector import otlp_json
+from collector.commits import Commits, Handles, Pending, Receipt
 from collector.compression import decompress
-from collector.refusals import BusyError, RefusedError, UndecodableError, of_store
-from collector.repair import Findings, repair
+from collector.refusals import BusyError, UndecodableError
+from collector.repair import Findings
+from collector.signals import TRACES, Signal
 from core.clock import Clock, SystemClock
 from core.errors import TieoutError
 from store.client import Store
-from store.errors import StoreError
 
 Encoding = Literal["protobuf", "json"]
-
-# The view refused a span, or an attribute names two members of its `oneof`: both are repaired and sent again.
-REPAIRABLE_CODES = frozenset({395, 36})
-MESSAGE_BYTES = 1_000
 
 log = logging.getLogger(__name__)
 
@@ -52,36 +44,6 @@ class Limits:
     writers: int = 2
     insert_memory_bytes: int = 2 << 30
     read_timeout_s: float = 60.0
-
-
-@dataclass(frozen=True)
-class Signal:
-    """One kind of telemetry: its messages, the table its bodies go to, and how requests are repaired."""
-
-    name: str
-    table: str
-    schema: Path
-    request: type[ExportTraceServiceRequest]
-    response: type[ExportTraceServiceResponse]
-    repair: Callable[[ExportTraceServiceRequest], Findings]
-
-
-TRACES = Signal(
-    name="traces",
-    table="otlp_traces_in",
-    schema=Path(__file__).parent / "otlp_traces.proto",
-    request=ExportTraceServiceRequest,
-    response=ExportTraceServiceResponse,
-    repair=repair,
-)
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of a request that was taken: items set aside, and a message, empty when all is well."""
-
-    rejected: int = 0
-    message: str = ""
 
 
 class Lease:
@@ -129,16 +91,28 @@ class Capacity:
 
 
 class Intake:
-    """Requests in, rows on disk. `take` may be called by as many threads as there are writers."""
+    """Requests in, rows on disk. `take` may be called by as many threads as there may be requests in flight."""
 
-    def __init__(self, store: Store, limits: Limits, clock: Clock | None = None) -> None:
-        self._store = store
+    def __init__(
+        self, store: Store, limits: Limits, clock: Clock | None = None, signals: Sequence[Signal] = (TRACES,)
+    ) -> None:
         self._limits = limits
         self._clock = clock or SystemClock()
-        self._handles: queue.SimpleQueue[Store] = queue.SimpleQueue()
+        self._handles = Handles(store)
         self._lock = threading.Lock()
         self.capacity = Capacity(limits)
         self.counts: Counter[str] = Counter()
+        self._commits = {
+            signal.name: Commits(
+                signal,
+                self._handles,
+                self._settings,
+                self._count,
+                writers=limits.writers,
+                now=self._clock.now(),
+            )
+            for signal in signals
+        }
 
     def take(
         self, signal: Signal, body: bytes, content_encoding: str, encoding: Encoding, lease: Lease
@@ -151,7 +125,7 @@ class Intake:
         plain = body
         try:
             plain = decompress(body, content_encoding, self._limits.body_bytes, lease.grow)
-            receipt = self._store_request(signal, plain, encoding)
+            receipt = self._store(signal, plain, encoding)
         except UndecodableError as refused:
             self._set_aside(signal, plain, encoding, {refused.reason: 0})
             raise
@@ -160,48 +134,24 @@ class Intake:
 
     def close(self) -> None:
         """Closes the handles; no `take` may be running."""
-        while not self._handles.empty():
-            self._handles.get().close()
+        self._handles.close()
 
-    def _store_request(self, signal: Signal, body: bytes, encoding: Encoding) -> Receipt:
-        token = hashlib.sha256(body).hexdigest()
+    def _store(self, signal: Signal, body: bytes, encoding: Encoding) -> Receipt:
         request, advice = _parse(signal, body, encoding)
-        if not _has_items(request):
-            return Receipt(message=_message(Findings(advice=advice)))
-        try:
-            self._insert(signal, request.SerializeToString() if encoding == "json" else body, token)
-            found = Findings()
-        except StoreError as error:
-            if error.code not in REPAIRABLE_CODES:
-                raise of_store(error) from None
-            found = self._repair(signal, request, token)
-        except TieoutError as error:
-            raise of_store(error) from None
-        if found.rejected:
-            self._set_aside(signal, body, encoding, found.rejected)
-        found.advice.update(advice)
-        return Receipt(found.rejected.total(), _message(found))
+        unknown = _unknown(request)
+        resources, items = signal.size(request)
+        if not items and not any(len(UnknownFieldSet(one)) for one in request.resource_spans):
+            return Receipt(message=Findings(advice=advice).message(signal.items))
+        identity = hashlib.sha256(body).hexdigest()[:32]
+        if encoding == "json" or unknown:
+            body = _only_known(request).SerializeToString()
+        pending = Pending(identity, body, resources, items, advice)
+        receipt = self._commits[signal.name].store(pending)
+        if pending.rejected:
+            self._set_aside(signal, body, encoding, pending.rejected)
+        return receipt
 
-    def _repair(self, signal: Signal, request: ExportTraceServiceRequest, token: str) -> Findings:
-        found = signal.repair(request)
-        self._count("repaired")
-        if _has_items(request):
-            try:
-                # Another token: the engine may have kept a first part of a very large request.
-                self._insert(signal, request.SerializeToString(), f"{token}/repaired")
-            except TieoutError as error:
-                if isinstance(error, StoreError) and error.code in REPAIRABLE_CODES:
-                    raise RefusedError(
-                        "the request was not stored; this is a defect of the receiver"
-                    ) from None
-                raise of_store(error) from None
-        return found
-
-    def _insert(self, signal: Signal, body: bytes, token: str) -> None:
-        with self._handle() as store:
-            store.insert_raw(signal.table, body, "ProtobufSingle", self._settings(signal, store, token))
-
-    def _settings(self, signal: Signal, store: Store, token: str) -> Mapping[str, Any]:
+    def _settings(self, signal: Signal, store: Store) -> Mapping[str, Any]:
         """A server is sent the schema; the embedded engine reads our file, as it leaves copies of a text."""
         name = signal.request.DESCRIPTOR.name
         schema: dict[str, Any] = {
@@ -216,7 +166,8 @@ class Intake:
             "input_format_protobuf_oneof_presence": 1,
             "output_format_json_escape_forward_slashes": 0,
             "max_memory_usage": self._limits.insert_memory_bytes,
-            "insert_deduplication_token": token,
+            # Requests are known by their ids, however they are grouped; the engine's own list knows only groups.
+            "deduplicate_insert": "disable",
         }
 
     def _set_aside(self, signal: Signal, body: bytes, encoding: Encoding, reasons: Mapping[str, int]) -> None:
@@ -234,22 +185,10 @@ class Intake:
             "%s set aside: %s; %d bytes, sha256 %s", signal.name, ", ".join(reasons), len(body), digest
         )
         try:
-            with self._handle() as store:
+            with self._handles.one() as store:
                 store.insert("dead_letters", rows)
         except TieoutError as error:
             log.warning("a dead letter could not be written: %s", error)
-
-    @contextmanager
-    def _handle(self) -> Iterator[Store]:
-        """A handle of its own for each insert that runs; handles are kept for the next one."""
-        try:
-            store = self._handles.get_nowait()
-        except queue.Empty:
-            store = self._store.another()
-        try:
-            yield store
-        finally:
-            self._handles.put(store)
 
     def _count(self, what: str, by: int = 1) -> None:
         with self._lock:
@@ -266,19 +205,17 @@ def _parse(signal: Signal, body: bytes, encoding: Encoding) -> tuple[ExportTrace
         raise UndecodableError("the body is not a valid protobuf message") from None
 
 
-def _has_items(request: ExportTraceServiceRequest) -> bool:
-    """Whether there may be anything to store; looks at groups, not at items."""
-    return any(
-        any(len(scope.spans) for scope in resource.scope_spans) or len(UnknownFieldSet(resource))
-        for resource in request.resource_spans
-    )
+def _unknown(request: ExportTraceServiceRequest) -> set[int]:
+    """Numbers of the request's own fields that we do not know. Raises UndecodableError for a known one."""
+    fields = UnknownFieldSet(request)
+    numbers = {fields[n].field_number for n in range(len(fields))}
+    if numbers.intersection(request.DESCRIPTOR.fields_by_number):
+        raise UndecodableError("the body is not a valid protobuf message")
+    return numbers
 
 
-def _message(found: Findings) -> str:
-    """In English, with reasons and counts; empty when there is nothing to say."""
-    parts = []
-    if found.rejected:
-        reasons = "; ".join(f"{reason} ({count})" for reason, count in found.rejected.most_common())
-        parts.append(f"{found.rejected.total()} spans were not stored: {reasons}")
-    parts += [f"{advice} ({count})" for advice, count in found.advice.most_common()]
-    return ". ".join(parts)[:MESSAGE_BYTES]
+def _only_known(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
+    """The request without fields of its own that we do not know: one of them is ours to write."""
+    known = type(request)()
+    known.resource_spans.extend(request.resource_spans)
+    return known
