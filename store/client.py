@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -125,9 +126,18 @@ class Store:
             self._client.insert_arrow(table, data, settings=dict(settings or {}))
 
     def insert_raw(self, table: str, body: bytes, fmt: str, settings: Settings | None = None) -> None:
-        """Writes bytes in one of ClickHouse's input formats; the engine decodes them."""
+        """Writes bytes in one of ClickHouse's input formats; the engine decodes them.
+
+        On Linux the embedded engine reads them from memory; the driver's own way is a file in the temporary
+        folder, in clear, which a killed process leaves behind.
+        """
         with self._call(f"write to {table}", data=True):
-            self._client.raw_insert(table, insert_block=body, fmt=fmt, settings=dict(settings or {}))
+            if self.embedded and hasattr(os, "memfd_create"):
+                with _in_memory(body) as path:
+                    sql = f"INSERT INTO {{table:Identifier}} FROM INFILE '{path}' FORMAT {fmt}"
+                    self._client.command(sql, parameters={"table": table}, settings=dict(settings or {}))
+            else:
+                self._client.raw_insert(table, insert_block=body, fmt=fmt, settings=dict(settings or {}))
 
     def raw(
         self, sql: str, params: Params | None = None, settings: Settings | None = None, fmt: str | None = None
@@ -175,6 +185,15 @@ class Store:
             # Whatever comes back, and whether it fails, it is not ours.
             with suppress(ClickHouseError):
                 self._client.raw_query("SELECT 1")
+
+
+@contextmanager
+def _in_memory(body: bytes) -> Iterator[str]:
+    """The path of a file without a place on disk; it is gone with the process, however that ends."""
+    with os.fdopen(os.memfd_create("tieout"), "wb") as file:
+        file.write(body)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def _text(sql: str | SqlFile) -> str:
