@@ -7,23 +7,19 @@ import logging
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
 
 from collector import otlp_json
 from collector.compression import decompress
 from collector.refusals import BusyError, RefusedError, UndecodableError, of_store
-from collector.repair import Findings, repair
+from collector.repair.common import Findings
+from collector.signals import TRACES, Signal
 from core.clock import Clock, SystemClock
 from core.errors import TieoutError
 from store.client import Store
@@ -52,28 +48,6 @@ class Limits:
     writers: int = 2
     insert_memory_bytes: int = 2 << 30
     read_timeout_s: float = 60.0
-
-
-@dataclass(frozen=True)
-class Signal:
-    """One kind of telemetry: its messages, the table its bodies go to, and how requests are repaired."""
-
-    name: str
-    table: str
-    schema: Path
-    request: type[ExportTraceServiceRequest]
-    response: type[ExportTraceServiceResponse]
-    repair: Callable[[ExportTraceServiceRequest], Findings]
-
-
-TRACES = Signal(
-    name="traces",
-    table="otlp_traces_in",
-    schema=Path(__file__).parent / "otlp_traces.proto",
-    request=ExportTraceServiceRequest,
-    response=ExportTraceServiceResponse,
-    repair=repair,
-)
 
 
 @dataclass(frozen=True)
@@ -166,10 +140,11 @@ class Intake:
     def _store_request(self, signal: Signal, body: bytes, encoding: Encoding) -> Receipt:
         token = hashlib.sha256(body).hexdigest()
         request, advice = _parse(signal, body, encoding)
-        if not _has_items(request):
-            return Receipt(message=_message(Findings(advice=advice)))
+        if not signal.has_items(request):
+            return Receipt(message=_message(signal, Findings(advice=advice)))
+        plain = request.SerializeToString() if encoding == "json" else body
         try:
-            self._insert(signal, request.SerializeToString() if encoding == "json" else body, token)
+            self._insert(signal, _with_receipts(signal, plain, request, token), token)
             found = Findings()
         except StoreError as error:
             if error.code not in REPAIRABLE_CODES:
@@ -180,15 +155,16 @@ class Intake:
         if found.rejected:
             self._set_aside(signal, body, encoding, found.rejected)
         found.advice.update(advice)
-        return Receipt(found.rejected.total(), _message(found))
+        return Receipt(found.rejected.total(), _message(signal, found))
 
-    def _repair(self, signal: Signal, request: ExportTraceServiceRequest, token: str) -> Findings:
+    def _repair(self, signal: Signal, request: Message, token: str) -> Findings:
         found = signal.repair(request)
         self._count("repaired")
-        if _has_items(request):
+        if signal.has_items(request):
+            body = _with_receipts(signal, request.SerializeToString(), request, token)
             try:
                 # Another token: the engine may have kept a first part of a very large request.
-                self._insert(signal, request.SerializeToString(), f"{token}/repaired")
+                self._insert(signal, body, f"{token}/repaired")
             except TieoutError as error:
                 if isinstance(error, StoreError) and error.code in REPAIRABLE_CODES:
                     raise RefusedError(
@@ -256,7 +232,7 @@ class Intake:
             self.counts[what] += by
 
 
-def _parse(signal: Signal, body: bytes, encoding: Encoding) -> tuple[ExportTraceServiceRequest, Counter[str]]:
+def _parse(signal: Signal, body: bytes, encoding: Encoding) -> tuple[Message, Counter[str]]:
     """The request and advice about it. The engine alone would let through some of what this refuses."""
     if encoding == "json":
         return otlp_json.parse(body, signal.request)
@@ -266,19 +242,37 @@ def _parse(signal: Signal, body: bytes, encoding: Encoding) -> tuple[ExportTrace
         raise UndecodableError("the body is not a valid protobuf message") from None
 
 
-def _has_items(request: ExportTraceServiceRequest) -> bool:
-    """Whether there may be anything to store; looks at groups, not at items."""
-    return any(
-        any(len(scope.spans) for scope in resource.scope_spans) or len(UnknownFieldSet(resource))
-        for resource in request.resource_spans
-    )
+def _with_receipts(signal: Signal, body: bytes, request: Message, request_id: str) -> bytes:
+    """The body, and for each of its resource groups which request it came in, and the items in that.
+
+    Fields of the request that are not known are left out, as one of them could pass for a receipt.
+    """
+    if signal is TRACES:
+        return body
+    if len(UnknownFieldSet(request)):
+        body = signal.request(**{signal.groups: signal.groups_of(request)}).SerializeToString()
+    receipt = b"\x0a" + _sized(request_id.encode()) + b"\x10" + _varint(signal.count(request))
+    return body + (_varint(2000 << 3 | 2) + _sized(receipt)) * len(signal.groups_of(request))
 
 
-def _message(found: Findings) -> str:
+def _sized(content: bytes) -> bytes:
+    return _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _message(signal: Signal, found: Findings) -> str:
     """In English, with reasons and counts; empty when there is nothing to say."""
     parts = []
     if found.rejected:
         reasons = "; ".join(f"{reason} ({count})" for reason, count in found.rejected.most_common())
-        parts.append(f"{found.rejected.total()} spans were not stored: {reasons}")
+        parts.append(f"{found.rejected.total()} {signal.noun} were not stored: {reasons}")
     parts += [f"{advice} ({count})" for advice, count in found.advice.most_common()]
     return ". ".join(parts)[:MESSAGE_BYTES]

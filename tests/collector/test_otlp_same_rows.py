@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otlp_bodies import START_NS, answer_of, pairs, post
 from otlp_rows import expected, rows
 
-from collector.repair import why_rejected
+from collector.repair.traces import why_rejected
 from collector.value_text import number
 from store.client import Store
 

@@ -1,0 +1,2 @@
+-- Number kept free; replaced when the branches meet.
+SELECT 1;
