@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from otlp_bodies import START_NS, any_value, nested, pairs, request, span, status_of
 from otlp_log_rows import expected, rows
 from otlp_send import JSON, PROTOBUF, field, outcome, send, varint
+from starlette.applications import Starlette
 
+from collector.app import receiver
 from collector.otlp_json import ENUM_NAMES
 from collector.repair.common import REPEATED_KEY, STRING_INDEX
 from collector.repair.logs import DEPRECATED, SPAN_ID, TIME, TRACE_ID
@@ -119,7 +121,10 @@ def test_case_119_protobuf_json_and_python_agree(
         assert rows(store) == kept
 
 
-def test_every_field_of_a_valid_request_arrives_without_repair(otlp: httpx.Client, store: Store) -> None:
+def test_every_field_of_a_valid_request_arrives_without_repair(
+    serve: Callable[[Starlette], httpx.Client], store: Store
+) -> None:
+    app = receiver(store)
     sent = logs(
         record(
             {"s": "x", "i": -3, "d": 0.5, "b": True, "y": b"\x00\xff", "l": ["a", "b"]}, event_name="sent"
@@ -128,8 +133,9 @@ def test_every_field_of_a_valid_request_arrives_without_repair(otlp: httpx.Clien
         resource={"process.command_args": ["run", "--now"]},
         scope={"n": 1},
     )
-    found = stored(otlp, store, sent)
+    found = stored(serve(app), store, sent)
     assert found == expected(sent)
+    assert app.state.intake.counts["repaired"] == 0
     assert {row["TraceFlags"] for row in found} == {1}
     whole = store.one("SELECT * FROM otel_logs WHERE EventName = 'sent'")
     assert whole["LogAttributes"] == {
