@@ -30,7 +30,8 @@ import uvicorn
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.app import receiver
-from collector.intake import TRACES, Intake, Limits
+from collector.intake import Intake, Limits
+from collector.signals import TRACES
 from store.client import Store
 from store.migrate import migrate
 

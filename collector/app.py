@@ -1,4 +1,4 @@
-"""OTLP over HTTP: an ASGI app that takes traces in protobuf or JSON. Bind it to 127.0.0.1:4318.
+"""OTLP over HTTP: an ASGI app that takes traces, logs and metrics in protobuf or JSON. Bind it to 127.0.0.1:4318.
 
 Every refusal is a google.rpc.Status in the encoding of the request, and says nothing of its content.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -33,7 +34,7 @@ from collector.refusals import (
     RefusedError,
     TooLargeError,
 )
-from collector.signals import TRACES, Signal
+from collector.signals import SIGNALS, Signal
 from core.clock import Clock
 from store.client import Store
 
@@ -45,14 +46,20 @@ log = logging.getLogger(__name__)
 
 
 def receiver(
-    store: Store, *, path: str = "/v1/traces", limits: Limits | None = None, clock: Clock | None = None
+    store: Store,
+    *,
+    prefix: str = "",
+    signals: Sequence[Signal] = SIGNALS,
+    limits: Limits | None = None,
+    clock: Clock | None = None,
 ) -> Starlette:
-    """The app that stores what is posted to `path`; `app.state.intake.counts` has its own figures.
+    """The app that stores what is posted to `/v1/traces`, `/v1/logs` and `/v1/metrics` behind `prefix`.
 
-    A 200 means that the spans are on disk. Inserts run on handles of their own, off the event loop.
+    `signals`: those that are taken; the paths of others do not exist. `app.state.intake.counts` has its own
+    figures. A 200 means that the items are on disk. Inserts run on handles of their own, off the event loop.
     """
     limits = limits or Limits()
-    intake = Intake(store, limits, clock)
+    intake = Intake(store, limits, clock, signals)
     workers = ThreadPoolExecutor(limits.requests, thread_name_prefix="otlp")
 
     @asynccontextmanager
@@ -62,7 +69,10 @@ def receiver(
         intake.close()
 
     app = Starlette(
-        routes=[Route(path, Endpoint(TRACES, intake, limits, workers))],
+        routes=[
+            Route(f"{prefix}/v1/{signal.name}", Endpoint(signal, intake, limits, workers))
+            for signal in signals
+        ],
         exception_handlers={HTTPException: _not_found},
         lifespan=lifespan,
     )
@@ -144,9 +154,9 @@ def _encoding(request: Request) -> Encoding | None:
 
 
 def _accepted(signal: Signal, encoding: Encoding, receipt: Receipt) -> Response:
-    answer = signal.response()
+    answer: Any = signal.response()
     if receipt.rejected or receipt.message:
-        answer.partial_success.rejected_spans = receipt.rejected
+        setattr(answer.partial_success, signal.rejected_field, receipt.rejected)
         answer.partial_success.error_message = receipt.message
     return _response(200, encoding, answer)
 

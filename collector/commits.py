@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from collector.refusals import RefusedError, UndecodableError, of_store
-from collector.repair import Findings
+from collector.repair.common import Findings
 from collector.signals import Signal
 from core.errors import TieoutError
 from store.client import Store
@@ -192,12 +192,12 @@ class Commits:
         one.advice += found.advice
         one.rejected = found.rejected
         one.body = request.SerializeToString()
-        one.resources, one.items = self._signal.size(request)
+        one.resources, one.items = len(self._signal.groups_of(request)), self._signal.count(request)
         if not one.items:
             one.result = self._receipt(one)
 
     def _receipt(self, one: Pending) -> Receipt:
-        message = Findings(one.rejected, one.advice).message(self._signal.items)
+        message = Findings(one.rejected, one.advice).message(self._signal.noun)
         return Receipt(one.rejected.total(), message)
 
     def _write_halves(self, group: Sequence[Pending], error: StoreError) -> None:

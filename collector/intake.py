@@ -11,16 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector import otlp_json
 from collector.commits import Commits, Handles, Pending, Receipt
 from collector.compression import decompress
 from collector.refusals import BusyError, UndecodableError
-from collector.repair import Findings
-from collector.signals import TRACES, Signal
+from collector.repair.common import Findings
+from collector.signals import SIGNALS, Signal
 from core.clock import Clock, SystemClock
 from core.errors import TieoutError
 from store.client import Store
@@ -94,7 +93,7 @@ class Intake:
     """Requests in, rows on disk. `take` may be called by as many threads as there may be requests in flight."""
 
     def __init__(
-        self, store: Store, limits: Limits, clock: Clock | None = None, signals: Sequence[Signal] = (TRACES,)
+        self, store: Store, limits: Limits, clock: Clock | None = None, signals: Sequence[Signal] = SIGNALS
     ) -> None:
         self._limits = limits
         self._clock = clock or SystemClock()
@@ -139,13 +138,12 @@ class Intake:
     def _store(self, signal: Signal, body: bytes, encoding: Encoding) -> Receipt:
         request, advice = _parse(signal, body, encoding)
         unknown = _unknown(request)
-        resources, items = signal.size(request)
-        if not items and not any(len(UnknownFieldSet(one)) for one in request.resource_spans):
-            return Receipt(message=Findings(advice=advice).message(signal.items))
+        if not signal.has_items(request):
+            return Receipt(message=Findings(advice=advice).message(signal.noun))
         identity = hashlib.sha256(body).hexdigest()[:32]
         if encoding == "json" or unknown:
-            body = _only_known(request).SerializeToString()
-        pending = Pending(identity, body, resources, items, advice)
+            body = _only_known(signal, request).SerializeToString()
+        pending = Pending(identity, body, len(signal.groups_of(request)), signal.count(request), advice)
         receipt = self._commits[signal.name].store(pending)
         if pending.rejected:
             self._set_aside(signal, body, encoding, pending.rejected)
@@ -195,7 +193,7 @@ class Intake:
             self.counts[what] += by
 
 
-def _parse(signal: Signal, body: bytes, encoding: Encoding) -> tuple[ExportTraceServiceRequest, Counter[str]]:
+def _parse(signal: Signal, body: bytes, encoding: Encoding) -> tuple[Message, Counter[str]]:
     """The request and advice about it. The engine alone would let through some of what this refuses."""
     if encoding == "json":
         return otlp_json.parse(body, signal.request)
@@ -205,7 +203,7 @@ def _parse(signal: Signal, body: bytes, encoding: Encoding) -> tuple[ExportTrace
         raise UndecodableError("the body is not a valid protobuf message") from None
 
 
-def _unknown(request: ExportTraceServiceRequest) -> set[int]:
+def _unknown(request: Message) -> set[int]:
     """Numbers of the request's own fields that we do not know. Raises UndecodableError for a known one."""
     fields = UnknownFieldSet(request)
     numbers = {fields[n].field_number for n in range(len(fields))}
@@ -214,8 +212,6 @@ def _unknown(request: ExportTraceServiceRequest) -> set[int]:
     return numbers
 
 
-def _only_known(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
+def _only_known(signal: Signal, request: Message) -> Message:
     """The request without fields of its own that we do not know: one of them is ours to write."""
-    known = type(request)()
-    known.resource_spans.extend(request.resource_spans)
-    return known
+    return signal.request(**{signal.groups: signal.groups_of(request)})

@@ -1,50 +1,127 @@
-"""The kinds of telemetry: their messages, where their bodies go, and how requests of each are repaired."""
+"""The kinds of telemetry that are taken: traces, logs and metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 
-from collector.repair import Findings, repair
+from collector.repair import logs, metrics, traces
+from collector.repair.common import Findings
+
+HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Signal:
-    """One kind of telemetry. `items` is what senders call them, `targets` the tables that hold their rows.
+    """One kind of telemetry: its messages, the table its bodies go to, and how requests are repaired.
 
-    `size` gives the resources of a request and the rows it will have; it looks at groups, not at items.
+    `targets` are the tables that hold the rows of its items. `groups`, `scopes` and `entries` name the fields from a request down to its items. `noun` is what messages
+    call the items, `rejected_field` where an answer counts those that were set aside. `items_of` counts the
+    items in an entry, where an entry is not itself one.
     """
 
     name: str
-    items: str
     table: str
     targets: tuple[str, ...]
     schema: Path
-    request: type[ExportTraceServiceRequest]
-    response: type[ExportTraceServiceResponse]
-    size: Callable[[ExportTraceServiceRequest], tuple[int, int]]
-    repair: Callable[[ExportTraceServiceRequest], Findings]
+    request: type[Message]
+    response: type[Message]
+    repair: Callable[[Any], Findings]
+    groups: str
+    scopes: str
+    entries: str
+    noun: str
+    rejected_field: str
+    items_of: Callable[[Any], int] | None = None
 
+    def groups_of(self, request: Message) -> Any:
+        """The resource groups of a request."""
+        return getattr(request, self.groups)
 
-def _spans(request: ExportTraceServiceRequest) -> tuple[int, int]:
-    resources = request.resource_spans
-    return len(resources), sum(len(scope.spans) for one in resources for scope in one.scope_spans)
+    def has_items(self, request: Message) -> bool:
+        """Whether there may be anything to store; looks at groups, not at items."""
+        return any(
+            any(len(getattr(scope, self.entries)) for scope in getattr(group, self.scopes))
+            or len(UnknownFieldSet(group))
+            for group in self.groups_of(request)
+        )
+
+    def count(self, request: Message) -> int:
+        """The spans, log records or data points in a request."""
+        entries = [
+            getattr(scope, self.entries)
+            for group in self.groups_of(request)
+            for scope in getattr(group, self.scopes)
+        ]
+        if self.items_of is None:
+            return sum(map(len, entries))
+        return sum(self.items_of(entry) for some in entries for entry in some)
 
 
 TRACES = Signal(
     name="traces",
-    items="spans",
     table="otlp_traces_in",
     targets=("otel_traces",),
-    schema=Path(__file__).parent / "otlp_traces.proto",
+    schema=HERE / "otlp_traces.proto",
     request=ExportTraceServiceRequest,
     response=ExportTraceServiceResponse,
-    size=_spans,
-    repair=repair,
+    repair=traces.repair,
+    groups="resource_spans",
+    scopes="scope_spans",
+    entries="spans",
+    noun="spans",
+    rejected_field="rejected_spans",
 )
+LOGS = Signal(
+    name="logs",
+    table="otlp_logs_in",
+    targets=("otel_logs",),
+    schema=HERE / "otlp_logs.proto",
+    request=ExportLogsServiceRequest,
+    response=ExportLogsServiceResponse,
+    repair=logs.repair,
+    groups="resource_logs",
+    scopes="scope_logs",
+    entries="log_records",
+    noun="log records",
+    rejected_field="rejected_log_records",
+)
+METRICS = Signal(
+    name="metrics",
+    table="otlp_metrics_in",
+    targets=(
+        "otel_metrics_gauge",
+        "otel_metrics_sum",
+        "otel_metrics_histogram",
+        "otel_metrics_exponential_histogram",
+        "otel_metrics_summary",
+    ),
+    schema=HERE / "otlp_metrics.proto",
+    request=ExportMetricsServiceRequest,
+    response=ExportMetricsServiceResponse,
+    repair=metrics.repair,
+    groups="resource_metrics",
+    scopes="scope_metrics",
+    entries="metrics",
+    noun="data points",
+    rejected_field="rejected_data_points",
+    items_of=lambda metric: len(metrics.data_points(metric)),
+)
+SIGNALS = (TRACES, LOGS, METRICS)

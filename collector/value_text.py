@@ -8,9 +8,12 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from decimal import Decimal
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+_ESCAPES = re.compile(r"\\(?:u[0-9a-f]{4}|.)|[\u2028\u2029]")
 
 
 def text(value: AnyValue) -> str:
@@ -41,7 +44,7 @@ def number(value: float) -> str:
 def _json(value: AnyValue) -> str:
     kind = value.WhichOneof("value")
     if kind == "string_value":
-        return json.dumps(value.string_value, ensure_ascii=False)
+        return _quoted(value.string_value)
     if kind == "bool_value":
         return "true" if value.bool_value else "false"
     if kind == "int_value":
@@ -55,6 +58,18 @@ def _json(value: AnyValue) -> str:
         return "[" + ",".join(_json(item) for item in value.array_value.values) + "]"
     if kind == "kvlist_value":
         pairs = {pair.key: _json(pair.value) for pair in value.kvlist_value.values}
-        members = (f"{json.dumps(key, ensure_ascii=False)}:{pairs[key]}" for key in sorted(pairs))
+        members = (f"{_quoted(key)}:{pairs[key]}" for key in sorted(pairs))
         return "{" + ",".join(members) + "}"
     return "null"
+
+
+def _quoted(text: str) -> str:
+    """As the engine writes it: capital digits in escapes, and line separators escaped."""
+    return _ESCAPES.sub(_escaped, json.dumps(text, ensure_ascii=False))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    escape = found[0]
+    if escape.startswith("\\u"):
+        return "\\u" + escape[2:].upper()
+    return escape if escape.startswith("\\") else f"\\u{ord(escape):04X}"

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from collector.app import PORT, receiver
 from collector.intake import Capacity, Limits
 from collector.refusals import BusyError, UndecodableError, of_store
+from collector.signals import LOGS, METRICS, SIGNALS, Signal
 from core.clock import ManualClock
 from store.client import Store
 from store.errors import StoreError, StoreUnavailableError
@@ -72,18 +73,33 @@ def test_case_8_and_9_only_post_is_answered(otlp: httpx.Client, method: str) -> 
         assert status_of(response).code == code_pb2.UNIMPLEMENTED
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/trace", "/v1/traces/", "/v1/metrics", "/v1/logs"])
-def test_case_10_and_12_other_paths_are_404_in_the_encoding_of_the_request(
-    otlp: httpx.Client, path: str
-) -> None:
+@pytest.mark.parametrize("path", ["/", "/v1/trace", "/v1/traces/", "/v1/log", "/v1/metrics/"])
+def test_case_10_other_paths_are_404_in_the_encoding_of_the_request(otlp: httpx.Client, path: str) -> None:
     for media_type in ("application/json", "application/x-protobuf"):
         response = otlp.post(path, content=b"", headers={"content-type": media_type})
         assert (response.status_code, response.headers["content-type"]) == (404, media_type)
         assert status_of(response).code == code_pb2.NOT_FOUND
 
 
+@pytest.mark.parametrize("off", [LOGS, METRICS])
+def test_case_12_a_signal_that_is_switched_off_has_no_path(store: Store, serve: Serve, off: Signal) -> None:
+    client = serve(receiver(store, signals=[signal for signal in SIGNALS if signal is not off]))
+    for signal in SIGNALS:
+        for media_type in ("application/json", "application/x-protobuf"):
+            content = b"{}" if media_type == "application/json" else b""
+            response = client.post(
+                f"/v1/{signal.name}", content=content, headers={"content-type": media_type}
+            )
+            assert (response.status_code, response.headers["content-type"]) == (
+                404 if signal is off else 200,
+                media_type,
+            )
+            if signal is off:
+                assert status_of(response).code == code_pb2.NOT_FOUND
+
+
 def test_case_11_another_path_can_be_served(store: Store, serve: Serve) -> None:
-    client = serve(receiver(store, path="/otlp/v1/traces"))
+    client = serve(receiver(store, prefix="/otlp"))
     headers = {"content-type": "application/x-protobuf"}
     assert client.post("/otlp/v1/traces", content=body(), headers=headers).status_code == 200
     assert client.post("/v1/traces", content=body(), headers=headers).status_code == 404

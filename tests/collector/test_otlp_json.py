@@ -16,7 +16,7 @@ from otlp_bodies import START_NS, answer_of, post, status_of
 from otlp_rows import expected, rows
 
 from collector.otlp_json import ENUM_NAMES, SNAKE_CASE
-from collector.repair import TRACE_ID
+from collector.repair.traces import TRACE_ID
 from store.client import Store
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "otlp_trace.json"

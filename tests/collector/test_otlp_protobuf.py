@@ -14,7 +14,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 from otlp_bodies import START_NS, answer_of, any_value, body, nested, post, request, span, status_of
 from otlp_rows import expected, known_at, rows
 
-from collector.repair import DEPRECATED, PARENT_ID, REPEATED_KEY, SPAN_ID, START_TIME, STRING_INDEX, TRACE_ID
+from collector.repair.common import REPEATED_KEY, STRING_INDEX
+from collector.repair.traces import DEPRECATED, PARENT_ID, SPAN_ID, START_TIME, TRACE_ID
 from store.client import Store
 
 DAY_NS = 86_400 * 1_000_000_000

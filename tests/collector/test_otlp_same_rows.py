@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import math
 import struct
-import uuid
-from typing import Any
 
 import httpx
-from google.protobuf import json_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from otlp_bodies import START_NS, answer_of, pairs, post
+from otlp_bodies import answer_of, pairs, post
+from otlp_random import as_json, attributes, span_ids, texts, times, trace_ids, unlike_any_other
 from otlp_rows import expected, rows
 
-from collector.repair import why_rejected
+from collector.repair.traces import why_rejected
 from collector.value_text import number
 from store.client import Store
-
-texts = st.text(st.characters(codec="utf-8"), max_size=6)
-scalars = st.one_of(
-    texts, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.binary(max_size=5),
-    st.sampled_from([0, "", b"", 0.0, -0.0, 1e21, 1e-7, 123456789.125]),
-)  # fmt: skip
-# Escapes in JSON text are free, so lists of strings keep to characters without any.
-plain = st.text("ab/é<>&{}", max_size=4)
-values = st.recursive(
-    scalars | st.lists(plain, max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
-    max_leaves=5,
-)
-attributes = st.dictionaries(texts, values, max_size=4)
-times = st.integers(START_NS, START_NS + 10**12)
-trace_ids = st.binary(min_size=16, max_size=16) | st.sampled_from([b"", b"abc", bytes(16)])
-span_ids = st.binary(min_size=8, max_size=8)
 
 
 @st.composite
@@ -68,29 +47,6 @@ def requests(draw: st.DrawFn) -> ExportTraceServiceRequest:
     return made
 
 
-def unlike_any_other(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
-    """The same request with a mark: an equal body would be taken for a repetition of an earlier example."""
-    made = ExportTraceServiceRequest()
-    made.CopyFrom(request)
-    for group in made.resource_spans:
-        group.resource.attributes.extend(pairs({"run": uuid.uuid4().hex}))
-    return made
-
-
-def as_json(request: ExportTraceServiceRequest) -> bytes:
-    """Proto3 JSON as OTLP bends it: ids in hex."""
-
-    def fix(node: Any, key: str = "") -> Any:
-        if isinstance(node, dict):
-            return {name: fix(value, name) for name, value in node.items()}
-        if isinstance(node, list):
-            return [fix(item) for item in node]
-        return base64.b64decode(node).hex() if key in ("traceId", "spanId", "parentSpanId") else node
-
-    plain_json = json_format.MessageToDict(request, use_integers_for_enums=True)
-    return json.dumps(fix(plain_json)).encode()
-
-
 def without_invalid(request: ExportTraceServiceRequest) -> tuple[ExportTraceServiceRequest, int]:
     kept, rejected = ExportTraceServiceRequest(), 0
     kept.CopyFrom(request)
@@ -109,7 +65,7 @@ def without_invalid(request: ExportTraceServiceRequest) -> tuple[ExportTraceServ
 def test_protobuf_json_and_python_agree(
     otlp: httpx.Client, store: Store, sent: ExportTraceServiceRequest
 ) -> None:
-    sent = unlike_any_other(sent)
+    sent = unlike_any_other(sent, "resource_spans")
     kept, rejected = without_invalid(sent)
     for content, media_type in [
         (sent.SerializeToString(), "application/x-protobuf"),
