@@ -43,7 +43,8 @@ class Limits:
     """What one receiver takes on. Beyond `requests` or `memory_bytes` in flight, senders are put off.
 
     `body_bytes` holds before and after decompression. `writers` inserts run beside each other, and none may
-    use more than `insert_memory_bytes` of the engine. `read_timeout_s` is for the whole body of one request.
+    use more than `insert_memory_bytes` of the engine. `read_timeout_s` is for the whole body of one request,
+    `headers_timeout_s` for what stands before it.
     """
 
     body_bytes: int = 64 << 20
@@ -52,6 +53,7 @@ class Limits:
     writers: int = 2
     insert_memory_bytes: int = 2 << 30
     read_timeout_s: float = 60.0
+    headers_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,11 @@ TRACES = Signal(
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a request that was taken: items set aside, and a message, empty when all is well."""
+    """What became of a request that was taken: items set aside, a message, empty when all is well, items stored."""
 
     rejected: int = 0
     message: str = ""
+    stored: int = 0
 
 
 class Lease:
@@ -105,6 +108,21 @@ class Capacity:
         self._lock = threading.Lock()
         self._requests = 0
         self._bytes = 0
+
+    @property
+    def requests(self) -> int:
+        """Requests in flight."""
+        return self._requests
+
+    @property
+    def bytes(self) -> int:
+        """Their bytes."""
+        return self._bytes
+
+    @property
+    def full(self) -> bool:
+        """Whether one more request would be put off."""
+        return self._requests >= self._limits.requests or self._bytes >= self._limits.memory_bytes
 
     @contextmanager
     def lease(self) -> Iterator[Lease]:
@@ -180,7 +198,7 @@ class Intake:
         if found.rejected:
             self._set_aside(signal, body, encoding, found.rejected)
         found.advice.update(advice)
-        return Receipt(found.rejected.total(), _message(found))
+        return Receipt(found.rejected.total(), _message(found), _items(request))
 
     def _repair(self, signal: Signal, request: ExportTraceServiceRequest, token: str) -> Findings:
         found = signal.repair(request)
@@ -272,6 +290,10 @@ def _has_items(request: ExportTraceServiceRequest) -> bool:
         any(len(scope.spans) for scope in resource.scope_spans) or len(UnknownFieldSet(resource))
         for resource in request.resource_spans
     )
+
+
+def _items(request: ExportTraceServiceRequest) -> int:
+    return sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
 
 
 def _message(found: Findings) -> str:

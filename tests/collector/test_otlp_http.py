@@ -83,7 +83,7 @@ def test_case_10_and_12_other_paths_are_404_in_the_encoding_of_the_request(
 
 
 def test_case_11_another_path_can_be_served(store: Store, serve: Serve) -> None:
-    client = serve(receiver(store, path="/otlp/v1/traces"))
+    client = serve(receiver(store, prefix="/otlp"))
     headers = {"content-type": "application/x-protobuf"}
     assert client.post("/otlp/v1/traces", content=body(), headers=headers).status_code == 200
     assert client.post("/v1/traces", content=body(), headers=headers).status_code == 404
