@@ -27,10 +27,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from collector.access import CHALLENGE, NOBODY, QUERY_NAMES, Access, Caller
-from collector.intake import TRACES, Encoding, Lease, Limits, Receipt, Signal
+from collector.intake import Encoding, Lease, Limits, Receipt, Signal
 from collector.metrics import CONTENT_TYPE, NO_SIGNAL, Metrics, Transport
 from collector.readiness import Readiness
-from collector.reception import Reception, answer, as_refusal
+from collector.reception import SIGNALS, Reception, answer, as_refusal
 from collector.refusals import (
     BusyError,
     DisconnectedError,
@@ -61,7 +61,7 @@ def receiver(
     prefix: str = "",
     limits: Limits | None = None,
     clock: Clock | None = None,
-    signals: Sequence[Signal] = (TRACES,),
+    signals: Sequence[Signal] = SIGNALS,
     access: Access | None = None,
 ) -> Starlette:
     """An app with a reception of its own, which ends with it; `app.state.reception` is it."""

@@ -67,6 +67,7 @@ def grpc_server(
     server = grpc.server(threads, options=_options(reception.limits.body_bytes))
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reception.on_drain(health.enter_graceful_shutdown)
     watch = ReadingWatch(reception.limits.read_timeout_s)
     for signal in reception.signals:
         service = service_of(signal)

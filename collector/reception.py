@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -21,6 +21,8 @@ from collector.refusals import DrainingError, RefusedError, UnexpectedError
 from core.clock import Clock, SystemClock
 from store.client import Store
 
+# What can be taken. A kind of telemetry that is added here is served by every transport.
+SIGNALS: tuple[Signal, ...] = (TRACES,)
 # Derivation passes over spans of this instrumentation scope: what the receiver does is no step of a workflow.
 SCOPE = "tieout.collector"
 
@@ -37,7 +39,7 @@ class Reception:
         *,
         limits: Limits | None = None,
         clock: Clock | None = None,
-        signals: Sequence[Signal] = (TRACES,),
+        signals: Sequence[Signal] = SIGNALS,
         access: Access | None = None,
     ) -> None:
         self.limits = limits or Limits()
@@ -50,6 +52,7 @@ class Reception:
             [signal.name for signal in self.signals], self.intake.capacity, self.intake.counts, self.clock
         )
         self._open = 0
+        self._told: list[Callable[[], None]] = []
         self._draining = False
         self._changed = threading.Condition()
 
@@ -90,10 +93,16 @@ class Reception:
         """Whether new requests are refused because the receiver is about to end."""
         return self._draining
 
+    def on_drain(self, tell: Callable[[], None]) -> None:
+        """Calls `tell` when draining begins."""
+        self._told.append(tell)
+
     def drain(self, timeout_s: float) -> bool:
         """Refuses new requests and waits for those begun; False when some are left after `timeout_s`."""
+        self._draining = True
+        for tell in self._told:
+            tell()
         with self._changed:
-            self._draining = True
             return self._changed.wait_for(lambda: not self._open, timeout_s)
 
     def close(self) -> None:

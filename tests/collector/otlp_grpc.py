@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -16,9 +17,19 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from collector.grpc_server import STATUS_DETAILS
+from collector.reception import Reception
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """A reception, the port it is served on, and a channel to it."""
+
+    reception: Reception
+    port: int
+    channel: grpc.Channel
 
 
 @contextmanager

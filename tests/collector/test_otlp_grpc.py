@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -18,7 +17,17 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otlp_bodies import body, request, span
-from otlp_grpc import EXPORT, answer, call_by_hand, channel_to, export, refused, retry_after_s, status_of
+from otlp_grpc import (
+    EXPORT,
+    Receiver,
+    answer,
+    call_by_hand,
+    channel_to,
+    export,
+    refused,
+    retry_after_s,
+    status_of,
+)
 
 from collector.grpc_server import PORT, THREADS, grpc_server
 from collector.intake import Limits, Receipt
@@ -29,30 +38,7 @@ from store.client import Store
 MIB = 1 << 20
 
 
-@dataclass(frozen=True)
-class Receiver:
-    """A reception, the port it is served on, and a channel to it."""
-
-    reception: Reception
-    port: int
-    channel: grpc.Channel
-
-
 Receive = Callable[..., Receiver]
-
-
-@pytest.fixture
-def receive(store: Store) -> Iterator[Receive]:
-    """Serves a reception over gRPC until the test ends."""
-    with ExitStack() as stack:
-
-        def start(reception: Reception | None = None, **options: Any) -> Receiver:
-            reception = reception or Reception(store, **options)
-            stack.callback(reception.close)
-            port = stack.enter_context(grpc_server(reception, "127.0.0.1:0", grace_s=5))
-            return Receiver(reception, port, stack.enter_context(channel_to(port)))
-
-        yield start
 
 
 def stored(store: Store) -> int:
