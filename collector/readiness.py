@@ -11,6 +11,7 @@ from pathlib import Path
 from collector.reception import Reception
 from core.errors import TieoutError
 from store.client import Store
+from store.errors import StoreError
 from store.sqlfile import read
 
 SQL = Path(__file__).parent / "sql"
@@ -85,7 +86,13 @@ class Readiness:
         return None
 
     def _free_bytes(self) -> int | None:
-        """A handle of its own, so that it does not wait behind an insert."""
+        """None when the store does not tell this user. A handle of its own does not wait behind an insert."""
         self._handle = self._handle or self._store.another()
-        free = self._handle.value(read(SQL / "free_space.sql"))
+        try:
+            free = self._handle.value(read(SQL / "free_space.sql"))
+        except StoreError as error:
+            if error.retryable:
+                raise
+            # It answers, and what it refuses is only this question.
+            return None
         return None if free is None else int(free)
