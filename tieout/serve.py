@@ -44,6 +44,8 @@ ROLES = ("collector", "jobs", "dashboard")
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
 DRAIN_TIMEOUT_S = 10.0
+# After draining only watchers of the gRPC health service are left, who would stay for ever.
+GRPC_GRACE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _collector(
     urls = {"otlp": f"{_url(sock, scheme)}/v1/traces"}
     if settings.grpc:
         files = settings.tls.for_grpc(root) if settings.tls else None
-        server = grpc_server(reception, listen.otlp_grpc, tls=files, grace_s=STOP_TIMEOUT_S)
+        server = grpc_server(reception, listen.otlp_grpc, tls=files, grace_s=GRPC_GRACE_S)
         port = stack.enter_context(server)
         urls["otlp_grpc"] = f"{scheme}://{listen.otlp_grpc.rsplit(':', 1)[0]}:{port}"
     stack.callback(reception.drain, DRAIN_TIMEOUT_S)

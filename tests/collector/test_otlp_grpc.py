@@ -291,3 +291,18 @@ def test_case_120_spans_of_the_exporter_arrive_complete(
     assert (row["ServiceName"], row["SpanKind"], row["ScopeName"]) == ("billing", "Server", "program")
     children = "SELECT count() FROM otel_traces WHERE ParentSpanId = {parent:String}"
     assert store.value(children, {"parent": row["SpanId"]}) == 1
+
+
+def test_case_85_refusals_never_quote_what_was_sent(
+    store: Store, receive: Receive, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    secret = "MRN-4711-Doe"
+    wrong_type = body(1) + b"\x08\x01" + b"\x9a\x06" + bytes([len(secret)]) + secret.encode()
+    channel = receive().channel
+    for content in (secret.encode(), wrong_type, request(span(name=secret)).SerializeToString()[:-1]):
+        error = refused(channel, content, metadata=[("x-note", secret), ("authorization", secret)])
+        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert secret not in str(error.details()) + str(status_of(error))
+    assert secret not in caplog.text
+    assert secret not in "".join(capfd.readouterr())
+    assert secret not in str(store.rows("SELECT * FROM dead_letters"))

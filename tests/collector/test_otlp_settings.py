@@ -164,3 +164,30 @@ def test_a_key_that_is_gone_at_the_start_is_said(tmp_path: Path) -> None:
     assert settings.tls
     with pytest.raises(ConfigurationError, match="cannot be read"):
         settings.tls.for_grpc(tmp_path)
+
+
+def test_the_example_of_the_page_has_no_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "telemetry.md").read_text()
+    example = page.split("```yaml\n")[1].split("```")[0]
+    monkeypatch.setenv("BILLING_OTLP_TOKEN", SECRET)
+    authority = trustme.CA()
+    own = authority.issue_cert("otlp.example.com")
+    (tmp_path / "tls").mkdir()
+    own.cert_chain_pems[0].write_to_path(tmp_path / "tls" / "cert.pem")
+    own.private_key_pem.write_to_path(tmp_path / "tls" / "key.pem")
+    authority.cert_pem.write_to_path(tmp_path / "tls" / "senders.pem")
+    (tmp_path / "tieout.yaml").write_text(f"title: x\n{example}")
+    model, parsed, found = load(tmp_path / "tieout.yaml", Page)
+    assert found == []
+    assert model is not None
+    assert parsed is not None
+    assert check(model.collector, parsed, tmp_path, OPEN) == []
+    assert model.collector.limits.limits() == Limits()
+    assert model.collector.free_floor_bytes == CollectorSettings().free_floor_bytes
+    for name in CollectorSettings.model_fields:
+        assert name in page, f"{name} is explained"
+
+
+class Page(Document):
+    title: str
+    listen: dict[str, str]
