@@ -1,4 +1,4 @@
-"""OTLP over HTTP: an ASGI app that takes traces, logs and metrics in protobuf or JSON. Bind it to 127.0.0.1:4318.
+"""OTLP over HTTP: an ASGI app that takes telemetry in protobuf or JSON. Bind it to 127.0.0.1:4318.
 
 Every refusal is a google.rpc.Status in the encoding of the request, and says nothing of its content.
 """
@@ -7,25 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from urllib.parse import parse_qsl
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from google.rpc import code_pb2
 from google.rpc.status_pb2 import Status
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from collector.access import CHALLENGE, NOBODY, QUERY_NAMES, Access, Caller
 from collector.commits import Receipt
-from collector.intake import Encoding, Intake, Lease, Limits
+from collector.intake import Encoding, Lease, Limits
+from collector.metrics import CONTENT_TYPE, NO_SIGNAL, Metrics, Transport
+from collector.readiness import Readiness
+from collector.reception import Reception, answer, as_refusal
 from collector.refusals import (
-    RETRY_AFTER_S,
     BusyError,
     DisconnectedError,
     MediaTypeError,
@@ -33,6 +40,7 @@ from collector.refusals import (
     NoSuchPathError,
     RefusedError,
     TooLargeError,
+    UnauthenticatedError,
 )
 from collector.signals import SIGNALS, Signal
 from core.clock import Clock
@@ -41,6 +49,10 @@ from store.client import Store
 PORT = 4318
 MEDIA_TYPES: dict[str, Encoding] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 CONTENT_TYPES: dict[Encoding, str] = {encoding: media_type for media_type, encoding in MEDIA_TYPES.items()}
+TRANSPORTS: dict[Encoding, Transport] = {"protobuf": "http/protobuf", "json": "http/json"}
+# Whether the process lives is no secret, and who asks for it has no token.
+OPEN_PATHS = frozenset({"/healthz"})
+CORS_MAX_AGE_S = 7200
 
 log = logging.getLogger(__name__)
 
@@ -49,94 +61,157 @@ def receiver(
     store: Store,
     *,
     prefix: str = "",
-    signals: Sequence[Signal] = SIGNALS,
     limits: Limits | None = None,
     clock: Clock | None = None,
+    signals: Sequence[Signal] = SIGNALS,
+    access: Access | None = None,
 ) -> Starlette:
-    """The app that stores what is posted to `/v1/traces`, `/v1/logs` and `/v1/metrics` behind `prefix`.
-
-    `signals`: those that are taken; the paths of others do not exist. `app.state.intake.counts` has its own
-    figures. A 200 means that the items are on disk. Inserts run on handles of their own, off the event loop.
-    """
-    limits = limits or Limits()
-    intake = Intake(store, limits, clock, signals)
-    workers = ThreadPoolExecutor(limits.requests, thread_name_prefix="otlp")
+    """An app with a reception of its own, which ends with it; `app.state.reception` is it."""
+    reception = Reception(store, limits=limits, clock=clock, signals=signals, access=access)
+    readiness = Readiness(reception, store)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        workers.shutdown(wait=True)
-        intake.close()
+        readiness.close()
+        reception.close()
 
+    app = http_app(reception, readiness, prefix=prefix)
+    app.router.lifespan_context = lifespan
+    return app
+
+
+def http_app(
+    reception: Reception, readiness: Readiness, *, prefix: str = "", cors_origins: Sequence[str] = ()
+) -> Starlette:
+    """The app that stores what is posted to `<prefix>/v1/<signal>`, and tells of itself.
+
+    A 200 means that the items are on disk. `/healthz` says that the process lives, `/readyz` whether it takes
+    requests and why not, `/metrics` the figures. Browsers may send from `cors_origins`, for example
+    `https://*.example.com`.
+    """
+    routes = [
+        Route(f"{prefix}/v1/{signal.name}", Endpoint(signal, reception)) for signal in reception.signals
+    ]
+
+    async def metrics(_: Request) -> Response:
+        return Response(await asyncio.to_thread(reception.metrics.text), media_type=CONTENT_TYPE)
+
+    async def ready(_: Request) -> Response:
+        reasons = await asyncio.to_thread(readiness.reasons)
+        said = [{"code": reason.code, "message": reason.message} for reason in reasons]
+        return JSONResponse({"ready": not said, "reasons": said}, 503 if said else 200)
+
+    middleware = [Middleware(Guard, reception.access, reception.metrics)]
+    if cors_origins:
+        middleware.insert(0, _cors(cors_origins))
     app = Starlette(
         routes=[
-            Route(f"{prefix}/v1/{signal.name}", Endpoint(signal, intake, limits, workers))
-            for signal in signals
+            *routes,
+            Route("/healthz", _alive, methods=["GET"]),
+            Route("/readyz", ready, methods=["GET"]),
+            Route("/metrics", metrics, methods=["GET"]),
         ],
-        exception_handlers={HTTPException: _not_found},
-        lifespan=lifespan,
+        middleware=middleware,
+        exception_handlers={HTTPException: _no_route},
     )
     app.router.redirect_slashes = False
-    app.state.intake = intake
+    app.state.reception = reception
+    app.state.intake = reception.intake
     return app
+
+
+class Guard:
+    """Asks who calls before anything else of the request is looked at; its body is not read."""
+
+    def __init__(self, app: ASGIApp, access: Access, metrics: Metrics) -> None:
+        self._app = app
+        self._access = access
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        try:
+            scope.setdefault("state", {})["caller"] = self._caller(request)
+        except RefusedError as refused:
+            self._metrics.answered(NO_SIGNAL, _transport(request), refused.rpc_code, 0)
+            await refusal(request, refused)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _caller(self, request: Request) -> Caller:
+        if self._access.required and _credentials_in(request.url.query):
+            raise UnauthenticatedError(
+                "credentials are taken from the Authorization header, never from the URL"
+            )
+        return self._access.caller(request.headers.get("authorization", ""))
 
 
 class Endpoint:
     """Answers for one signal."""
 
-    def __init__(self, signal: Signal, intake: Intake, limits: Limits, workers: ThreadPoolExecutor) -> None:
+    def __init__(self, signal: Signal, reception: Reception) -> None:
         self._signal = signal
-        self._intake = intake
-        self._limits = limits
-        self._workers = workers
+        self._reception = reception
+        self._limits = reception.limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        transport, received = _transport(request), bytearray()
         try:
-            receipt = await self._take(request)
-        except DisconnectedError:
+            receipt = await self._take(request, transport, received)
+        except DisconnectedError as gone:
             log.debug("a sender went away before its request was complete")
-            return
-        except RefusedError as refused:
-            response = refusal(request, refused)
+            code, response = gone.rpc_code, None
         except Exception as error:
-            # The text and the stack may hold what was sent, so neither is kept.
-            log.error("a request failed: %s", type(error).__name__)
-            response = refusal(request, RefusedError("the request could not be processed"))
+            refused = as_refusal(error)
+            code, response = refused.rpc_code, refusal(request, refused)
         else:
-            response = _accepted(self._signal, _encoding(request) or "json", receipt)
-        await response(scope, receive, send)
+            code = int(code_pb2.OK)
+            response = _response(200, _encoding(request) or "json", answer(self._signal, receipt))
+        self._reception.metrics.answered(self._signal.name, transport, code, len(received))
+        if response:
+            await response(scope, receive, send)
 
-    async def _take(self, request: Request) -> Receipt:
+    async def _take(self, request: Request, transport: Transport, received: bytearray) -> Receipt:
         if request.method != "POST":
             raise MethodError("only POST is answered here")
         encoding = _encoding(request)
         if encoding is None:
             raise MediaTypeError(f"the content type must be {' or '.join(MEDIA_TYPES)}")
-        with self._intake.capacity.lease() as lease:
-            body = await self._body(request, lease)
-            call = (self._signal, body, request.headers.get("content-encoding", ""), encoding, lease)
-            return await _to_the_end(self._workers, lambda: self._intake.take(*call))
+        caller: Caller = getattr(request.state, "caller", NOBODY)
+        with self._reception.admit(self._signal, caller) as lease:
+            await self._read(request, lease, received)
+            content_encoding = request.headers.get("content-encoding", "")
 
-    async def _body(self, request: Request, lease: Lease) -> bytes:
+            def store() -> Receipt:
+                return self._reception.store(
+                    self._signal, bytes(received), content_encoding, encoding,
+                    lease=lease, caller=caller, transport=transport,
+                )  # fmt: skip
+
+            return await _to_the_end(self._reception.workers, store)
+
+    async def _read(self, request: Request, lease: Lease, into: bytearray) -> None:
         """The body as it was sent. Raises TooLargeError before anything is read when the length tells."""
         limit = self._limits.body_bytes
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
             raise TooLargeError(f"the request is larger than {limit} bytes")
-        body = bytearray()
         try:
             async with asyncio.timeout(self._limits.read_timeout_s):
                 async for piece in request.stream():
-                    if len(body) + len(piece) > limit:
+                    if len(into) + len(piece) > limit:
                         raise TooLargeError(f"the request is larger than {limit} bytes")
                     lease.grow(len(piece))
-                    body += piece
+                    into += piece
         except ClientDisconnect:
             raise DisconnectedError("the sender went away") from None
         except TimeoutError:
             raise BusyError("the body did not arrive in time; send it again") from None
-        return bytes(body)
 
 
 async def _to_the_end(workers: ThreadPoolExecutor, work: Callable[[], Receipt]) -> Receipt:
@@ -149,31 +224,29 @@ async def _to_the_end(workers: ThreadPoolExecutor, work: Callable[[], Receipt]) 
         raise
 
 
-def _encoding(request: Request) -> Encoding | None:
-    return MEDIA_TYPES.get(request.headers.get("content-type", "").split(";")[0].strip().lower())
-
-
-def _accepted(signal: Signal, encoding: Encoding, receipt: Receipt) -> Response:
-    answer: Any = signal.response()
-    if receipt.rejected or receipt.message:
-        setattr(answer.partial_success, signal.rejected_field, receipt.rejected)
-        answer.partial_success.error_message = receipt.message
-    return _response(200, encoding, answer)
-
-
 def refusal(request: Request, refused: RefusedError) -> Response:
     """The answer to a request that was not taken."""
     headers = {}
     if refused.retryable:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+        headers["Retry-After"] = str(refused.retry_after_s)
     if isinstance(refused, MethodError):
         headers["Allow"] = "POST"
-    if refused.http_status in (413, 503):
+    if isinstance(refused, UnauthenticatedError):
+        headers["WWW-Authenticate"] = CHALLENGE
+    if isinstance(refused, UnauthenticatedError | TooLargeError | BusyError):
         # Part of the body may not have been read: the connection cannot be used again.
         headers["Connection"] = "close"
-    encoding = _encoding(request) or "json"
     status = Status(code=refused.rpc_code, message=str(refused))
-    return _response(refused.http_status, encoding, status, headers)
+    return _response(refused.http_status, _encoding(request) or "json", status, headers)
+
+
+def _encoding(request: Request) -> Encoding | None:
+    return MEDIA_TYPES.get(request.headers.get("content-type", "").split(";")[0].strip().lower())
+
+
+def _transport(request: Request) -> Transport:
+    encoding = _encoding(request)
+    return TRANSPORTS[encoding] if encoding else "http/other"
 
 
 def _response(
@@ -186,5 +259,34 @@ def _response(
     return Response(content, status, headers, CONTENT_TYPES[encoding])
 
 
-async def _not_found(request: Request, _: Exception) -> Response:
-    return refusal(request, NoSuchPathError("nothing is served at this path"))
+def _credentials_in(query: str) -> bool:
+    return any(name.lower() in QUERY_NAMES for name, _ in parse_qsl(query, keep_blank_values=True))
+
+
+def _cors(origins: Sequence[str]) -> Middleware:
+    """Stands before the guard: a browser asks for permission without its token."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origin_regex="|".join(_origin_pattern(origin) for origin in origins),
+        allow_methods=["POST"],
+        allow_headers=["Authorization", "Content-Type", "Content-Encoding"],
+        max_age=CORS_MAX_AGE_S,
+    )
+
+
+def _origin_pattern(origin: str) -> str:
+    """`*` stands for one or more names of a host, never for another host."""
+    return re.escape(origin).replace(r"\*", r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+
+
+async def _alive(_: Request) -> Response:
+    return JSONResponse({"alive": True})
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return Response(status_code=405, headers=error.headers)
+    refused = NoSuchPathError("nothing is served at this path")
+    reception: Reception = request.app.state.reception
+    reception.metrics.answered(NO_SIGNAL, _transport(request), refused.rpc_code, 0)
+    return refusal(request, refused)

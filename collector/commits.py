@@ -13,7 +13,7 @@ import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a request that was taken: items set aside, and a message, empty when all is well."""
+    """What became of a request that was taken: items set aside, a message, empty when all is well, items stored."""
 
     rejected: int = 0
     message: str = ""
+    stored: int = 0
 
 
 @dataclass(eq=False)
@@ -198,7 +199,7 @@ class Commits:
 
     def _receipt(self, one: Pending) -> Receipt:
         message = Findings(one.rejected, one.advice).message(self._signal.noun)
-        return Receipt(one.rejected.total(), message)
+        return Receipt(one.rejected.total(), message, one.items)
 
     def _write_halves(self, group: Sequence[Pending], error: StoreError) -> None:
         """One of them is more or other than the engine can take: halving finds it, and the others are stored."""
@@ -244,7 +245,7 @@ class Commits:
                 self._know(one, Receipt())
 
     def _know(self, one: str, receipt: Receipt) -> None:
-        self._known[one] = receipt
+        self._known[one] = replace(receipt, stored=0)
         if len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)
 

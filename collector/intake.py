@@ -34,7 +34,8 @@ class Limits:
     """What one receiver takes on. Beyond `requests` or `memory_bytes` in flight, senders are put off.
 
     `body_bytes` holds before and after decompression. `writers` inserts run beside each other, and none may
-    use more than `insert_memory_bytes` of the engine. `read_timeout_s` is for the whole body of one request.
+    use more than `insert_memory_bytes` of the engine. `read_timeout_s` is for the whole body of one request,
+    `headers_timeout_s` for what stands before it.
     """
 
     body_bytes: int = 64 << 20
@@ -43,6 +44,7 @@ class Limits:
     writers: int = 2
     insert_memory_bytes: int = 2 << 30
     read_timeout_s: float = 60.0
+    headers_timeout_s: float = 60.0
 
 
 class Lease:
@@ -66,6 +68,21 @@ class Capacity:
         self._lock = threading.Lock()
         self._requests = 0
         self._bytes = 0
+
+    @property
+    def requests(self) -> int:
+        """Requests in flight."""
+        return self._requests
+
+    @property
+    def bytes(self) -> int:
+        """Their bytes."""
+        return self._bytes
+
+    @property
+    def full(self) -> bool:
+        """Whether one more request would be put off."""
+        return self._requests >= self._limits.requests or self._bytes >= self._limits.memory_bytes
 
     @contextmanager
     def lease(self) -> Iterator[Lease]:

@@ -16,6 +16,7 @@ class RefusedError(TieoutError):
     http_status = 500
     rpc_code = int(code_pb2.INTERNAL)
     reason = "internal"
+    retry_after_s = RETRY_AFTER_S
 
 
 class UndecodableError(RefusedError):
@@ -72,9 +73,51 @@ class BusyError(RefusedError):
     retryable = True
 
 
+class DrainingError(BusyError):
+    """The receiver is about to end; the next one takes the request."""
+
+    reason = "draining"
+
+
+class UnexpectedError(BusyError):
+    """Something failed that nobody foresaw. Senders keep the request, as another try may well succeed."""
+
+    reason = "unexpected"
+
+
+class RateError(RefusedError):
+    """A token is used more often than it may be; it says when the next request fits."""
+
+    http_status = 429
+    rpc_code = int(code_pb2.RESOURCE_EXHAUSTED)
+    reason = "rate"
+    retryable = True
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class UnauthenticatedError(RefusedError):
+    """No token, or one that is not known."""
+
+    http_status = 401
+    rpc_code = int(code_pb2.UNAUTHENTICATED)
+    reason = "unauthenticated"
+
+
+class ForbiddenError(RefusedError):
+    """The token is known, but not for this kind of telemetry."""
+
+    http_status = 403
+    rpc_code = int(code_pb2.PERMISSION_DENIED)
+    reason = "forbidden"
+
+
 class DisconnectedError(RefusedError):
     """The sender went away before its request was complete; nobody reads an answer."""
 
+    rpc_code = int(code_pb2.CANCELLED)
     reason = "disconnected"
 
 

@@ -12,6 +12,7 @@ from alerts.rule import AlertConfig
 from collector.correlation import check as check_correlation
 from collector.imports.load import load_mappings
 from collector.imports.mapping import Mapping as ImportMapping
+from collector.settings import check as check_collector
 from core.errors import ConfigurationError
 from core.findings import Finding, unknown_name
 from core.yamlfile import Parsed
@@ -20,7 +21,7 @@ from kpis.load import SHIPPED as SHIPPED_KPIS
 from kpis.load import check_names, load_kpis
 from probes.load import load_probes
 from probes.probe import ProbeFile
-from tieout.settings import Settings, load_settings
+from tieout.settings import Settings, load_settings, reachable
 from workflows.load import load_workflows
 from workflows.model import Workflow
 
@@ -68,6 +69,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     findings += problems
     if settings is not None and parsed is not None:
         findings += check_correlation(settings.correlation, parsed, workflows.values())
+        findings += check_collector(settings.collector, parsed, root, _otlp_addresses(settings))
     mappings, problems = load_mappings(root / "mappings", workflows)
     findings += problems
     probes, problems = load_probes(root / "probes", workflows)
@@ -89,6 +91,15 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
         parsed,
     )
     return project, sorted(findings)
+
+
+def _otlp_addresses(settings: Settings) -> dict[str, tuple[str, bool]]:
+    """Where telemetry is taken, and whether it must be guarded."""
+    listen = settings.listen
+    found = {"otlp": listen.otlp}
+    if settings.collector.grpc:
+        found["otlp_grpc"] = listen.otlp_grpc
+    return {name: (address, reachable(address) and not listen.insecure) for name, address in found.items()}
 
 
 def _workflows(root: Path, parsed: Parsed | None) -> tuple[dict[str, Workflow], list[Finding]]:

@@ -18,6 +18,7 @@ store:
 
 listen:
   otlp: 127.0.0.1:4318     # OpenTelemetry traces, OTLP over HTTP
+  otlp_grpc: 127.0.0.1:4317
   store: 127.0.0.1:8123    # ClickHouse's HTTP protocol, for any ClickHouse client
   dashboard: 127.0.0.1:8501
 

@@ -19,7 +19,13 @@ from typing import Any
 import uvicorn
 from pydantic import SecretStr
 
-from collector.app import receiver
+from collector.access import Access
+from collector.app import http_app
+from collector.connections import protocol
+from collector.grpc_server import grpc_server
+from collector.readiness import Readiness
+from collector.reception import Reception
+from collector.settings import needs_guarding
 from core.clock import Clock, SystemClock
 from core.errors import CannotRunError, ConfigurationError
 from dashboard.launch import command as dashboard_command
@@ -30,13 +36,16 @@ from store.folder import DataFolder, Running
 from tieout.jobs import Runner
 from tieout.opening import HOME, prepare, server_store
 from tieout.project import Project
+from tieout.settings import reachable
 
 log = logging.getLogger("tieout.serve")
 
 ROLES = ("collector", "jobs", "dashboard")
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
+DRAIN_TIMEOUT_S = 10.0
+# After draining only watchers of the gRPC health service are left, who would stay for ever.
+GRPC_GRACE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -94,8 +103,7 @@ def _start(
         stack.enter_context(_server(app, sockets["store"]))
         urls["store"] = _url(sockets["store"])
     if "collector" in roles:
-        stack.enter_context(_server(receiver(store.another()), sockets["otlp"]))
-        urls["otlp"] = _url(sockets["otlp"]) + "/v1/traces"
+        urls |= _collector(project, store, clock, sockets["otlp"], stack)
     if "jobs" in roles:
         runner = Runner(store, project, clock)
         runner.start()
@@ -111,6 +119,34 @@ def _start(
             )
         )  # fmt: skip
     return Started(store, urls, tokens)
+
+
+def _collector(
+    project: Project, store: Store, clock: Clock, sock: socket.socket, stack: ExitStack
+) -> dict[str, str]:
+    """Telemetry in, over HTTP and gRPC. The end begins with draining: what has begun is answered, the rest refused."""
+    settings, listen, root = project.settings.collector, project.settings.listen, project.root
+    own = stack.enter_context(store.another())
+    reception = Reception(
+        own, limits=settings.limits.limits(), clock=clock, signals=settings.signals_served(),
+        access=Access(settings.tokens_in(root)),
+    )  # fmt: skip
+    stack.callback(reception.close)
+    readiness = Readiness(reception, own, free_floor_bytes=settings.free_floor_bytes)
+    stack.callback(readiness.close)
+    app = http_app(reception, readiness, cors_origins=settings.cors_origins)
+    tls = settings.tls.for_http(root) if settings.tls else {}
+    http = protocol(settings.limits.headers_timeout.total_seconds())
+    stack.enter_context(_server(app, sock, http=http, **tls))
+    scheme = "https" if settings.tls else "http"
+    urls = {"otlp": f"{_url(sock, scheme)}/v1/traces"}
+    if settings.grpc:
+        files = settings.tls.for_grpc(root) if settings.tls else None
+        server = grpc_server(reception, listen.otlp_grpc, tls=files, grace_s=GRPC_GRACE_S)
+        port = stack.enter_context(server)
+        urls["otlp_grpc"] = f"{scheme}://{listen.otlp_grpc.rsplit(':', 1)[0]}:{port}"
+    stack.callback(reception.drain, DRAIN_TIMEOUT_S)
+    return urls
 
 
 def _take_folder(project: Project, clock: Clock, stack: ExitStack) -> DataFolder:
@@ -146,21 +182,34 @@ def _sockets(
     wanted = {"store": listen.store} if embedded else {}
     if "collector" in roles:
         wanted["otlp"] = listen.otlp
+    guarded = project.settings.collector.guarded
+    for name, address in wanted.items():
+        _guard(f"listen.{name}", address, listen.insecure or (name == "otlp" and guarded))
+    taken = {name: stack.enter_context(_bind(f"listen.{name}", address)) for name, address in wanted.items()}
+    # The others take their ports themselves.
+    if "collector" in roles and project.settings.collector.grpc:
+        _guard("listen.otlp_grpc", listen.otlp_grpc, listen.insecure or guarded)
+        _bind("listen.otlp_grpc", listen.otlp_grpc).close()
     if "dashboard" in roles:
-        _bind("listen.dashboard", listen.dashboard, insecure=listen.insecure).close()
-    return {
-        name: stack.enter_context(_bind(f"listen.{name}", address, insecure=listen.insecure))
-        for name, address in wanted.items()
-    }
+        _guard("listen.dashboard", listen.dashboard, listen.insecure)
+        _bind("listen.dashboard", listen.dashboard).close()
+    return taken
 
 
-def _bind(setting: str, address: str, *, insecure: bool) -> socket.socket:
+def _guard(setting: str, address: str, guarded: bool) -> None:
+    """Raises ConfigurationError for an address that other machines reach and nothing guards."""
+    if not reachable(address) or guarded:
+        return
+    if setting.startswith("listen.otlp"):
+        raise ConfigurationError(f"{setting}: {needs_guarding(address)}")
+    raise ConfigurationError(
+        f"{setting} is {address}: other machines could reach it without a password; use 127.0.0.1, or set "
+        "listen.insecure: true when a proxy or the container's network guards it"
+    )
+
+
+def _bind(setting: str, address: str) -> socket.socket:
     host, port = address.rsplit(":", 1)
-    if host not in LOOPBACK and not insecure:
-        raise ConfigurationError(
-            f"{setting} is {address}: other machines could reach it without a password; use 127.0.0.1, or set "
-            "listen.insecure: true when a proxy or the container's network guards it"
-        )
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -175,17 +224,17 @@ def _bind(setting: str, address: str, *, insecure: bool) -> socket.socket:
     return sock
 
 
-def _url(sock: socket.socket) -> str:
+def _url(sock: socket.socket, scheme: str = "http") -> str:
     host, port = sock.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @contextmanager
-def _server(app: Any, sock: socket.socket) -> Iterator[None]:
-    """A uvicorn server in a thread; on the way out it finishes the requests it has."""
+def _server(app: Any, sock: socket.socket, **options: Any) -> Iterator[None]:
+    """A uvicorn server in a thread, with `options` of its own; on the way out it finishes the requests it has."""
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(STOP_TIMEOUT_S), lifespan="on",
+        timeout_graceful_shutdown=int(STOP_TIMEOUT_S), lifespan="on", ws="none", **options,
     )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationErro
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from collector.correlation import Correlation
+from collector.settings import CollectorSettings
 from core.duration import Duration
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed, load
@@ -31,13 +32,25 @@ def _address(text: str) -> str:
     return text
 
 
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def reachable(address: str) -> bool:
+    """Whether other machines could reach what listens there."""
+    return address.rsplit(":", 1)[0] not in LOOPBACK
+
+
 Address = Annotated[str, AfterValidator(_address)]
 
 
 class Listen(FileModel):
-    """Where tieout listens. Loopback only, unless `insecure` says that something else guards the port."""
+    """Where tieout listens: OTLP over HTTP and gRPC, ClickHouse's HTTP protocol, the dashboard.
+
+    Loopback only, unless `insecure` says that something else guards the port, or `collector` has TLS and tokens.
+    """
 
     otlp: Address = "127.0.0.1:4318"
+    otlp_grpc: Address = "127.0.0.1:4317"
     store: Address = "127.0.0.1:8123"
     dashboard: Address = "127.0.0.1:8501"
     insecure: bool = False
@@ -74,10 +87,12 @@ class _Fields(BaseModel):
     listen: Listen = Field(default_factory=Listen)
     jobs: Jobs = Field(default_factory=Jobs)
     correlation: Correlation = Field(default_factory=Correlation)
+    collector: CollectorSettings = Field(default_factory=CollectorSettings)
 
 
 class ProjectFile(_Fields, FileModel):
-    """`tieout.yaml`: `title` of the installation, `shipped_workflows` in use, store, listeners, jobs, correlation.
+    """`tieout.yaml`: `title` of the installation, `shipped_workflows` in use, store, listeners, jobs, correlation,
+    collector.
 
     `kpi_window` is the period that cohort and flow KPIs look back over, instead of the one in their headers.
     """

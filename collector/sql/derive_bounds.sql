@@ -5,6 +5,7 @@ SELECT
     max(toDateTime64(Timestamp, 6, 'UTC')) AS last_at
 FROM otel_traces
 WHERE known_at > {from:DateTime64(6, 'UTC')} AND known_at <= {until:DateTime64(6, 'UTC')}
+    AND ScopeName != 'tieout.collector'
     AND (
         {any_name:Bool}
         OR SpanName IN {selector_names:Array(String)}

@@ -4,7 +4,8 @@ WITH
     {types:Array(String)} AS types,
     {rules:Array(Array(String))} AS rules,
 -- What may be a step of this workflow, each span once however often it was sent. `facts` are the attributes
--- that anything below asks for: those of the span before those of its resource.
+-- that anything below asks for: those of the span before those of its resource. What the receiver traces of
+-- itself is no step of anything.
 fresh AS (
     SELECT TraceId, SpanId, SpanName, ServiceName, StatusCode, Timestamp, Duration, SpanAttributes, known_at,
         Events.Attributes AS event_maps, Links.Attributes AS link_maps,
@@ -14,6 +15,7 @@ fresh AS (
         facts['tieout.flow'] AS flow
     FROM otel_traces
     WHERE known_at > {from:DateTime64(6, 'UTC')} AND known_at <= {until:DateTime64(6, 'UTC')}
+        AND ScopeName != 'tieout.collector'
         AND flow IN ('', {workflow:String})
         AND (flow != '' OR {any_name:Bool} OR SpanName IN {selector_names:Array(String)} OR SpanAttributes['tieout.step'] != '')
     ORDER BY known_at

@@ -1,5 +1,5 @@
 -- Telemetry sources that spans of (from, until] bring further: newest start of a span less the lag, or of a
--- heartbeat as it is. No source is complete beyond `now`, whatever a clock elsewhere says.
+-- heartbeat as it is; what the receiver traces of itself proves nothing of others. No source is complete beyond `now`, whatever a clock elsewhere says.
 SELECT source, complete_through, heartbeat_at
 FROM (
     SELECT
@@ -12,6 +12,7 @@ FROM (
         max(known_at) AS heartbeat_at
     FROM otel_traces
     WHERE known_at > {from:DateTime64(6, 'UTC')} AND known_at <= {until:DateTime64(6, 'UTC')}
+        AND ScopeName != 'tieout.collector'
     GROUP BY source
 ) AS seen
 LEFT JOIN (

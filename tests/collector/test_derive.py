@@ -427,3 +427,14 @@ def test_spans_sent_over_otlp_become_events(otlp: httpx.Client, store: Store) ->
     ]
     assert (event["amount"], event["trace_id"]) == (Decimal("12.5"), made.trace_id.hex())
     assert event["known_at"] == store.value("SELECT known_at FROM otel_traces")
+
+
+def test_what_the_receiver_traces_of_itself_is_no_evidence(store: Store) -> None:
+    """The same span from a program is an event and proves how far its source has come."""
+    own = {**row("create order", {**ORDER, "tieout.step": "po.created"}), "ScopeName": "tieout.collector"}
+    put(store, own)
+    assert run(store) == 0
+    assert store.rows("SELECT * FROM watermarks") == []
+    put(store, {**row("create order", ORDER), "ScopeName": "tieout.collector.of.another"})
+    assert run(store) == 1
+    assert store.value("SELECT count() FROM watermarks") == 1

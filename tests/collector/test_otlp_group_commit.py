@@ -61,7 +61,9 @@ def rows_by_request(store: Store) -> list[tuple[int, int]]:
 
 def test_many_requests_need_few_inserts_and_each_keeps_its_own_rows(store: Store) -> None:
     with taking(store, Limits(writers=1)) as intake:
-        assert send_together(intake, [body(n) for n in range(1, 31)]) == [Receipt()] * 30
+        assert send_together(intake, [body(n) for n in range(1, 31)]) == [
+            Receipt(stored=n) for n in range(1, 31)
+        ]
         assert 1 <= intake.counts["inserts"] < 15
     assert rows_by_request(store) == [(n, n) for n in range(1, 31)]
 
@@ -82,8 +84,8 @@ def test_one_that_the_engine_cannot_take_is_refused_alone(store: Store) -> None:
         bodies[7] = WRONG_WIRE_TYPE
         results = send_together(intake, bodies)
         assert isinstance(results.pop(7), UndecodableError)
-        assert results == [Receipt()] * 11
-        assert send(intake, body(1)) == Receipt(), "and the next is taken"
+        assert results == [Receipt(stored=2)] * 11
+        assert send(intake, body(1)) == Receipt(stored=1), "and the next is taken"
     assert rows_by_request(store) == [(1, 1), *[(2, 2)] * 11]
     assert store.value("SELECT count() FROM dead_letters") == 1
 
@@ -95,7 +97,9 @@ def test_one_that_needs_repair_is_repaired_alone(store: Store) -> None:
         results = send_together(intake, [body(2), poor, body(3), hopeless])
         rejected = [result.rejected for result in results if isinstance(result, Receipt)]
         assert rejected == [0, 1, 0, 1]
-        assert send(intake, poor) == results[1], "the same answer to the same request"
+        again = send(intake, poor)
+        assert isinstance(results[1], Receipt)
+        assert (again.rejected, again.message, again.stored) == (1, results[1].message, 0)
     assert rows_by_request(store) == [(1, 1), (2, 2), (3, 3)]
 
 
@@ -103,9 +107,9 @@ def test_more_than_one_insert_may_hold_is_stored_in_parts(store: Store) -> None:
     """A group that needs too much memory is halved until it fits."""
     large = [request(span({"k": "v" * 2_000_000})).SerializeToString() for _ in range(8)]
     with taking(store, Limits(writers=1)) as intake:
-        assert send(intake, large[0]) == Receipt()
+        assert send(intake, large[0]) == Receipt(stored=1)
     with taking(store, Limits(writers=1, insert_memory_bytes=48 << 20)) as intake:
-        assert send_together(intake, large[1:]) == [Receipt()] * 7
+        assert send_together(intake, large[1:]) == [Receipt(stored=1)] * 7
     assert rows_by_request(store) == [(1, 1)] * 8
 
 
@@ -149,14 +153,14 @@ def test_after_a_failed_insert_the_same_request_is_stored_once(store: Store) -> 
             {"ids": sorted(intake._commits["traces"]._in_doubt)},
         )
         intake._limits = Limits()
-        assert send(intake, content) == Receipt()
+        assert send(intake, content) == Receipt(stored=50)
     assert rows_by_request(store) == [(50, 50)]
 
 
 def test_a_sender_cannot_write_the_marks_of_requests(store: Store) -> None:
     forged = body(2) + _bytes_field(MARK_FIELD, _bytes_field(1, b"not mine")) * 2
     with taking(store) as intake:
-        assert send(intake, forged) == Receipt()
+        assert send(intake, forged) == Receipt(stored=2)
     assert rows_by_request(store) == [(2, 2)]
     assert store.value("SELECT countIf(request_id = 'not mine') FROM otel_traces") == 0
 

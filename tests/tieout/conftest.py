@@ -18,7 +18,7 @@ def up() -> Iterator[Callable[..., Up]]:
     started: list[Up] = []
 
     def start(project: Path, only: str = "collector,jobs") -> Up:
-        ports = {role: free_port() for role in ("store", "otlp", "dashboard")}
+        ports = {role: free_port() for role in ("store", "otlp", "otlp_grpc", "dashboard")}
         listen = {f"TIEOUT_LISTEN__{role.upper()}": f"127.0.0.1:{port}" for role, port in ports.items()}
         process = subprocess.Popen(
             [sys.executable, "-m", "tieout", "up", "--project", str(project), "--only", only],

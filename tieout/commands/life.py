@@ -40,6 +40,7 @@ def demo(
     ] = "",
     speed: Annotated[str, typer.Option(help="How much of the log passes in one second of replay.")] = "1d",
     otlp: Annotated[str, typer.Option(help="Address for OTLP over HTTP.")] = "",
+    otlp_grpc: Annotated[str, typer.Option(help="Address for OTLP over gRPC.")] = "",
     store: Annotated[str, typer.Option(help="Address for ClickHouse's HTTP protocol.")] = "",
     dashboard: Annotated[str, typer.Option(help="Address of the dashboard.")] = "",
     json: JsonOption = False,
@@ -50,11 +51,8 @@ def demo(
         print_json(summary) if json else print_summary(summary)
         return
     held, pace = (parse_duration(replay) if replay else None), parse_duration(speed)
-    flags = {
-        "listen": {
-            key: value for key, value in (("otlp", otlp), ("store", store), ("dashboard", dashboard)) if value
-        }
-    }
+    addresses = {"otlp": otlp, "otlp_grpc": otlp_grpc, "store": store, "dashboard": dashboard}
+    flags = {"listen": {key: value for key, value in addresses.items() if value}}
     place = folder or Path.home() / ".local" / "share" / "tieout" / ("demo-replay" if held else "demo")
     project = demonstration.demo_project(place, flags)
     log_to_stderr()
@@ -103,7 +101,10 @@ def up(
 
 
 def _print_urls(started: Started) -> None:
-    names = {"dashboard": "dashboard", "otlp": "OTLP traces", "store": "ClickHouse protocol"}
+    names = {
+        "dashboard": "dashboard", "otlp": "OTLP over HTTP", "otlp_grpc": "OTLP over gRPC",
+        "store": "ClickHouse protocol",
+    }  # fmt: skip
     for role, url in started.urls.items():
         message(f"  {names[role]:<20} {url}")
 
