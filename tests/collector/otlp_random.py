@@ -14,6 +14,11 @@ from otlp_bodies import START_NS, pairs
 
 M = TypeVar("M", bound=Message)
 
+
+def is_mixed(items: list[Any]) -> bool:
+    return any(not isinstance(item, str) for item in items)
+
+
 texts = st.text(st.characters(codec="utf-8"), max_size=6)
 scalars = st.one_of(
     texts, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.binary(max_size=5),
@@ -23,7 +28,7 @@ scalars = st.one_of(
 plain = st.text("ab/é<>&{}", max_size=4)
 values = st.recursive(
     scalars | st.lists(plain, max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3).filter(is_mixed) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
 attributes = st.dictionaries(texts, values, max_size=4)

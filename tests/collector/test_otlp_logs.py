@@ -121,6 +121,16 @@ def test_case_119_protobuf_json_and_python_agree(
         assert rows(store) == kept
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(sent=requests(), at=st.floats(0, 1), put=st.binary(min_size=0, max_size=4), drop=st.integers(0, 4))
+def test_damaged_requests_are_answered_and_never_to_be_sent_again(
+    otlp: httpx.Client, store: Store, sent: ExportLogsServiceRequest, at: float, put: bytes, drop: int
+) -> None:
+    whole = sent.SerializeToString()
+    place = int(at * len(whole))
+    assert send(otlp, LOGS, whole[:place] + put + whole[place + drop :]).status_code in (200, 400)
+
+
 def test_every_field_of_a_valid_request_arrives_without_repair(
     serve: Callable[[Starlette], httpx.Client], store: Store
 ) -> None:
