@@ -193,9 +193,7 @@ def _options(body_bytes: int) -> list[tuple[str, Any]]:
         ("grpc.max_concurrent_streams", STREAMS_OF_A_CONNECTION),
         # A second receiver on the port is a mistake and must not start.
         ("grpc.so_reuseport", 0),
-        # Exporters ping idle connections more often than the library thinks polite.
-        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        ("grpc.keepalive_permit_without_calls", 1),
+        # Exporters ping idle connections more often than the library thinks polite, and would lose them.
         ("grpc.http2.max_ping_strikes", 0),
     ]
 

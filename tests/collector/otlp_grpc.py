@@ -99,5 +99,22 @@ def call_by_hand(port: int, flag: bytes, body: bytes, encoding: str) -> dict[str
     return seen
 
 
+def ping_by_hand(port: int, count: int) -> int:
+    """Pings an idle connection again and again; gives the pings that were answered until it ended."""
+    answered = 0
+    connection = h2.connection.H2Connection()
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        connection.initiate_connection()
+        for number in range(count):
+            connection.ping(struct.pack(">Q", number))
+            sock.sendall(connection.data_to_send())
+            while answered <= number:
+                for event in connection.receive_data(sock.recv(65536)):
+                    if isinstance(event, h2.events.ConnectionTerminated):
+                        return answered
+                    answered += isinstance(event, h2.events.PingAckReceived)
+    return answered
+
+
 def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value

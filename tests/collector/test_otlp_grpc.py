@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
+from google.rpc import code_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -24,15 +26,20 @@ from otlp_grpc import (
     call_by_hand,
     channel_to,
     export,
+    ping_by_hand,
     refused,
     retry_after_s,
     status_of,
 )
+from pydantic import SecretStr
 
+from collector.access import Access, Caller, Rate, Token
 from collector.commits import Receipt
 from collector.grpc_server import PORT, THREADS, grpc_server
 from collector.intake import Limits
+from collector.metrics import Transport
 from collector.reception import Reception
+from core.clock import ManualClock
 from core.errors import CannotRunError
 from store.client import Store
 
@@ -199,14 +206,9 @@ def test_case_105_a_hundred_calls_at_once_use_a_bounded_number_of_threads(
     assert len(serving) <= THREADS + 1
 
 
-def test_case_105_pings_of_an_idle_connection_are_borne(store: Store, receive: Receive) -> None:
-    receiver = receive()
-    pings = {"keepalive_time_ms": 10, "keepalive_permit_without_calls": 1, "http2.max_pings_without_data": 0}
-    states: list[grpc.ChannelConnectivity] = []
-    with channel_to(receiver.port, **pings) as channel:
-        channel.subscribe(states.append)
-        assert [export(channel, body(1)) for _ in range(20)] == [b""] * 20
-    assert grpc.ChannelConnectivity.TRANSIENT_FAILURE not in states
+def test_case_105_pings_of_an_idle_connection_are_borne(receive: Receive) -> None:
+    """The library would end the connection at the third ping within five minutes."""
+    assert ping_by_hand(receive().port, 20) == 20
 
 
 def test_case_106_while_it_drains_it_does_not_serve_and_finishes_what_it_has(store: Store) -> None:
@@ -307,3 +309,38 @@ def test_case_85_refusals_never_quote_what_was_sent(
     assert secret not in caplog.text
     assert secret not in "".join(capfd.readouterr())
     assert secret not in str(store.rows("SELECT * FROM dead_letters"))
+
+
+@pytest.mark.parametrize("reason", ["busy", "rate"])
+def test_case_100_an_exporter_that_is_put_off_sends_again(
+    store: Store, receive: Receive, clock: ManualClock, reason: str
+) -> None:
+    """UNAVAILABLE and RESOURCE_EXHAUSTED with RetryInfo: nothing is lost, without any setting of the sender."""
+    token = Token("sender", SecretStr("t" * 16), rate=Rate(1, 1))
+    receiver = receive(limits=Limits(requests=1), access=Access([token], clock))
+    refusals = []
+    answered = receiver.reception.metrics.answered
+
+    def note(signal: str, transport: Transport, code: int, sent_bytes: int) -> None:
+        answered(signal, transport, code, sent_bytes)
+        refusals.append(code)
+        busy.close()
+        clock.move(timedelta(seconds=5))
+
+    receiver.reception.metrics.answered = note  # type: ignore[method-assign]
+    busy = ExitStack()
+    if reason == "busy":
+        busy.enter_context(receiver.reception.intake.capacity.lease())
+    else:
+        receiver.reception.access.admit(Caller("sender"), "traces")
+    provider = TracerProvider()
+    exporter = OTLPSpanExporter(
+        endpoint=f"127.0.0.1:{receiver.port}", insecure=True, headers={"authorization": f"Bearer {'t' * 16}"}
+    )
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.get_tracer("program").start_span("once").end()
+    assert provider.force_flush()
+    provider.shutdown()
+    first = code_pb2.UNAVAILABLE if reason == "busy" else code_pb2.RESOURCE_EXHAUSTED
+    assert refusals == [first, code_pb2.OK]
+    assert stored(store) == 1

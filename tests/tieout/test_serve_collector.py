@@ -85,19 +85,18 @@ def test_check_finds_a_token_that_is_not_there_and_never_shows_one(site: Path) -
     assert SECRET not in found.out + found.err + shown.out + shown.err
 
 
-def test_case_40_a_busy_grpc_port_is_named_with_the_setting_to_change(site: Path) -> None:
+@pytest.mark.parametrize("setting", ["otlp", "otlp_grpc"])
+def test_case_40_a_busy_port_of_the_receiver_ends_the_start(site: Path, setting: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        busy = tieout(
-            "up", "--project", str(site), "--only", "collector",
-            TIEOUT_LISTEN__STORE="127.0.0.1:0", TIEOUT_LISTEN__OTLP="127.0.0.1:0",
-            TIEOUT_LISTEN__OTLP_GRPC=f"127.0.0.1:{port}",
-        )  # fmt: skip
+        listen = {f"TIEOUT_LISTEN__{name}": "127.0.0.1:0" for name in ("STORE", "OTLP", "OTLP_GRPC")}
+        listen[f"TIEOUT_LISTEN__{setting.upper()}"] = f"127.0.0.1:{port}"
+        busy = tieout("up", "--project", str(site), "--only", "collector", **listen)
     assert busy.code == 3
     assert f"127.0.0.1:{port} cannot be used" in busy.err
-    assert "listen.otlp_grpc" in busy.err
+    assert f"change listen.{setting} in tieout.yaml" in busy.err
 
 
 def test_both_transports_take_spans_of_known_senders_and_figures_tell(
