@@ -41,7 +41,7 @@ def number(value: float) -> str:
 def _json(value: AnyValue) -> str:
     kind = value.WhichOneof("value")
     if kind == "string_value":
-        return json.dumps(value.string_value, ensure_ascii=False)
+        return _quoted(value.string_value)
     if kind == "bool_value":
         return "true" if value.bool_value else "false"
     if kind == "int_value":
@@ -55,6 +55,13 @@ def _json(value: AnyValue) -> str:
         return "[" + ",".join(_json(item) for item in value.array_value.values) + "]"
     if kind == "kvlist_value":
         pairs = {pair.key: _json(pair.value) for pair in value.kvlist_value.values}
-        members = (f"{json.dumps(key, ensure_ascii=False)}:{pairs[key]}" for key in sorted(pairs))
+        members = (f"{_quoted(key)}:{pairs[key]}" for key in sorted(pairs))
         return "{" + ",".join(members) + "}"
     return "null"
+
+
+def _quoted(characters: str) -> str:
+    """JSON text; like the engine and the exporter it escapes the two line ends that JavaScript knows beside JSON's."""
+    return (
+        json.dumps(characters, ensure_ascii=False).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import builds
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from otlp_rows import expected, rows
-from parties import ROOT, WRITER, Otelcol, Sender, Tieout, wait_until
+from parties import ROOT, Otelcol, Sender, Tieout, wait_until
 from test_otlp_same_rows import requests, unlike_any_other, without_invalid
-
-from store.client import Store
 
 SHIPPED = ROOT / "collector" / "otelcol.yaml"
 HERE = Path(__file__).parent
@@ -66,25 +68,68 @@ def test_the_shipped_configuration_loses_nothing_when_either_side_is_killed(
     assert set(tieout.copies()) <= {*exported, *failed}
 
 
+def for_a_collector(sent: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
+    """Without what the two ways differ in; each is a loss in the exporter that the receiver does not have.
+
+    For a link with an id of a wrong length a Collector refuses the whole request. A kind or status without a name
+    becomes empty; the receiver keeps the number. Inside a list or map an infinite number or NaN empties the whole
+    value, and empty bytes become null.
+    """
+    kept, _ = without_invalid(sent)
+    for group in kept.resource_spans:
+        in_one_way(group.resource.attributes)
+        for one in (one for scope in group.scope_spans for one in scope.spans):
+            one.kind, one.status.code = one.kind % 6, one.status.code % 3
+            for attributes in (one.attributes, *(part.attributes for part in (*one.events, *one.links))):
+                in_one_way(attributes)
+            for link in one.links:
+                link.trace_id = link.trace_id if len(link.trace_id) == 16 else b""
+    return kept
+
+
+def in_one_way(attributes: Iterable[KeyValue]) -> None:
+    """Replaces numbers and bytes inside lists and maps that the exporter cannot write."""
+    waiting = [item for pair in attributes for item in inside(pair.value)]
+    while waiting:
+        value = waiting.pop()
+        waiting += inside(value)
+        if not math.isfinite(value.double_value):
+            value.double_value = 0.5
+        if value.HasField("bytes_value") and not value.bytes_value:
+            value.bytes_value = b"-"
+
+
+def inside(value: AnyValue) -> list[AnyValue]:
+    return [*value.array_value.values, *(pair.value for pair in value.kvlist_value.values)]
+
+
 @pytest.mark.slow
 def test_a_trace_has_the_same_rows_whichever_way_it_came(
     tieout: Tieout, otelcol: Callable[..., Otelcol]
 ) -> None:
     """All columns of the exporter, for anything a span can hold; `known_at` tells when each way stored it."""
     collector = otelcol(AT_ONCE)
+    wanted: list[dict[str, Any]] = []
 
     @seed(4)
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=50, deadline=None, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
     @given(sent=requests())
-    def compare(sent: ExportTraceServiceRequest) -> None:
-        kept, _ = without_invalid(unlike_any_other(sent))
-        content = kept.SerializeToString()
-        wanted = expected(kept)
-        with tieout.store() as store, Store(tieout.store_url, token=WRITER) as writing:
-            for url in (collector.traces_url, tieout.traces_url):
-                writing.command("DELETE FROM otel_traces WHERE 1")
-                answer = httpx.post(url, content=content, headers=PROTOBUF, timeout=30)
-                assert answer.status_code == 200, answer.text
-                assert rows(store) == wanted, url
+    def send(sent: ExportTraceServiceRequest) -> None:
+        kept = for_a_collector(unlike_any_other(sent))
+        for url in (collector.traces_url, tieout.traces_url):
+            answer = httpx.post(url, content=kept.SerializeToString(), headers=PROTOBUF, timeout=30)
+            assert answer.status_code == 200, answer.text
+        wanted.extend(expected(kept))
 
-    compare()
+    send()
+    assert len(wanted) > 50
+    with tieout.store() as store:
+        assert in_order(rows(store)) == in_order([*wanted, *wanted])
+
+
+def in_order(found: list[dict[str, Any]]) -> list[str]:
+    """The exporter sorts the keys of a map, the receiver leaves them as they were sent."""
+    return sorted(json.dumps(row, sort_keys=True) for row in found)
