@@ -15,7 +15,13 @@ import pytest
 
 HERE = Path(__file__).parent
 # By program: the Debian package that brings it.
-PACKAGES = {"go": "golang-go", "node": "nodejs", "npm": "npm", "java": "default-jdk-headless", "mvn": "maven"}
+PACKAGES = {
+    "go": "golang-go",
+    "node": "nodejs",
+    "npm": "npm",
+    "javac": "default-jdk-headless",
+    "mvn": "maven",
+}
 GO_ENVIRONMENT = {
     "GOFLAGS": "-p=2 -buildvcs=false -mod=readonly -trimpath",
     "GOWORK": "off",
@@ -98,6 +104,6 @@ def javascript_sender() -> list[str]:
 
 def java_sender() -> list[str]:
     """The same with the SDK for Java."""
-    need("java", "mvn")
+    need("javac", "mvn")
     target = built("java", ("mvn", "-q", "-B", "process-classes")) / "target"
     return ["java", "-cp", f"{target / 'classes'}:{target / 'dependency'}/*", "Send"]
