@@ -7,6 +7,7 @@ import base64
 import binascii
 import errno
 import hmac
+import io
 import json
 import logging
 import re
@@ -43,6 +44,8 @@ from store.access import (
 from store.client import Store
 from store.encoding import QUERY_IS_TOO_LARGE, chosen, decoded, encoded
 from store.engine import IN_MEMORY_BYTES, PIECE_BYTES, Answer, Engine, EngineError, Ticket, Wishes, spool
+from store.frames import framed, unframed
+from store.native import MARKS_COLUMNS, with_block_facts
 from store.statement import Facts, split_insert
 
 NAME = "tieout"
@@ -93,6 +96,7 @@ _CONTENT_TYPES = (
 # The engine parses this much of a statement; the head of an INSERT must fit into the smaller.
 _MAX_QUERY_BYTES, _MAX_HEAD_BYTES = 256 << 10, 64 << 10
 _WAITING = 64
+_YES = ("1", "true")
 _RECEIVE_S, _GRACE_S, _AGAIN_S, _QUICK_S = 120, 5, 0.2, 0.05
 _QUERY_ID = re.compile(r"[\w.:\-]{1,128}\Z", re.ASCII)
 
@@ -156,6 +160,10 @@ class _Asked:
     format: str = "TabSeparated"
     compress: bool = False
     accepted: str = ""
+    # ClickHouse's own compression, of the answer and of the request.
+    framed_answer: bool = False
+    framed_body: bool = False
+    protocol: int = 0
     encoding: str = ""
     method: str = "POST"
     body: IO[bytes] = field(default_factory=spool)
@@ -196,7 +204,11 @@ class _Service:
             level = logging.WARNING if code == AUTHENTICATION_FAILED else logging.INFO
             log.log(level, "query %s of %s refused with code %d", query_id, role or "nobody", code)
             response = self._refusal(
-                code, text, query_id, anonymous=not role and not _credentials(request)[1]
+                code,
+                text,
+                query_id,
+                anonymous=not role and not _credentials(request)[1],
+                in_frames=request.query_params.get("compress") in _YES,
             )
         else:
             log.debug("query %s of %s took %.1f ms", query_id, role, (time.perf_counter() - began) * 1000)
@@ -323,10 +335,15 @@ class _Service:
         answer = engine.read(facts, fmt, wishes, ticket)
         if ticket.writes:
             return _Done(answer, "")
-        encoding = chosen(asked.accepted, answer.size) if asked.compress else ""
+        fmt = facts.format or fmt
+        if asked.protocol >= MARKS_COLUMNS and fmt.lower() == "native":
+            answer.body, answer.size = with_block_facts(answer.body, answer.size)
+        if asked.framed_answer:
+            answer.body, answer.size = framed(answer.body)
+        encoding = chosen(asked.accepted, answer.size) if asked.compress and not asked.framed_answer else ""
         if encoding:
             answer.body, answer.size = encoded(answer.body, encoding)
-        return _Done(answer, facts.format or fmt, encoding)
+        return _Done(answer, fmt, encoding)
 
     def _format(self, asked: _Asked, facts: Facts) -> str:
         """The format for a statement that names none. Only names of the engine's reach it."""
@@ -348,7 +365,7 @@ class _Service:
         headers["Content-Length"] = str(done.answer.size)
         return StreamingResponse(_pieces(done.answer.body), headers=headers)
 
-    def _refusal(self, code: int, text: str, query_id: str, *, anonymous: bool) -> Response:
+    def _refusal(self, code: int, text: str, query_id: str, *, anonymous: bool, in_frames: bool) -> Response:
         known = self.engine.error_names[code] if code < len(self.engine.error_names) else ""
         name = known or "UNKNOWN_EXCEPTION"
         headers = self._headers(query_id) | {"X-ClickHouse-Exception-Code": str(code)}
@@ -357,9 +374,12 @@ class _Service:
             status, headers["WWW-Authenticate"] = 401, f'Basic realm="{NAME}"'
         if status == 503:
             headers["Retry-After"] = "1"
-        return PlainTextResponse(
-            f"Code: {code}. DB::Exception: {text or name}. ({name})\n", status, headers=headers
-        )
+        sentence = f"Code: {code}. DB::Exception: {text or name}. ({name})\n"
+        if in_frames:
+            # Who asked for frames reads nothing else, and would not learn the reason.
+            body, _ = framed(io.BytesIO(sentence.encode()))
+            return Response(body.read(), status, headers=headers)
+        return PlainTextResponse(sentence, status, headers=headers)
 
     @staticmethod
     def _headers(query_id: str) -> dict[str, str]:
@@ -446,11 +466,11 @@ def _sort(asked: _Asked, fields: Mapping[str, str], format_header: str | None) -
     asked.query = fields.get("query", "")
     asked.database = fields.get("database", asked.database)
     asked.format = fields.get("default_format") or format_header or asked.format
-    asked.compress = fields.get("enable_http_compression") in ("1", "true")
-    if fields.get("compress", "0") != "0" or fields.get("decompress", "0") != "0":
-        raise RefusedError(
-            NOT_IMPLEMENTED, "compress and decompress are not served; use enable_http_compression=1"
-        )
+    asked.compress = fields.get("enable_http_compression") in _YES
+    asked.framed_answer = fields.get("compress") in _YES
+    asked.framed_body = fields.get("decompress") in _YES
+    protocol = fields.get("client_protocol_version", "")
+    asked.protocol = int(protocol) if protocol.isascii() and protocol.isdigit() and len(protocol) < 10 else 0
     for name, value in fields.items():
         if name.startswith("param_"):
             asked.params[name.removeprefix("param_")] = value
@@ -467,6 +487,8 @@ async def _gone(request: Request) -> None:
 def _statement(asked: _Asked, limit: int) -> tuple[str, _Rest]:
     """The statement, and the data behind it when it is an INSERT with data. Raises RefusedError."""
     body = decoded(asked.body, asked.encoding, limit)
+    if asked.framed_body:
+        body = unframed(body, limit)
     first = body.read(_MAX_HEAD_BYTES)
     start = asked.query.encode() + (b"\n" if asked.query and first else b"") + first
     insert = split_insert(start)

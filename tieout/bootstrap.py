@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
+# What the modules of the Collector say they need.
+OLDEST_GO = (1, 26)
 
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("-m", "ruff", "check", "."),
@@ -82,6 +85,7 @@ def test(*, everything: bool, extra: list[str]) -> int:
     if everything:
         database()
         datasette()
+        languages()
     for check in CHECKS:
         if code := run(str(PYTHON), *check):
             return code
@@ -114,6 +118,28 @@ def datasette() -> None:
              "--disable-pip-version-check", "datasette==0.65.5")  # fmt: skip
 
 
+def languages() -> None:
+    """What builds the Collector and the programs of the interoperation tests with OpenTelemetry's SDKs."""
+    wanted = {
+        "go": "golang-go",
+        "node": "nodejs",
+        "npm": "npm",
+        "javac": "default-jdk-headless",
+        "mvn": "maven",
+    }
+    if missing := [package for program, package in wanted.items() if not shutil.which(program)]:
+        packages(*missing)
+    version, toolchain = (answer_of("go", "env", name) for name in ("GOVERSION", "GOTOOLCHAIN"))
+    found = re.match(r"go(\d+)\.(\d+)", version)
+    # From 1.21 on, Go fetches the version that a program needs by itself, unless it is told not to.
+    oldest = OLDEST_GO if toolchain == "local" else (1, 21)
+    if not found or (int(found[1]), int(found[2])) < oldest:
+        needed = ".".join(map(str, OLDEST_GO))
+        sys.exit(
+            f"the tests need Go {needed} or newer, this is {version}; install it from https://go.dev/dl/"
+        )
+
+
 def packages(*names: str) -> None:
     """Installs system packages where that is possible, else says which command does."""
     command = f"apt-get install -y --no-install-recommends {' '.join(names)}"
@@ -123,6 +149,10 @@ def packages(*names: str) -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
     subprocess.run([*command.split(), "-qq"], check=True, env=quiet, stdout=subprocess.DEVNULL)
+
+
+def answer_of(*command: str) -> str:
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def run(*command: str) -> int:

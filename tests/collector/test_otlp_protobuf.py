@@ -154,6 +154,7 @@ VALUES = {
         ["strVal", 7, 18.6, False, AnyValue(), b"ab", 1e21],
         '["strVal",7,18.6,false,null,"YWI=",1e+21]',
     ),
+    "line ends of JavaScript": (["\u2028", {"\u2029": 1}], r'["\u2028",{"\u2029":1}]'),
     "map": ({"b": 1, "a": {"c": [True]}}, '{"a":{"c":[true]},"b":1}'),
     "no members": ({}, "{}"),
     "lists": ([["a"], []], '[["a"],[]]'),

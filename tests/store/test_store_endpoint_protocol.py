@@ -262,12 +262,6 @@ def test_answers_are_plain_when_not_asked_or_not_worth_it(served: Served) -> Non
     assert "content-encoding" not in small.headers
 
 
-def test_the_block_protocol_of_native_clients_is_refused_by_name(ask: Ask) -> None:
-    answer = ask("SELECT 1", compress="1")
-    assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (501, "48")
-    assert "enable_http_compression" in answer.text
-
-
 def test_inserts_take_data_from_url_body_or_both(ask: Ask, served: Served, store: Store) -> None:
     head = "INSERT INTO payments (id, name) FORMAT JSONEachRow"
     with served.client(served.writer) as client:

@@ -1,0 +1,179 @@
+"""The processes that talk to each other: a tieout, a Collector, a program that sends. All can be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from store.client import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+READER, WRITER = "reader-of-the-interop-tests", "writer-of-the-interop-tests"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(sock.getsockname()[1]) for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+class Party:
+    """One process with a log, on ports that stay the same when it is started again."""
+
+    def __init__(self, folder: Path, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = folder / "log.txt"
+        self._command = command
+        self._environment = {**os.environ, **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(self.ready, self.said)
+
+    def kill(self) -> None:
+        """SIGKILL, at once."""
+        assert self._process
+        assert self._process.poll() is None, f"it had ended by itself: {self.said()}"
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(30)
+
+    def end(self) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(30)
+
+    def said(self) -> str:
+        """The end of its log."""
+        return self._log.read_text(errors="replace")[-3000:]
+
+
+class Tieout(Party):
+    """`tieout up` with the receiver and the store's endpoint, in a project of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.otlp_port, self.store_port = free_ports(2)
+        super().__init__(
+            folder,
+            (sys.executable, "-m", "tieout", "up", "--project", str(folder), "--only", "collector"),
+            {
+                "TIEOUT_LISTEN__OTLP": f"127.0.0.1:{self.otlp_port}",
+                "TIEOUT_LISTEN__STORE": f"127.0.0.1:{self.store_port}",
+                "TIEOUT_STORE__READER_TOKEN": READER,
+                "TIEOUT_STORE__WRITER_TOKEN": WRITER,
+            },
+        )
+        (folder / "tieout.yaml").write_text("title: interop\n")
+        self.traces_url = f"http://127.0.0.1:{self.otlp_port}/v1/traces"
+        self.store_url = f"http://127.0.0.1:{self.store_port}"
+
+    def ready(self) -> bool:
+        return answers(f"{self.store_url}/ping") and answers(self.traces_url, 405)
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """What it holds."""
+        with Store(self.store_url, token=READER, read_only=True) as store:
+            yield store
+
+    def copies(self) -> dict[str, int]:
+        """How many rows there are of each span."""
+        with self.store() as store:
+            found = store.rows("SELECT SpanId, count() AS copies FROM otel_traces GROUP BY TraceId, SpanId")
+        return {row["SpanId"]: row["copies"] for row in found}
+
+
+class Otelcol(Party):
+    """The Collector. `files` are merged; `environment` fills their ${env:…}."""
+
+    def __init__(
+        self, folder: Path, program: Path, files: Sequence[Path], environment: Mapping[str, str]
+    ) -> None:
+        self.otlp_port, self.grpc_port, self.health_port = free_ports(3)
+        (folder / "queue").mkdir(parents=True)
+        configs = [part for file in files for part in ("--config", str(file))]
+        super().__init__(
+            folder,
+            (str(program), *configs),
+            {
+                "OTLP_PORT": str(self.otlp_port),
+                "GRPC_PORT": str(self.grpc_port),
+                "HEALTH_PORT": str(self.health_port),
+                "QUEUE": str(folder / "queue"),
+                **environment,
+            },
+        )
+        self.traces_url = f"http://127.0.0.1:{self.otlp_port}/v1/traces"
+
+    def ready(self) -> bool:
+        return answers(f"http://127.0.0.1:{self.health_port}/") and answers(self.traces_url, 405)
+
+
+class Sender:
+    """A program that sends spans while the test goes on, and says what its SDK thinks became of them."""
+
+    def __init__(self, command: Sequence[str], url: str, count: int, *more: str) -> None:
+        self._process = subprocess.Popen(
+            [*command, url, str(count), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def result(self) -> tuple[list[str], list[str]]:
+        """The ids of spans that were exported, and of those that were given up, when it has ended."""
+        output, errors = self._process.communicate(timeout=150)
+        assert self._process.returncode == 0, errors[-3000:]
+        said: dict[str, list[str]] = {"exported": [], "failed": []}
+        for line in output.splitlines():
+            word, *spans = line.split()
+            said[word] += spans
+        return said["exported"], said["failed"]
+
+    def end(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+
+def answers(url: str, status: int = 200) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).status_code == status
+    except httpx.HTTPError:
+        return False
+
+
+def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> None:
+    """Waits a bounded time for other processes; says what there was instead."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"it did not come: {what()}")
+        time.sleep(0.05)

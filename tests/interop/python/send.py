@@ -1,0 +1,49 @@
+"""Sends spans with business keys, and prints what the SDK says of each batch. Arguments: URL, number of spans."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+
+class Reporting(SpanExporter):
+    def __init__(self, inner: SpanExporter) -> None:
+        self._inner = inner
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = self._inner.export(spans)
+        word = "exported" if result is SpanExportResult.SUCCESS else "failed"
+        ids = [f"{span.context.span_id:016x}" for span in spans if span.context]
+        sys.stdout.write(f"{word} {' '.join(ids)}\n")
+        sys.stdout.flush()
+        return result
+
+    def shutdown(self) -> None:
+        self._inner.shutdown()
+
+
+def main(url: str, count: str) -> None:
+    provider = TracerProvider(resource=Resource({"service.name": "python"}))
+    exporter = OTLPSpanExporter(endpoint=url, compression=Compression.Gzip, timeout=30)
+    provider.add_span_processor(
+        BatchSpanProcessor(
+            Reporting(exporter), max_queue_size=100_000, max_export_batch_size=20, schedule_delay_millis=50
+        )
+    )
+    tracer = provider.get_tracer("interop")
+    for number in range(int(count)):
+        with tracer.start_as_current_span("order.released") as span:
+            span.set_attributes({"tieout.object.order": f"ORD-{number}", "lines": number % 7})
+        time.sleep(0.002)
+    provider.shutdown()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
