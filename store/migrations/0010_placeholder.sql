@@ -1,2 +1,0 @@
--- Number kept free; replaced when the branches meet.
-SELECT 1;
