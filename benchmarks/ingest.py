@@ -1,10 +1,11 @@
 """How many spans a second the receiver puts on disk, beside what the bare engine does with the same rows.
 
-    python benchmarks/ingest.py [--seconds 5] [--connections 4]
+    python benchmarks/ingest.py [--seconds 5] [--connections 16]
 
 Real HTTP through uvicorn, protobuf, every 200 after an fsync; the sender is a process of its own. The limit is
-the engine alone: the same rows in its own format, in inserts of the same size, with the same settings. Both are
-measured in this run, so the ratio means something on any machine; the figures themselves only on this one.
+the engine alone: the same rows in its own format, in inserts of the size that the receiver's groups had, with the
+same settings. Both are measured in this run, so the ratio means something on any machine; the figures themselves
+only on this one. Times of requests are those at full load, and again at half of the rate that was reached.
 """
 
 from __future__ import annotations
@@ -68,8 +69,12 @@ def body(spans: int, seed: int) -> bytes:
     return made.SerializeToString()
 
 
-def send(url: str, spans: int, connections: int, seconds: float) -> dict[str, float]:
-    """Sends for so long on so many connections; gives spans acknowledged, seconds, and times of single requests."""
+def send(url: str, spans: int, connections: int, seconds: float, rate: float) -> dict[str, float]:
+    """Sends for so long on so many connections, at most `rate` spans a second when it is not 0.
+
+    Gives spans acknowledged, seconds, and times of single requests.
+    """
+    pause = connections * spans / rate if rate else 0.0
     bodies = [body(spans, os.getpid() * 1000 + n) for n in range(max(4, min(64, 200_000 // spans)))]
     # Every request has other ids than the ones before, or it would be taken for a repetition.
     lengths, number = [], count()
@@ -91,6 +96,7 @@ def send(url: str, spans: int, connections: int, seconds: float) -> dict[str, fl
                     lengths.append(time.perf_counter() - begun)
                 else:
                     time.sleep(0.05)
+                time.sleep(max(0.0, pause - (time.perf_counter() - begun)))
         return acknowledged
 
     begun = time.perf_counter()
@@ -112,30 +118,33 @@ def extra(turn: int) -> bytes:
     return made.SerializeToString()
 
 
-def measure_http(store: Store, spans: int, connections: int, seconds: float) -> dict[str, float]:
-    """The receiver in this process, the sender in another."""
-    server = uvicorn.Server(uvicorn.Config(receiver(store), host="127.0.0.1", port=0, log_level="error"))
+def measure_http(
+    store: Store, spans: int, connections: int, seconds: float, rate: float = 0.0
+) -> dict[str, float]:
+    """The receiver in this process, the sender in another; `inserts` is how many it took to store all."""
+    app = receiver(store)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         time.sleep(0.01)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    order = [sys.executable, __file__, "--send", url, "--spans", str(spans)]
+    order = [sys.executable, __file__, "--send", url, "--spans", str(spans), "--rate", str(rate)]
     order += ["--connections", str(connections), "--seconds", str(seconds)]
     used = time.process_time()
     done = subprocess.run(order, capture_output=True, text=True, check=True)
     used = time.process_time() - used
     server.should_exit = True
     thread.join()
-    return {**json.loads(done.stdout), "cpu_s": used}
+    return {**json.loads(done.stdout), "cpu_s": used, "inserts": app.state.intake.counts["inserts"]}
 
 
-def measure_engine(store: Store, spans: int, writers: int, seconds: float) -> float:
-    """Spans a second of the same rows inserted in the engine's own format."""
+def measure_engine(store: Store, spans: int, writers: int, seconds: float) -> dict[str, float]:
+    """The same rows inserted in the engine's own format, `spans` at a time."""
     store.command("TRUNCATE TABLE otel_traces")
     intake = Intake(store, Limits())
     with intake.capacity.lease() as lease:
-        intake.take(TRACES, body(spans, 1), "", "protobuf", lease)
+        intake.take(TRACES, body(spans, random.randrange(1 << 30)), "", "protobuf", lease)
     intake.close()
     rows = store.raw("SELECT * FROM otel_traces", fmt="Native")
     end, number = time.perf_counter() + seconds, count()
@@ -149,10 +158,28 @@ def measure_engine(store: Store, spans: int, writers: int, seconds: float) -> fl
         handle.close()
         return inserted
 
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(writers) as pool:
         total = sum(pool.map(one, [store.another() for _ in range(writers)]))
-    return total / (time.perf_counter() - begun)
+    return {
+        "spans": total,
+        "seconds": time.perf_counter() - begun,
+        "cpu_s": time.process_time() - used,
+    }
+
+
+def measure(store: Store, spans: int, connections: int, seconds: float) -> str:
+    """One line: requests of so many spans."""
+    full = measure_http(store, spans, connections, seconds)
+    group = round(full["spans"] / full["inserts"])
+    engine = measure_engine(store, group, Limits().writers, seconds)
+    rate = full["spans"] / full["seconds"]
+    half = measure_http(store, spans, connections, seconds, rate / 2)
+    cpu, engine_cpu = full["spans"] / full["cpu_s"], engine["spans"] / engine["cpu_s"]
+    return (
+        f"{spans:13,d} {group:12,d} {rate:9,.0f} {cpu:11,.0f} {full['p99_ms']:8.0f} {half['p50_ms']:9.0f} "
+        f"{half['p99_ms']:9.0f} {engine['spans'] / engine['seconds']:11,.0f} {engine_cpu:12,.0f} {cpu / engine_cpu:6.2f}"
+    )
 
 
 def main() -> None:
@@ -160,12 +187,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--send", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--spans", type=int, default=512, help=argparse.SUPPRESS)
+    parser.add_argument("--rate", type=float, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.send:
-        print(json.dumps(send(given.send, given.spans, given.connections, given.seconds)))
+        print(json.dumps(send(given.send, given.spans, given.connections, given.seconds, given.rate)))
         return
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
@@ -173,16 +201,10 @@ def main() -> None:
         store = Store(f"chdb://{Path(folder) / 'data'}")
         migrate(store, datetime.now(UTC))
         print(
-            "spans/request     http spans/s   per cpu second   p50 ms   p99 ms   engine spans/s   http/engine"
+            "spans/request spans/insert   spans/s spans/cpu s   p99 ms  half p50  half p99    engine/s engine/cpu s  ratio"
         )
         for spans in BATCHES:
-            http = measure_http(store, spans, given.connections, given.seconds)
-            engine = measure_engine(store, spans, Limits().writers, given.seconds)
-            rate = http["spans"] / http["seconds"]
-            print(
-                f"{spans:13,d} {rate:16,.0f} {http['spans'] / http['cpu_s']:16,.0f} {http['p50_ms']:8.0f} "
-                f"{http['p99_ms']:8.0f} {engine:16,.0f} {rate / engine:13.2f}"
-            )
+            print(measure(store, spans, given.connections, given.seconds), flush=True)
         store.close()
 
 

@@ -22,7 +22,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from collector.intake import Encoding, Intake, Lease, Limits, Receipt
+from collector.commits import Receipt
+from collector.intake import Encoding, Intake, Lease, Limits
 from collector.refusals import (
     RETRY_AFTER_S,
     BusyError,
@@ -58,8 +59,8 @@ def receiver(
     figures. A 200 means that the items are on disk. Inserts run on handles of their own, off the event loop.
     """
     limits = limits or Limits()
-    intake = Intake(store, limits, clock)
-    workers = ThreadPoolExecutor(limits.writers, thread_name_prefix="otlp")
+    intake = Intake(store, limits, clock, signals)
+    workers = ThreadPoolExecutor(limits.requests, thread_name_prefix="otlp")
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import queue
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,22 +15,16 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from collector import otlp_json
+from collector.commits import Commits, Handles, Pending, Receipt
 from collector.compression import decompress
-from collector.refusals import BusyError, RefusedError, UndecodableError, of_store
+from collector.refusals import BusyError, UndecodableError
 from collector.repair.common import Findings
-from collector.signals import TRACES, Signal
+from collector.signals import SIGNALS, Signal
 from core.clock import Clock, SystemClock
 from core.errors import TieoutError
 from store.client import Store
-from store.errors import StoreError
 
 Encoding = Literal["protobuf", "json"]
-
-# The view refused a span, or an attribute names two members of its `oneof`: both are repaired and sent again.
-REPAIRABLE_CODES = frozenset({395, 36})
-MESSAGE_BYTES = 1_000
-# Number of the field `receipts` in our schemas; the specification has nothing near it.
-RECEIPTS = 2000
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +43,6 @@ class Limits:
     writers: int = 2
     insert_memory_bytes: int = 2 << 30
     read_timeout_s: float = 60.0
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of a request that was taken: items set aside, and a message, empty when all is well."""
-
-    rejected: int = 0
-    message: str = ""
 
 
 class Lease:
@@ -105,16 +90,28 @@ class Capacity:
 
 
 class Intake:
-    """Requests in, rows on disk. `take` may be called by as many threads as there are writers."""
+    """Requests in, rows on disk. `take` may be called by as many threads as there may be requests in flight."""
 
-    def __init__(self, store: Store, limits: Limits, clock: Clock | None = None) -> None:
-        self._store = store
+    def __init__(
+        self, store: Store, limits: Limits, clock: Clock | None = None, signals: Sequence[Signal] = SIGNALS
+    ) -> None:
         self._limits = limits
         self._clock = clock or SystemClock()
-        self._handles: queue.SimpleQueue[Store] = queue.SimpleQueue()
+        self._handles = Handles(store)
         self._lock = threading.Lock()
         self.capacity = Capacity(limits)
         self.counts: Counter[str] = Counter()
+        self._commits = {
+            signal.name: Commits(
+                signal,
+                self._handles,
+                self._settings,
+                self._count,
+                writers=limits.writers,
+                now=self._clock.now(),
+            )
+            for signal in signals
+        }
 
     def take(
         self, signal: Signal, body: bytes, content_encoding: str, encoding: Encoding, lease: Lease
@@ -127,7 +124,7 @@ class Intake:
         plain = body
         try:
             plain = decompress(body, content_encoding, self._limits.body_bytes, lease.grow)
-            receipt = self._store_request(signal, plain, encoding)
+            receipt = self._store(signal, plain, encoding)
         except UndecodableError as refused:
             self._set_aside(signal, plain, encoding, {refused.reason: 0})
             raise
@@ -136,50 +133,23 @@ class Intake:
 
     def close(self) -> None:
         """Closes the handles; no `take` may be running."""
-        while not self._handles.empty():
-            self._handles.get().close()
+        self._handles.close()
 
-    def _store_request(self, signal: Signal, body: bytes, encoding: Encoding) -> Receipt:
-        token = hashlib.sha256(body).hexdigest()
+    def _store(self, signal: Signal, body: bytes, encoding: Encoding) -> Receipt:
         request, advice = _parse(signal, body, encoding)
+        unknown = _unknown(request)
         if not signal.has_items(request):
-            return Receipt(message=_message(signal, Findings(advice=advice)))
-        plain = request.SerializeToString() if encoding == "json" else body
-        try:
-            self._insert(signal, _with_receipts(signal, plain, request, token), token)
-            found = Findings()
-        except StoreError as error:
-            if error.code not in REPAIRABLE_CODES:
-                raise of_store(error) from None
-            found = self._repair(signal, request, token)
-        except TieoutError as error:
-            raise of_store(error) from None
-        if found.rejected:
-            self._set_aside(signal, body, encoding, found.rejected)
-        found.advice.update(advice)
-        return Receipt(found.rejected.total(), _message(signal, found))
+            return Receipt(message=Findings(advice=advice).message(signal.items))
+        identity = hashlib.sha256(body).hexdigest()[:32]
+        if encoding == "json" or unknown:
+            body = _only_known(signal, request).SerializeToString()
+        pending = Pending(identity, body, *signal.size(request), advice)
+        receipt = self._commits[signal.name].store(pending)
+        if pending.rejected:
+            self._set_aside(signal, body, encoding, pending.rejected)
+        return receipt
 
-    def _repair(self, signal: Signal, request: Message, token: str) -> Findings:
-        found = signal.repair(request)
-        self._count("repaired")
-        if signal.has_items(request):
-            body = _with_receipts(signal, request.SerializeToString(), request, token)
-            try:
-                # Another token: the engine may have kept a first part of a very large request.
-                self._insert(signal, body, f"{token}/repaired")
-            except TieoutError as error:
-                if isinstance(error, StoreError) and error.code in REPAIRABLE_CODES:
-                    raise RefusedError(
-                        "the request was not stored; this is a defect of the receiver"
-                    ) from None
-                raise of_store(error) from None
-        return found
-
-    def _insert(self, signal: Signal, body: bytes, token: str) -> None:
-        with self._handle() as store:
-            store.insert_raw(signal.table, body, "ProtobufSingle", self._settings(signal, store, token))
-
-    def _settings(self, signal: Signal, store: Store, token: str) -> Mapping[str, Any]:
+    def _settings(self, signal: Signal, store: Store) -> Mapping[str, Any]:
         """A server is sent the schema; the embedded engine reads our file, as it leaves copies of a text."""
         name = signal.request.DESCRIPTOR.name
         schema: dict[str, Any] = {
@@ -194,7 +164,8 @@ class Intake:
             "input_format_protobuf_oneof_presence": 1,
             "output_format_json_escape_forward_slashes": 0,
             "max_memory_usage": self._limits.insert_memory_bytes,
-            "insert_deduplication_token": token,
+            # Requests are known by their ids, however they are grouped; the engine's own list knows only groups.
+            "deduplicate_insert": "disable",
         }
 
     def _set_aside(self, signal: Signal, body: bytes, encoding: Encoding, reasons: Mapping[str, int]) -> None:
@@ -212,22 +183,10 @@ class Intake:
             "%s set aside: %s; %d bytes, sha256 %s", signal.name, ", ".join(reasons), len(body), digest
         )
         try:
-            with self._handle() as store:
+            with self._handles.one() as store:
                 store.insert("dead_letters", rows)
         except TieoutError as error:
             log.warning("a dead letter could not be written: %s", error)
-
-    @contextmanager
-    def _handle(self) -> Iterator[Store]:
-        """A handle of its own for each insert that runs; handles are kept for the next one."""
-        try:
-            store = self._handles.get_nowait()
-        except queue.Empty:
-            store = self._store.another()
-        try:
-            yield store
-        finally:
-            self._handles.put(store)
 
     def _count(self, what: str, by: int = 1) -> None:
         with self._lock:
@@ -244,38 +203,15 @@ def _parse(signal: Signal, body: bytes, encoding: Encoding) -> tuple[Message, Co
         raise UndecodableError("the body is not a valid protobuf message") from None
 
 
-def _with_receipts(signal: Signal, body: bytes, request: Message, request_id: str) -> bytes:
-    """The body, and for each of its resource groups which request it came in, and the items in that.
-
-    A sender's own field of that number is left out: it would pass for a receipt.
-    """
-    if signal is TRACES:
-        return body
-    unknown = UnknownFieldSet(request)
-    if any(unknown[n].field_number == RECEIPTS for n in range(len(unknown))):
-        body = signal.request(**{signal.groups: signal.groups_of(request)}).SerializeToString()
-    receipt = b"\x0a" + _sized(request_id.encode()) + b"\x10" + _varint(signal.count(request))
-    return body + (_varint(RECEIPTS << 3 | 2) + _sized(receipt)) * len(signal.groups_of(request))
+def _unknown(request: Message) -> set[int]:
+    """Numbers of the request's own fields that we do not know. Raises UndecodableError for a known one."""
+    fields = UnknownFieldSet(request)
+    numbers = {fields[n].field_number for n in range(len(fields))}
+    if numbers.intersection(request.DESCRIPTOR.fields_by_number):
+        raise UndecodableError("the body is not a valid protobuf message")
+    return numbers
 
 
-def _sized(content: bytes) -> bytes:
-    return _varint(len(content)) + content
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _message(signal: Signal, found: Findings) -> str:
-    """In English, with reasons and counts; empty when there is nothing to say."""
-    parts = []
-    if found.rejected:
-        reasons = "; ".join(f"{reason} ({count})" for reason, count in found.rejected.most_common())
-        parts.append(f"{found.rejected.total()} {signal.noun} were not stored: {reasons}")
-    parts += [f"{advice} ({count})" for advice, count in found.advice.most_common()]
-    return ". ".join(parts)[:MESSAGE_BYTES]
+def _only_known(signal: Signal, request: Message) -> Message:
+    """The request without fields of its own that we do not know: one of them is ours to write."""
+    return signal.request(**{signal.groups: signal.groups_of(request)})

@@ -622,6 +622,8 @@ CREATE TABLE otel_traces
     `Links.TraceState` Array(String) COMMENT 'span links' CODEC(ZSTD(1)),
     `Links.Attributes` Array(Map(LowCardinality(String), String)) COMMENT 'span links' CODEC(ZSTD(1)),
     `known_at` DateTime64(6, 'UTC') DEFAULT now64(6) COMMENT 'when tieout stored the span' CODEC(Delta(8), ZSTD(1)),
+    `request_id` String COMMENT 'export request the row came in, empty when another program wrote it' CODEC(ZSTD(1)),
+    `request_items` UInt32 COMMENT 'rows of that request' CODEC(ZSTD(1)),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_res_attr_key mapKeys(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_res_attr_value mapValues(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
@@ -1915,7 +1917,9 @@ CREATE TABLE otlp_traces_in
                 double_value String,
                 bytes_value String)))))))) COMMENT 'span links',
     `resource_spans.scope_spans.spans.status.message` Array(Array(Array(String))) COMMENT 'text of the status',
-    `resource_spans.scope_spans.spans.status.code` Array(Array(Array(Int32))) COMMENT 'number of the status'
+    `resource_spans.scope_spans.spans.status.code` Array(Array(Array(Int32))) COMMENT 'number of the status',
+    `receipts.id` Array(String) COMMENT 'request, once for each of its resources',
+    `receipts.items` Array(UInt32) COMMENT 'rows of that request'
 )
 ENGINE = `Null`
 
@@ -1942,7 +1946,9 @@ CREATE MATERIALIZED VIEW otlp_traces_mv TO otel_traces
     `Links.TraceId` Array(String),
     `Links.SpanId` Array(String),
     `Links.TraceState` Array(String),
-    `Links.Attributes` Array(Map(LowCardinality(String), String))
+    `Links.Attributes` Array(Map(LowCardinality(String), String)),
+    `request_id` String,
+    `request_items` UInt32
 )
 AS SELECT
     fromUnixTimestamp64Nano(reinterpretAsInt64(start_time)) AS Timestamp,
@@ -1966,11 +1972,15 @@ AS SELECT
     arrayMap(id -> if(id = unhex('00000000000000000000000000000000'), '', lower(hex(id))), links.trace_id) AS `Links.TraceId`,
     arrayMap(id -> if(id = unhex('0000000000000000'), '', lower(hex(id))), links.span_id) AS `Links.SpanId`,
     links.trace_state AS `Links.TraceState`,
-    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), links.attributes) AS `Links.Attributes`
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), links.attributes) AS `Links.Attributes`,
+    request_id,
+    request_items
 FROM
 (
     SELECT
         resource,
+        request_id,
+        request_items,
         scope_name,
         scope_version,
         trace_ids AS trace_id,
@@ -1990,6 +2000,8 @@ FROM
     (
         SELECT
             CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
+            request_id,
+            request_items,
             scope_name,
             scope_version,
             trace_ids,
@@ -2009,6 +2021,8 @@ FROM
         (
             SELECT
                 resource_attributes,
+                request_id,
+                request_items,
                 scope_name,
                 scope_version,
                 trace_ids,
@@ -2028,6 +2042,8 @@ FROM
             ARRAY JOIN
                 `resource_spans.resource.attributes` AS resource_attributes,
                 `resource_spans.deprecated_spans` AS deprecated_spans,
+                `receipts.id` AS request_id,
+                `receipts.items` AS request_items,
                 `resource_spans.scope_spans.scope.name` AS scope_name,
                 `resource_spans.scope_spans.scope.version` AS scope_version,
                 `resource_spans.scope_spans.spans.trace_id` AS trace_ids,

@@ -17,6 +17,7 @@ from collector.value_text import text
 
 # The first second that a 32-bit time cannot hold, in nanoseconds: 2106-02-07T06:28:16Z.
 END_OF_TIME_NS = (1 << 32) * 1_000_000_000
+MESSAGE_BYTES = 1_000
 # Where items stood in a resource before there were scopes; the same shape, so nothing has to be lost.
 DEPRECATED_FIELD = 1000
 
@@ -32,6 +33,15 @@ class Findings:
 
     rejected: Counter[str] = field(default_factory=Counter)
     advice: Counter[str] = field(default_factory=Counter)
+
+    def message(self, items: str) -> str:
+        """For the sender, in English, with reasons and counts; empty when there is nothing to say."""
+        parts = []
+        if self.rejected:
+            reasons = "; ".join(f"{reason} ({count})" for reason, count in self.rejected.most_common())
+            parts.append(f"{self.rejected.total()} {items} were not stored: {reasons}")
+        parts += [f"{advice} ({count})" for advice, count in self.advice.most_common()]
+        return ". ".join(parts)[:MESSAGE_BYTES]
 
 
 def adopt_deprecated(group: Message, scopes: Repeated[M], kind: type[M], name: str, found: Findings) -> None:

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from otlp_bodies import post, request, span
+from otlp_bodies import START_NS, post, request, span
 
 PROGRAM = Path(__file__).parent / "receiver_process.py"
 ROOT = Path(__file__).parents[2]
+SENDERS = 6
+DAY_NS = 86_400 * 1_000_000_000
 Sent = dict[bytes, list[str]]
 
 
@@ -48,7 +51,8 @@ def held(folder: Path) -> dict[str, int]:
 
 
 def new_body(count: int) -> tuple[bytes, list[str]]:
-    spans = [span({"n": n}) for n in range(count)]
+    """Spans of three days: an insert of them is three parts, between which a process can die."""
+    spans = [span({"n": n}, start_time_unix_nano=START_NS + n % 3 * DAY_NS) for n in range(count)]
     return request(*spans).SerializeToString(), [made.span_id.hex() for made in spans]
 
 
@@ -64,30 +68,39 @@ def send_until_it_dies(client: httpx.Client, acked: Sent) -> tuple[bytes, list[s
         acked[content] = ids
 
 
+def send_from_many_until_it_dies(client: httpx.Client, acked: Sent) -> list[tuple[bytes, list[str]]]:
+    """What each of some senders got no answer to."""
+    with ThreadPoolExecutor(SENDERS) as pool:
+        return list(pool.map(lambda _: send_until_it_dies(client, acked), range(SENDERS)))
+
+
 def test_case_117_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     acked: Sent = {}
-    in_doubt: tuple[bytes, list[str]] | None = None
+    in_doubt: list[tuple[bytes, list[str]]] = []
     moments = random.Random(4)
     for _ in range(3):
         with receiving(tmp_path) as (process, client):
-            if in_doubt:
-                assert post(client, in_doubt[0]).status_code == 200, "a sender tries again"
-                acked[in_doubt[0]] = in_doubt[1]
+            send_again(client, in_doubt, acked)
             killer = threading.Timer(moments.uniform(0.2, 0.6), process.send_signal, [signal.SIGKILL])
             killer.start()
-            in_doubt = send_until_it_dies(client, acked)
+            in_doubt = send_from_many_until_it_dies(client, acked)
             killer.join()
     with receiving(tmp_path) as (_, client):
-        assert post(client, in_doubt[0]).status_code == 200
-        acked[in_doubt[0]] = in_doubt[1]
-        for content in list(acked)[-5:]:
-            assert post(client, content).status_code == 200, "also an acknowledged one may be sent again"
+        send_again(client, in_doubt, acked)
+        send_again(client, list(acked.items())[-5:], acked)
     ids = [one for ids in acked.values() for one in ids]
     assert held(tmp_path) == dict.fromkeys(ids, 1)
     assert len(ids) > 100
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "tmp"], (
         "the working folder stays clean"
     )
+
+
+def send_again(client: httpx.Client, bodies: list[tuple[bytes, list[str]]], acked: Sent) -> None:
+    """As a sender does that got no answer, in another order and so in other groups."""
+    for content, ids in reversed(bodies):
+        assert post(client, content).status_code == 200
+        acked[content] = ids
 
 
 def test_case_39_told_to_end_the_receiver_finishes_what_it_has_begun(tmp_path: Path) -> None:

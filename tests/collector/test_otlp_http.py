@@ -327,7 +327,7 @@ def test_the_receiver_counts_what_it_does(store: Store, serve: Serve) -> None:
     post(client, body(1))
     post(client, b"\xff")
     post(client, request(span({"list": [1, "a"]})).SerializeToString())
-    assert app.state.intake.counts == {"requests": 2, "dead_letters": 1, "repaired": 1}
+    assert app.state.intake.counts == {"requests": 2, "dead_letters": 1, "repaired": 1, "inserts": 2}
 
 
 def test_capacity_is_given_back_by_threads_that_fail() -> None:

@@ -117,7 +117,7 @@ def test_case_119_protobuf_json_and_python_agree(
     for content, media_type in [(sent.SerializeToString(), PROTOBUF), (rnd.as_json(sent), JSON)]:
         store.command("TRUNCATE TABLE otel_logs")
         rejected, _ = outcome(LOGS, send(otlp, LOGS, content, media_type))
-        assert rejected == LOGS.count(sent) - len(kept)
+        assert rejected == LOGS.size(sent)[1] - len(kept)
         assert rows(store) == kept
 
 
@@ -156,7 +156,7 @@ def test_every_field_of_a_valid_request_arrives_without_repair(
         "y": "AP8=",
         "l": '["a","b"]',
     }
-    assert (whole["request_items"], len(whole["request_id"])) == (2, 64)
+    assert (whole["request_items"], len(whole["request_id"])) == (2, 32)
 
 
 def test_the_request_a_row_came_in_is_known(otlp: httpx.Client, store: Store) -> None:
@@ -177,7 +177,7 @@ def test_receipts_that_a_sender_makes_up_are_left_out(otlp: httpx.Client, store:
     content = logs(record()).SerializeToString() + forged * 2 + logs(record()).SerializeToString()
     assert send(otlp, LOGS, content).content == b""
     assert store.rows("SELECT DISTINCT request_items, length(request_id) AS n FROM otel_logs") == [
-        {"request_items": 2, "n": 64}
+        {"request_items": 2, "n": 32}
     ]
 
 

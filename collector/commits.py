@@ -1,0 +1,300 @@
+"""Group commit: requests that wait at the same time are put on disk by one insert, each still exactly once.
+
+Every stored row names its request and how many rows that request has (`request_id`, `request_items`), so the rows
+themselves are the ledger: a request sent again is recognised however it was grouped, also after a crash, and one
+that was stored in part is found and stored anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from collector.refusals import RefusedError, UndecodableError, of_store
+from collector.repair.common import Findings
+from collector.signals import Signal
+from core.errors import TieoutError
+from store.client import Store
+from store.errors import BAD_DATA_CODES, TRANSIENT_CODES, StoreError
+from store.sqlfile import read
+
+SQL = Path(__file__).parent / "sql"
+# The view refused an item, or an attribute names two members of its `oneof`: both are repaired and sent again.
+REPAIRABLE_CODES = frozenset({395, 36})
+POISON_CODES = (BAD_DATA_CODES | REPAIRABLE_CODES) - TRANSIENT_CODES
+# A group may be too much for an insert where each of its requests is not.
+MEMORY_LIMIT_CODE = 241
+# Senders give up on a request after minutes; one that comes again later is taken for a new one.
+REMEMBERED = timedelta(hours=1)
+MOST_REMEMBERED = 200_000
+# An insert of this size is nearly as cheap by the row as a larger one.
+GROUP_ITEMS = 65_536
+GROUP_BYTES = 32 << 20
+# `receipts` in the schemas of the signals.
+MARK_FIELD = 2000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a request that was taken: items set aside, and a message, empty when all is well."""
+
+    rejected: int = 0
+    message: str = ""
+
+
+@dataclass(eq=False)
+class Pending:
+    """A request on its way to disk: its id, its body in protobuf, its resources and the rows it will have."""
+
+    id: str
+    body: bytes
+    resources: int
+    items: int
+    advice: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    repaired: bool = False
+    taken: bool = False
+    result: Receipt | RefusedError | None = None
+
+    def outcome(self) -> Receipt:
+        """Raises the refusal when it was refused."""
+        if isinstance(self.result, Receipt):
+            return self.result
+        raise self.result or RefusedError("the request could not be processed")
+
+
+class Commits:
+    """The way to disk of one signal. `store` is called by many threads; whoever comes first stores for all.
+
+    `writers` inserts run beside each other. `settings` are those of an insert on a given handle; `count` is
+    told of every insert and every request repaired.
+    """
+
+    def __init__(
+        self,
+        signal: Signal,
+        handles: Handles,
+        settings: Callable[[Signal, Store], Mapping[str, Any]],
+        count: Callable[[str], None],
+        *,
+        writers: int,
+        now: datetime,
+    ) -> None:
+        self._signal = signal
+        self._handles = handles
+        self._settings = settings
+        self._writers = writers
+        self._since = now - REMEMBERED
+        self._turn = threading.Condition()
+        self._queue: deque[Pending] = deque()
+        self._pending: dict[str, Pending] = {}
+        self._writing = 0
+        self._known: OrderedDict[str, Receipt] = OrderedDict()
+        self._in_doubt: set[str] = set()
+        self._count = count
+        self._remember()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are not on disk yet."""
+        return len(self._pending)
+
+    def store(self, request: Pending) -> Receipt:
+        """Returns when the request is on disk, or was before. Raises RefusedError."""
+        with self._turn:
+            if known := self._known.get(request.id):
+                return known
+            # The same body again while the first is on its way: both wait for one insert.
+            mine = self._pending.setdefault(request.id, request)
+            if mine is request:
+                self._queue.append(request)
+        while group := self._turn_of(mine):
+            self._write_to_the_end(group)
+        return mine.outcome()
+
+    def _turn_of(self, mine: Pending) -> list[Pending]:
+        """A group for this thread to write; empty when somebody has written `mine`."""
+        with self._turn:
+            while mine.result is None and (mine.taken or self._writing >= self._writers):
+                self._turn.wait()
+            if mine.result is not None:
+                return []
+            self._writing += 1
+            return self._next_group()
+
+    def _next_group(self) -> list[Pending]:
+        group: list[Pending] = []
+        items = size = 0
+        while self._queue and (not group or (items < GROUP_ITEMS and size < GROUP_BYTES)):
+            one = self._queue.popleft()
+            one.taken = True
+            group.append(one)
+            items, size = items + one.items, size + len(one.body)
+        return group
+
+    def _write_to_the_end(self, group: list[Pending]) -> None:
+        """Whatever happens, nobody is left waiting."""
+        try:
+            self._write(group)
+        finally:
+            with self._turn:
+                self._writing -= 1
+                for one in group:
+                    one.result = one.result or RefusedError("the request could not be processed")
+                    del self._pending[one.id]
+                    if isinstance(one.result, Receipt):
+                        self._know(one.id, one.result)
+                self._turn.notify_all()
+
+    def _write(self, group: Sequence[Pending]) -> None:
+        """Gives every request of the group its result."""
+        try:
+            self._insert(group)
+        except StoreError as error:
+            if error.code in REPAIRABLE_CODES and not group[0].repaired:
+                self._write_repaired(group)
+            elif error.code in POISON_CODES or (error.code == MEMORY_LIMIT_CODE and len(group) > 1):
+                self._write_halves(group, error)
+            else:
+                _refuse(group, of_store(error))
+        except TieoutError as error:
+            _refuse(group, of_store(error))
+        else:
+            for one in group:
+                one.result = self._receipt(one)
+
+    def _write_repaired(self, group: Sequence[Pending]) -> None:
+        for one in group:
+            self._repair(one)
+        if rest := [one for one in group if one.result is None]:
+            self._write(rest)
+
+    def _repair(self, one: Pending) -> None:
+        """Nothing is left to store of some, and of others nothing can be read."""
+        request = self._signal.request.FromString(one.body)
+        try:
+            found = self._signal.repair(request)
+        except UndecodableError as refused:
+            one.result = refused
+            return
+        self._count("repaired")
+        one.repaired = True
+        one.advice += found.advice
+        one.rejected = found.rejected
+        one.body = request.SerializeToString()
+        one.resources, one.items = self._signal.size(request)
+        if not one.items:
+            one.result = self._receipt(one)
+
+    def _receipt(self, one: Pending) -> Receipt:
+        message = Findings(one.rejected, one.advice).message(self._signal.items)
+        return Receipt(one.rejected.total(), message)
+
+    def _write_halves(self, group: Sequence[Pending], error: StoreError) -> None:
+        """One of them is more or other than the engine can take: halving finds it, and the others are stored."""
+        if len(group) == 1:
+            _refuse(group, _of_poison(group[0], error))
+            return
+        middle = len(group) // 2
+        self._write(group[:middle])
+        self._write(group[middle:])
+
+    def _insert(self, group: Sequence[Pending]) -> None:
+        ids = {one.id for one in group}
+        body = b"".join(one.body + _mark(one) * one.resources for one in group)
+        with self._handles.one() as store:
+            if doubtful := ids & self._in_doubt:
+                self._remove(store, doubtful)
+            # Until the insert has ended well, part of it may be there.
+            self._in_doubt.update(ids)
+            store.insert_raw(self._signal.table, body, "ProtobufSingle", self._settings(self._signal, store))
+            self._in_doubt.difference_update(ids)
+        self._count("inserts")
+
+    def _remove(self, store: Store, ids: Collection[str]) -> None:
+        for table in self._signal.targets:
+            where = {"table": table, "since": self._since, "ids": sorted(ids)}
+            if store.value(read(SQL / "rows_of_requests.sql"), where):
+                store.command(read(SQL / "remove_requests.sql"), where)
+
+    def _remember(self) -> None:
+        """What came in lately is known; what is there in part was never acknowledged and is in doubt."""
+        items: Counter[str] = Counter()
+        stored: Counter[str] = Counter()
+        with self._handles.one() as store:
+            for table in self._signal.targets:
+                where = {"table": table, "since": self._since, "most": MOST_REMEMBERED}
+                for row in store.rows(read(SQL / "requests_stored.sql"), where):
+                    items[row["request_id"]] = row["items"]
+                    stored[row["request_id"]] += row["stored"]
+        for one in reversed(items):
+            if stored[one] < items[one]:
+                self._in_doubt.add(one)
+            else:
+                self._know(one, Receipt())
+
+    def _know(self, one: str, receipt: Receipt) -> None:
+        self._known[one] = receipt
+        if len(self._known) > MOST_REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def _mark(one: Pending) -> bytes:
+    """Protobuf that names the request, appended once for each of its resources: `receipts` in the schema."""
+    return _bytes_field(MARK_FIELD, _bytes_field(1, one.id.encode()) + _varint(2 << 3) + _varint(one.items))
+
+
+def _bytes_field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; all but the last have the eighth bit set."""
+    low, rest = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
+
+
+def _refuse(group: Iterable[Pending], refused: RefusedError) -> None:
+    for one in group:
+        one.result = refused
+
+
+def _of_poison(one: Pending, error: StoreError) -> RefusedError:
+    """What is still refused after the repair is not the sender's fault."""
+    if error.code in REPAIRABLE_CODES and one.repaired:
+        return RefusedError("the request was not stored; this is a defect of the receiver")
+    return of_store(error)
+
+
+class Handles:
+    """Handles of their own for inserts that run beside each other; kept for the next one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._free: queue.SimpleQueue[Store] = queue.SimpleQueue()
+
+    @contextmanager
+    def one(self) -> Iterator[Store]:
+        try:
+            store = self._free.get_nowait()
+        except queue.Empty:
+            store = self._store.another()
+        try:
+            yield store
+        finally:
+            self._free.put(store)
+
+    def close(self) -> None:
+        """Nobody may be using one."""
+        while not self._free.empty():
+            self._free.get().close()

@@ -1,0 +1,174 @@
+"""Requests that wait together are stored together, and each is still its own: answered, refused and known alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otlp_bodies import START_NS, body, request, span
+
+from collector.commits import MARK_FIELD, Receipt, _bytes_field
+from collector.intake import Intake, Limits
+from collector.refusals import BusyError, RefusedError, UndecodableError
+from collector.signals import TRACES
+from store.client import Store
+
+DAY_NS = 86_400 * 1_000_000_000
+# A span whose attributes are a number: upb keeps it as unknown, the engine refuses it.
+WRONG_WIRE_TYPE = ExportTraceServiceRequest.FromString(
+    _bytes_field(1, _bytes_field(2, _bytes_field(2, b"\x48\x01")))
+).SerializeToString()
+
+
+@contextmanager
+def taking(store: Store, limits: Limits | None = None) -> Iterator[Intake]:
+    intake = Intake(store, limits or Limits())
+    yield intake
+    intake.close()
+
+
+def send(intake: Intake, content: bytes) -> Receipt:
+    with intake.capacity.lease() as lease:
+        return intake.take(TRACES, content, "", "protobuf", lease)
+
+
+def send_together(intake: Intake, contents: list[bytes]) -> list[Receipt | RefusedError]:
+    """All at once: the first is on its way while the others gather."""
+    barrier = threading.Barrier(len(contents))
+
+    def one(content: bytes) -> Receipt | RefusedError:
+        barrier.wait()
+        try:
+            return send(intake, content)
+        except RefusedError as refused:
+            return refused
+
+    with ThreadPoolExecutor(len(contents)) as pool:
+        return list(pool.map(one, contents))
+
+
+def rows_by_request(store: Store) -> list[tuple[int, int]]:
+    """Rows said and rows there of each request."""
+    found = store.rows(
+        "SELECT any(request_items) AS said, count() AS there FROM otel_traces GROUP BY request_id ORDER BY said, there"
+    )
+    return [(row["said"], row["there"]) for row in found]
+
+
+def test_many_requests_need_few_inserts_and_each_keeps_its_own_rows(store: Store) -> None:
+    with taking(store, Limits(writers=1)) as intake:
+        assert send_together(intake, [body(n) for n in range(1, 31)]) == [Receipt()] * 30
+        assert 1 <= intake.counts["inserts"] < 15
+    assert rows_by_request(store) == [(n, n) for n in range(1, 31)]
+
+
+def test_a_request_with_several_resources_is_one_request(store: Store) -> None:
+    together = ExportTraceServiceRequest()
+    for service in ("orders", "billing", "ledger"):
+        together.MergeFrom(request(span(), span(), service=service))
+    together.resource_spans.add()
+    with taking(store) as intake:
+        send_together(intake, [together.SerializeToString(), body(1)])
+    assert rows_by_request(store) == [(1, 1), (6, 6)]
+
+
+def test_one_that_the_engine_cannot_take_is_refused_alone(store: Store) -> None:
+    with taking(store, Limits(writers=1)) as intake:
+        bodies = [body(2) for _ in range(12)]
+        bodies[7] = WRONG_WIRE_TYPE
+        results = send_together(intake, bodies)
+        assert isinstance(results.pop(7), UndecodableError)
+        assert results == [Receipt()] * 11
+        assert send(intake, body(1)) == Receipt(), "and the next is taken"
+    assert rows_by_request(store) == [(1, 1), *[(2, 2)] * 11]
+    assert store.value("SELECT count() FROM dead_letters") == 1
+
+
+def test_one_that_needs_repair_is_repaired_alone(store: Store) -> None:
+    with taking(store, Limits(writers=1)) as intake:
+        poor = request(span(trace_id=b"short"), span({"map": {"a": 1}})).SerializeToString()
+        hopeless = request(span(trace_id=b"short")).SerializeToString()
+        results = send_together(intake, [body(2), poor, body(3), hopeless])
+        rejected = [result.rejected for result in results if isinstance(result, Receipt)]
+        assert rejected == [0, 1, 0, 1]
+        assert send(intake, poor) == results[1], "the same answer to the same request"
+    assert rows_by_request(store) == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_more_than_one_insert_may_hold_is_stored_in_parts(store: Store) -> None:
+    """A group that needs too much memory is halved until it fits."""
+    large = [request(span({"k": "v" * 2_000_000})).SerializeToString() for _ in range(8)]
+    with taking(store, Limits(writers=1)) as intake:
+        assert send(intake, large[0]) == Receipt()
+    with taking(store, Limits(writers=1, insert_memory_bytes=48 << 20)) as intake:
+        assert send_together(intake, large[1:]) == [Receipt()] * 7
+    assert rows_by_request(store) == [(1, 1)] * 8
+
+
+def test_after_a_restart_what_is_stored_is_known_however_it_was_grouped(store: Store) -> None:
+    bodies = [body(3) for _ in range(6)]
+    with taking(store, Limits(writers=1)) as intake:
+        send_together(intake, bodies)
+    with taking(store) as intake:
+        assert [send(intake, content) for content in reversed(bodies)] == [Receipt()] * 6
+        assert intake.counts["inserts"] == 0
+    assert rows_by_request(store) == [(3, 3)] * 6
+
+
+def test_what_was_stored_in_part_is_stored_whole_when_it_comes_again(store: Store) -> None:
+    """As after a power cut between the parts of one insert, which are a part a day."""
+    days = [span(start_time_unix_nano=START_NS + n * DAY_NS) for n in range(4)]
+    content, other = request(*days).SerializeToString(), body(2)
+    with taking(store) as intake:
+        send_together(intake, [content, other])
+    lost = {"id": days[2].span_id.hex()}
+    store.command("DELETE FROM otel_traces WHERE SpanId = {id:String}", lost)
+    assert rows_by_request(store) == [(2, 2), (4, 3)]
+    with taking(store) as intake:
+        send_together(intake, [content, other, body(1)])
+        assert send(intake, content) == Receipt()
+    assert rows_by_request(store) == [(1, 1), (2, 2), (4, 4)]
+    assert store.value("SELECT uniqExact(SpanId) FROM otel_traces") == 7
+
+
+def test_after_a_failed_insert_the_same_request_is_stored_once(store: Store) -> None:
+    """Whatever the failed one left behind."""
+    content = request(*(span({"k": "v" * 100_000}) for _ in range(50))).SerializeToString()
+    with taking(store, Limits(insert_memory_bytes=1 << 20)) as intake:
+        for _ in range(2):
+            with pytest.raises(BusyError):
+                send(intake, content)
+        # What a first part of a failed insert would leave.
+        store.command(
+            "INSERT INTO otel_traces (Timestamp, TraceId, SpanId, request_id, request_items) "
+            "SELECT now(), 'left', 'behind', arrayJoin({ids:Array(String)}), 50",
+            {"ids": sorted(intake._commits["traces"]._in_doubt)},
+        )
+        intake._limits = Limits()
+        assert send(intake, content) == Receipt()
+    assert rows_by_request(store) == [(50, 50)]
+
+
+def test_a_sender_cannot_write_the_marks_of_requests(store: Store) -> None:
+    forged = body(2) + _bytes_field(MARK_FIELD, _bytes_field(1, b"not mine")) * 2
+    with taking(store) as intake:
+        assert send(intake, forged) == Receipt()
+    assert rows_by_request(store) == [(2, 2)]
+    assert store.value("SELECT countIf(request_id = 'not mine') FROM otel_traces") == 0
+
+
+def test_order_and_grouping_change_nothing_in_the_rows(store: Store) -> None:
+    spans = [span({"n": n}) for n in range(24)]
+    bodies = [request(*spans[n : n + 3]).SerializeToString() for n in range(0, 24, 3)]
+    seen = []
+    for order, writers in ((bodies, 1), (bodies[::-1], 2)):
+        store.command("TRUNCATE TABLE otel_traces")
+        with taking(store, Limits(writers=writers)) as intake:
+            send_together(intake, [*order, *order])
+        seen.append(store.rows("SELECT * EXCEPT known_at FROM otel_traces ORDER BY SpanId"))
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 24
