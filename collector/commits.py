@@ -193,12 +193,12 @@ class Commits:
         one.advice += found.advice
         one.rejected = found.rejected
         one.body = request.SerializeToString()
-        one.resources, one.items = len(self._signal.groups_of(request)), self._signal.count(request)
+        one.resources, one.items = self._signal.size(request)
         if not one.items:
             one.result = self._receipt(one)
 
     def _receipt(self, one: Pending) -> Receipt:
-        message = Findings(one.rejected, one.advice).message(self._signal.noun)
+        message = Findings(one.rejected, one.advice).message(self._signal.items)
         return Receipt(one.rejected.total(), message, one.items)
 
     def _write_halves(self, group: Sequence[Pending], error: StoreError) -> None:

@@ -156,11 +156,11 @@ class Intake:
         request, advice = _parse(signal, body, encoding)
         unknown = _unknown(request)
         if not signal.has_items(request):
-            return Receipt(message=Findings(advice=advice).message(signal.noun))
+            return Receipt(message=Findings(advice=advice).message(signal.items))
         identity = hashlib.sha256(body).hexdigest()[:32]
         if encoding == "json" or unknown:
             body = _only_known(signal, request).SerializeToString()
-        pending = Pending(identity, body, len(signal.groups_of(request)), signal.count(request), advice)
+        pending = Pending(identity, body, *signal.size(request), advice)
         receipt = self._commits[signal.name].store(pending)
         if pending.rejected:
             self._set_aside(signal, body, encoding, pending.rejected)

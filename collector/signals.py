@@ -32,12 +32,13 @@ HERE = Path(__file__).parent
 class Signal:
     """One kind of telemetry: its messages, the table its bodies go to, and how requests are repaired.
 
-    `targets` are the tables that hold the rows of its items. `groups`, `scopes` and `entries` name the fields from a request down to its items. `noun` is what messages
-    call the items, `rejected_field` where an answer counts those that were set aside. `items_of` counts the
-    items in an entry, where an entry is not itself one.
+    `items` is what senders call them, `rejected_field` where an answer counts those set aside, `targets` the
+    tables that hold their rows, one an item. `groups`, `scopes` and `entries` name the fields from a request
+    down to them. `items_of` counts the items in an entry, where an entry is not itself one.
     """
 
     name: str
+    items: str
     table: str
     targets: tuple[str, ...]
     schema: Path
@@ -47,7 +48,6 @@ class Signal:
     groups: str
     scopes: str
     entries: str
-    noun: str
     rejected_field: str
     items_of: Callable[[Any], int] | None = None
 
@@ -63,20 +63,18 @@ class Signal:
             for group in self.groups_of(request)
         )
 
-    def count(self, request: Message) -> int:
-        """The spans, log records or data points in a request."""
-        entries = [
-            getattr(scope, self.entries)
-            for group in self.groups_of(request)
-            for scope in getattr(group, self.scopes)
-        ]
+    def size(self, request: Message) -> tuple[int, int]:
+        """The resource groups of a request, and the rows it will have."""
+        groups = self.groups_of(request)
+        entries = [getattr(scope, self.entries) for group in groups for scope in getattr(group, self.scopes)]
         if self.items_of is None:
-            return sum(map(len, entries))
-        return sum(self.items_of(entry) for some in entries for entry in some)
+            return len(groups), sum(map(len, entries))
+        return len(groups), sum(self.items_of(entry) for some in entries for entry in some)
 
 
 TRACES = Signal(
     name="traces",
+    items="spans",
     table="otlp_traces_in",
     targets=("otel_traces",),
     schema=HERE / "otlp_traces.proto",
@@ -86,11 +84,11 @@ TRACES = Signal(
     groups="resource_spans",
     scopes="scope_spans",
     entries="spans",
-    noun="spans",
     rejected_field="rejected_spans",
 )
 LOGS = Signal(
     name="logs",
+    items="log records",
     table="otlp_logs_in",
     targets=("otel_logs",),
     schema=HERE / "otlp_logs.proto",
@@ -100,11 +98,11 @@ LOGS = Signal(
     groups="resource_logs",
     scopes="scope_logs",
     entries="log_records",
-    noun="log records",
     rejected_field="rejected_log_records",
 )
 METRICS = Signal(
     name="metrics",
+    items="data points",
     table="otlp_metrics_in",
     targets=(
         "otel_metrics_gauge",
@@ -120,7 +118,6 @@ METRICS = Signal(
     groups="resource_metrics",
     scopes="scope_metrics",
     entries="metrics",
-    noun="data points",
     rejected_field="rejected_data_points",
     items_of=lambda metric: len(metrics.data_points(metric)),
 )

@@ -747,8 +747,10 @@ CREATE MATERIALIZED VIEW otlp_logs_mv TO otel_logs
     `request_id` String,
     `request_items` UInt32
 )
-AS SELECT
-    if((if(happened = 0, observed, happened) AS at) = 0, now64(9), fromUnixTimestamp64Nano(reinterpretAsInt64(at))) AS Timestamp,
+AS WITH
+    if(happened = 0, observed, happened) AS at
+SELECT
+    if(at = 0, now64(9), fromUnixTimestamp64Nano(reinterpretAsInt64(at))) AS Timestamp,
     if(trace_id = unhex('00000000000000000000000000000000'), '', lower(hex(trace_id))) AS TraceId,
     if(span_id = unhex('0000000000000000'), '', lower(hex(span_id))) AS SpanId,
     toUInt8(bitAnd(flags, 255)) AS TraceFlags,
@@ -1567,7 +1569,12 @@ CREATE MATERIALIZED VIEW otlp_metrics_mv TO otlp_metric_points
     `request_id` String,
     `request_items` UInt32
 )
-AS SELECT
+AS WITH
+    greatest(number_point.start_time_unix_nano, histogram_point.start_time_unix_nano, exponential_point.start_time_unix_nano, summary_point.start_time_unix_nano) AS start_time,
+    greatest(number_point.time_unix_nano, histogram_point.time_unix_nano, exponential_point.time_unix_nano, summary_point.time_unix_nano) AS end_time,
+    arrayConcat(number_point.attributes, histogram_point.attributes, exponential_point.attributes, summary_point.attributes) AS attributes,
+    arrayConcat(number_point.exemplars, histogram_point.exemplars, exponential_point.exemplars) AS exemplars
+SELECT
     kind,
     resource AS ResourceAttributes,
     resource_url AS ResourceSchemaUrl,
@@ -1580,13 +1587,13 @@ AS SELECT
     name AS MetricName,
     description AS MetricDescription,
     unit AS MetricUnit,
-    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), (arrayConcat(number_point.attributes, histogram_point.attributes, exponential_point.attributes, summary_point.attributes)) AS attributes), 'Map(LowCardinality(String), String)') AS Attributes,
-    fromUnixTimestamp64Nano(reinterpretAsInt64(greatest(number_point.start_time_unix_nano, histogram_point.start_time_unix_nano, exponential_point.start_time_unix_nano, summary_point.start_time_unix_nano) AS start_time)) AS StartTimeUnix,
-    fromUnixTimestamp64Nano(reinterpretAsInt64(greatest(number_point.time_unix_nano, histogram_point.time_unix_nano, exponential_point.time_unix_nano, summary_point.time_unix_nano) AS end_time)) AS TimeUnix,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS Attributes,
+    fromUnixTimestamp64Nano(reinterpretAsInt64(start_time)) AS StartTimeUnix,
+    fromUnixTimestamp64Nano(reinterpretAsInt64(end_time)) AS TimeUnix,
     greatest(number_point.flags, histogram_point.flags, exponential_point.flags, summary_point.flags) AS Flags,
     temporality AS AggregationTemporality,
     monotonic AS IsMonotonic,
-    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), tupleElement((arrayConcat(number_point.exemplars, histogram_point.exemplars, exponential_point.exemplars)) AS exemplars, 'filtered_attributes')) AS `Exemplars.FilteredAttributes`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), exemplars.filtered_attributes) AS `Exemplars.FilteredAttributes`,
     arrayMap(at -> fromUnixTimestamp64Nano(reinterpretAsInt64(at)), exemplars.time_unix_nano) AS `Exemplars.TimeUnix`,
     arrayMap(e -> if(e.value = 6, toFloat64(e.as_int), e.as_double), exemplars) AS `Exemplars.Value`,
     arrayMap(id -> if(id = unhex('0000000000000000'), '', lower(hex(id))), exemplars.span_id) AS `Exemplars.SpanId`,

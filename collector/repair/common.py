@@ -17,10 +17,10 @@ from collector.value_text import text
 
 # The first second that a 32-bit time cannot hold, in nanoseconds: 2106-02-07T06:28:16Z.
 END_OF_TIME_NS = (1 << 32) * 1_000_000_000
+MESSAGE_BYTES = 1_000
 # Where items stood in a resource before there were scopes; the same shape, so nothing has to be lost.
 DEPRECATED_FIELD = 1000
 
-MESSAGE_BYTES = 1_000
 REPEATED_KEY = "of attributes with the same key the last one was kept"
 STRING_INDEX = "string indices outside of profiles were read as absent"
 
@@ -34,12 +34,12 @@ class Findings:
     rejected: Counter[str] = field(default_factory=Counter)
     advice: Counter[str] = field(default_factory=Counter)
 
-    def message(self, noun: str) -> str:
-        """For the sender, in English, with reasons and counts of `noun`; empty when there is nothing to say."""
+    def message(self, items: str) -> str:
+        """For the sender, in English, with reasons and counts; empty when there is nothing to say."""
         parts = []
         if self.rejected:
             reasons = "; ".join(f"{reason} ({count})" for reason, count in self.rejected.most_common())
-            parts.append(f"{self.rejected.total()} {noun} were not stored: {reasons}")
+            parts.append(f"{self.rejected.total()} {items} were not stored: {reasons}")
         parts += [f"{advice} ({count})" for advice, count in self.advice.most_common()]
         return ". ".join(parts)[:MESSAGE_BYTES]
 

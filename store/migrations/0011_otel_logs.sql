@@ -1,4 +1,5 @@
--- Logs in the shape of the OpenTelemetry Collector's ClickHouse exporter (released generation), plus three columns.
+-- Logs in the shape of the OpenTelemetry Collector's ClickHouse exporter (released generation), plus known_at and the
+-- request. The indexes are those of engines without full-text search, so that every server takes them.
 CREATE TABLE IF NOT EXISTS otel_logs (
     Timestamp DateTime64(9) CODEC(Delta(8), ZSTD(1)) COMMENT 'when it happened, else when it was seen, else when it was stored, UTC',
     TraceId String CODEC(ZSTD(1)) COMMENT '32 lower-case hex digits, empty outside of traces',
@@ -82,8 +83,9 @@ CREATE TABLE IF NOT EXISTS otlp_logs_in (
 
 -- Text of values, and what is refused with error 395 and repaired by the receiver: as for traces (0007).
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_logs_mv TO otel_logs AS
+WITH if(happened = 0, observed, happened) AS at
 SELECT
-    if((if(happened = 0, observed, happened) AS at) = 0, now64(9), fromUnixTimestamp64Nano(reinterpretAsInt64(at))) AS Timestamp,
+    if(at = 0, now64(9), fromUnixTimestamp64Nano(reinterpretAsInt64(at))) AS Timestamp,
     if(trace_id = unhex('00000000000000000000000000000000'), '', lower(hex(trace_id))) AS TraceId,
     if(span_id = unhex('0000000000000000'), '', lower(hex(span_id))) AS SpanId,
     toUInt8(bitAnd(flags, 255)) AS TraceFlags,

@@ -232,7 +232,8 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in (
             time_unix_nano UInt64, value Int8, as_double Float64, as_int Int64, trace_id String, span_id String,
             filtered_attributes Array(Tuple(
                 key String,
-                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String)))))))))) COMMENT 'points of gauges',
+                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))))))))
+        COMMENT 'points of gauges',
     `resource_metrics.scope_metrics.metrics.sum.data_points` Array(Array(Array(Array(Tuple(
         start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, value Int8, as_double Float64, as_int Int64,
         attributes Array(Tuple(
@@ -242,7 +243,8 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in (
             time_unix_nano UInt64, value Int8, as_double Float64, as_int Int64, trace_id String, span_id String,
             filtered_attributes Array(Tuple(
                 key String,
-                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String)))))))))) COMMENT 'points of sums',
+                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))))))))
+        COMMENT 'points of sums',
     `resource_metrics.scope_metrics.metrics.histogram.data_points` Array(Array(Array(Array(Tuple(
         start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64, sum Float64, min Float64, max Float64,
         bucket_counts Array(UInt64), explicit_bounds Array(Float64),
@@ -253,7 +255,8 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in (
             time_unix_nano UInt64, value Int8, as_double Float64, as_int Int64, trace_id String, span_id String,
             filtered_attributes Array(Tuple(
                 key String,
-                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String)))))))))) COMMENT 'points of histograms',
+                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))))))))
+        COMMENT 'points of histograms',
     `resource_metrics.scope_metrics.metrics.exponential_histogram.data_points` Array(Array(Array(Array(Tuple(
         start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64, sum Float64, min Float64, max Float64,
         scale Int32, zero_count UInt64, zero_threshold Float64,
@@ -265,13 +268,15 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in (
             time_unix_nano UInt64, value Int8, as_double Float64, as_int Int64, trace_id String, span_id String,
             filtered_attributes Array(Tuple(
                 key String,
-                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String)))))))))) COMMENT 'points of exponential histograms',
+                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))))))))
+        COMMENT 'points of exponential histograms',
     `resource_metrics.scope_metrics.metrics.summary.data_points` Array(Array(Array(Array(Tuple(
         start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64, sum Float64,
         quantile_values Array(Tuple(quantile Float64, value Float64)),
         attributes Array(Tuple(
             key String,
-            value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String)))))))) COMMENT 'points of summaries'
+            value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))))))
+        COMMENT 'points of summaries'
 ) ENGINE = Null;
 
 -- Points of all kinds on their way to the tables: what they share is worked out once. Nothing is stored here.
@@ -308,7 +313,8 @@ CREATE TABLE IF NOT EXISTS otlp_metric_points (
             time_unix_nano UInt64, value Int8, as_double Float64, as_int Int64, trace_id String, span_id String,
             filtered_attributes Array(Tuple(
                 key String,
-                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String)))))) COMMENT 'point of a gauge or a sum',
+                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))))
+        COMMENT 'point of a gauge or a sum',
     histogram_point Tuple(
         start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64, sum Float64, min Float64, max Float64,
         bucket_counts Array(UInt64), explicit_bounds Array(Float64),
@@ -319,7 +325,8 @@ CREATE TABLE IF NOT EXISTS otlp_metric_points (
             time_unix_nano UInt64, value Int8, as_double Float64, as_int Int64, trace_id String, span_id String,
             filtered_attributes Array(Tuple(
                 key String,
-                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String)))))) COMMENT 'point of a histogram',
+                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))))
+        COMMENT 'point of a histogram',
     exponential_point Tuple(
         start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64, sum Float64, min Float64, max Float64,
         scale Int32, zero_count UInt64, zero_threshold Float64,
@@ -331,13 +338,15 @@ CREATE TABLE IF NOT EXISTS otlp_metric_points (
             time_unix_nano UInt64, value Int8, as_double Float64, as_int Int64, trace_id String, span_id String,
             filtered_attributes Array(Tuple(
                 key String,
-                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String)))))) COMMENT 'point of an exponential histogram',
+                value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))))
+        COMMENT 'point of an exponential histogram',
     summary_point Tuple(
         start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64, sum Float64,
         quantile_values Array(Tuple(quantile Float64, value Float64)),
         attributes Array(Tuple(
             key String,
-            value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String)))) COMMENT 'point of a summary',
+            value Tuple(value Int8, string_value String, bool_value String, int_value String, double_value String, bytes_value String))))
+        COMMENT 'point of a summary',
     request_id String COMMENT 'request the point came in',
     request_items UInt32 COMMENT 'data points in that request'
 ) ENGINE = Null;
@@ -345,6 +354,14 @@ CREATE TABLE IF NOT EXISTS otlp_metric_points (
 -- A metric has points of one kind; the lists of the other kinds are empty and are made as long. So the members of the tuples
 -- not meant are zero or empty, and what the kinds share is the largest of them, or all of them one after the other.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_metrics_mv TO otlp_metric_points AS
+WITH
+    greatest(number_point.start_time_unix_nano, histogram_point.start_time_unix_nano, exponential_point.start_time_unix_nano,
+        summary_point.start_time_unix_nano) AS start_time,
+    greatest(number_point.time_unix_nano, histogram_point.time_unix_nano, exponential_point.time_unix_nano,
+        summary_point.time_unix_nano) AS end_time,
+    arrayConcat(number_point.attributes, histogram_point.attributes, exponential_point.attributes, summary_point.attributes)
+        AS attributes,
+    arrayConcat(number_point.exemplars, histogram_point.exemplars, exponential_point.exemplars) AS exemplars
 SELECT
     kind,
     resource AS ResourceAttributes,
@@ -364,9 +381,9 @@ SELECT
         a.value.value = 3, a.value.int_value,
         a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'),
         a.value.value = 7, base64Encode(a.value.bytes_value),
-        '')), (arrayConcat(number_point.attributes, histogram_point.attributes, exponential_point.attributes, summary_point.attributes) AS attributes)), 'Map(LowCardinality(String), String)') AS Attributes,
-    fromUnixTimestamp64Nano(reinterpretAsInt64(greatest(number_point.start_time_unix_nano, histogram_point.start_time_unix_nano, exponential_point.start_time_unix_nano, summary_point.start_time_unix_nano) AS start_time)) AS StartTimeUnix,
-    fromUnixTimestamp64Nano(reinterpretAsInt64(greatest(number_point.time_unix_nano, histogram_point.time_unix_nano, exponential_point.time_unix_nano, summary_point.time_unix_nano) AS end_time)) AS TimeUnix,
+        '')), attributes), 'Map(LowCardinality(String), String)') AS Attributes,
+    fromUnixTimestamp64Nano(reinterpretAsInt64(start_time)) AS StartTimeUnix,
+    fromUnixTimestamp64Nano(reinterpretAsInt64(end_time)) AS TimeUnix,
     greatest(number_point.flags, histogram_point.flags, exponential_point.flags, summary_point.flags) AS Flags,
     temporality AS AggregationTemporality,
     monotonic AS IsMonotonic,
@@ -376,7 +393,7 @@ SELECT
         a.value.value = 3, a.value.int_value,
         a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'),
         a.value.value = 7, base64Encode(a.value.bytes_value),
-        '')), pairs), 'Map(LowCardinality(String), String)'), (arrayConcat(number_point.exemplars, histogram_point.exemplars, exponential_point.exemplars) AS exemplars).filtered_attributes) AS `Exemplars.FilteredAttributes`,
+        '')), pairs), 'Map(LowCardinality(String), String)'), exemplars.filtered_attributes) AS `Exemplars.FilteredAttributes`,
     arrayMap(at -> fromUnixTimestamp64Nano(reinterpretAsInt64(at)), exemplars.time_unix_nano) AS `Exemplars.TimeUnix`,
     arrayMap(e -> if(e.value = 6, toFloat64(e.as_int), e.as_double), exemplars) AS `Exemplars.Value`,
     arrayMap(id -> if(id = unhex('0000000000000000'), '', lower(hex(id))), exemplars.span_id) AS `Exemplars.SpanId`,
