@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from processes import ROOT, Up, tieout, wait_until
@@ -126,6 +128,36 @@ def test_both_transports_take_spans_of_known_senders_and_figures_tell(
     assert sorted(stored(site).values()) == [1, 1]
 
 
+def test_case_113_certificates_of_the_settings_guard_both_transports(
+    site: Path, up: Callable[..., Up]
+) -> None:
+    authority = trustme.CA()
+    own, sender = authority.issue_cert("127.0.0.1"), authority.issue_cert("billing.test")
+    own.cert_chain_pems[0].write_to_path(site / "cert.pem")
+    own.private_key_pem.write_to_path(site / "key.pem")
+    authority.cert_pem.write_to_path(site / "ca.pem")
+    add(site, "collector: {tls: {cert_file: cert.pem, key_file: key.pem, client_ca_file: ca.pem}}\n")
+    system = up(site, "collector")
+    url = system.url("otlp").replace("http://", "https://")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with (
+        httpx.Client(verify=context, trust_env=False, timeout=30) as stranger,
+        pytest.raises(httpx.HTTPError),
+    ):
+        stranger.get(f"{url}/healthz")
+    sender.configure_cert(context)
+    with httpx.Client(verify=context, trust_env=False, timeout=30) as known:
+        assert known.post(f"{url}/v1/traces", content=request(1), headers=PROTOBUF).status_code == 200
+    credentials = grpc.ssl_channel_credentials(
+        authority.cert_pem.bytes(), sender.private_key_pem.bytes(), sender.cert_chain_pems[0].bytes()
+    )
+    with grpc.secure_channel(f"127.0.0.1:{system.ports['otlp_grpc']}", credentials) as channel:
+        assert channel.unary_unary(EXPORT)(request(2), timeout=30) == b""
+    assert stored(site) == {f"{1:016x}": 1, f"{2:016x}": 1}
+
+
+@pytest.mark.slow
 def test_case_39_and_106_told_to_end_it_refuses_what_is_new_and_finishes_what_has_begun(
     site: Path, up: Callable[..., Up]
 ) -> None:
