@@ -107,3 +107,9 @@ def java_sender() -> list[str]:
     need("javac", "mvn")
     target = built("java", ("mvn", "-q", "-B", "process-classes")) / "target"
     return ["java", "-cp", f"{target / 'classes'}:{target / 'dependency'}/*", "Send"]
+
+
+def clickhouse_go() -> Path:
+    """A program that asks with the official ClickHouse client for Go."""
+    need("go")
+    return built("clickhouse_go", ("go", "build", "-ldflags=-s -w", "-o", "client", ".")) / "client"
