@@ -16,7 +16,6 @@ import pytest
 HERE = Path(__file__).parent
 # By program: the Debian package that brings it.
 PACKAGES = {
-    "go": "golang-go",
     "node": "nodejs",
     "npm": "npm",
     "javac": "default-jdk-headless",
@@ -38,6 +37,8 @@ def cache() -> Path:
 def need(*programs: str) -> None:
     """Fails the test, with the command that helps, when a program is missing."""
     missing = [program for program in programs if not shutil.which(program)]
+    if "go" in missing:
+        pytest.fail("Go is missing; `python3 tieout/bootstrap.py test --all` brings it")
     if missing:
         packages = " ".join(PACKAGES[program] for program in missing)
         pytest.fail(f"{', '.join(missing)} is missing; install with: sudo apt-get install -y {packages}")
