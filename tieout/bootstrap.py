@@ -149,7 +149,7 @@ def _go_is_new() -> bool:
     found = re.match(r"go(\d+)\.(\d+)", version)
     # From 1.21 on, Go fetches the version that a program needs by itself, unless it is told not to.
     oldest = OLDEST_GO if toolchain == "local" else (1, 21)
-    return bool(found) and (int(found[1]), int(found[2])) >= oldest
+    return found is not None and (int(found[1]), int(found[2])) >= oldest
 
 
 def packages(*names: str) -> None:
