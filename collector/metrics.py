@@ -92,6 +92,7 @@ class _Present(Collector):
         yield GaugeMetricFamily("tieout_otlp_in_flight_bytes", "their bytes", self._capacity.bytes)
         for name, what, meaning in (
             ("dead_letters", "dead_letters", "facts about refused content that were kept"),
+            ("inserts", "inserts", "inserts, each for all requests that waited"),
             ("repairs", "repaired", "requests that were changed before the store took them"),
         ):
             yield CounterMetricFamily(f"tieout_otlp_{name}", meaning, self._counts[what])

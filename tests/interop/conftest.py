@@ -38,6 +38,7 @@ def otelcol(stage: ExitStack, tmp_path: Path, tieout: Tieout) -> Callable[..., O
             files,
             {
                 "RECEIVER": f"http://127.0.0.1:{tieout.otlp_port}",
+                "RECEIVER_GRPC": f"127.0.0.1:{tieout.grpc_port}",
                 "CLICKHOUSE_ENDPOINT": tieout.store_url,
                 "CLICKHOUSE_USER": "writer",
                 "CLICKHOUSE_PASSWORD": WRITER,

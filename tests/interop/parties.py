@@ -82,12 +82,13 @@ class Tieout(Party):
     """`tieout up` with the receiver and the store's endpoint, in a project of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.otlp_port, self.store_port = free_ports(2)
+        self.otlp_port, self.grpc_port, self.store_port = free_ports(3)
         super().__init__(
             folder,
             (sys.executable, "-m", "tieout", "up", "--project", str(folder), "--only", "collector"),
             {
                 "TIEOUT_LISTEN__OTLP": f"127.0.0.1:{self.otlp_port}",
+                "TIEOUT_LISTEN__OTLP_GRPC": f"127.0.0.1:{self.grpc_port}",
                 "TIEOUT_LISTEN__STORE": f"127.0.0.1:{self.store_port}",
                 "TIEOUT_STORE__READER_TOKEN": READER,
                 "TIEOUT_STORE__WRITER_TOKEN": WRITER,
@@ -95,6 +96,7 @@ class Tieout(Party):
         )
         (folder / "tieout.yaml").write_text("title: interop\n")
         self.traces_url = f"http://127.0.0.1:{self.otlp_port}/v1/traces"
+        self.grpc_url = f"http://127.0.0.1:{self.grpc_port}"
         self.store_url = f"http://127.0.0.1:{self.store_port}"
 
     def ready(self) -> bool:

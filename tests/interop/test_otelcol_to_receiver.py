@@ -9,14 +9,17 @@ import builds
 import pytest
 from parties import Otelcol, Sender, Tieout, wait_until
 
-CONFIG = Path(__file__).parent / "otelcol_to_receiver.yaml"
+HERE = Path(__file__).parent
+OVER_HTTP = HERE / "otelcol_to_receiver.yaml"
+OVER_GRPC = HERE / "otelcol_over_grpc.yaml"
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("files", [[OVER_HTTP], [OVER_HTTP, OVER_GRPC]], ids=["HTTP", "gRPC"])
 def test_nothing_is_lost_or_doubled_when_either_side_is_killed(
-    tieout: Tieout, otelcol: Callable[..., Otelcol], sender: Callable[..., Sender]
+    tieout: Tieout, otelcol: Callable[..., Otelcol], sender: Callable[..., Sender], files: list[Path]
 ) -> None:
-    collector = otelcol(CONFIG)
+    collector = otelcol(*files)
     sending = sender(builds.python_sender(), collector.traces_url, 3000)
     for stored, victims in (
         (200, [tieout]),

@@ -20,17 +20,19 @@ COUNT = 1500
     ("program", "options"),
     [
         (builds.python_sender, []),
+        (builds.python_sender, ["grpc"]),
         (builds.go_sender, []),
         (builds.java_sender, []),
         (builds.javascript_sender, ["protobuf"]),
         (builds.javascript_sender, ["json"]),
     ],
-    ids=["python", "go", "java", "javascript protobuf", "javascript json"],
+    ids=["python", "python gRPC", "go", "java", "javascript protobuf", "javascript json"],
 )
 def test_a_receiver_killed_in_the_middle_costs_no_span(
     tieout: Tieout, sender: Callable[..., Sender], program: Callable[[], list[str]], options: list[str]
 ) -> None:
-    sending = sender(program(), tieout.traces_url, COUNT, *options)
+    url = tieout.grpc_url if "grpc" in options else tieout.traces_url
+    sending = sender(program(), url, COUNT, *options)
     wait_until(lambda: len(tieout.copies()) >= COUNT // 5, tieout.said)
     tieout.kill()
     tieout.start()

@@ -1,4 +1,7 @@
-"""Sends spans with business keys, and prints what the SDK says of each batch. Arguments: URL, number of spans."""
+"""Sends spans with business keys, and prints what the SDK says of each batch.
+
+Arguments: URL, number of spans, and `grpc` when the URL is that of a gRPC receiver.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+import grpc
+from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as over_grpc
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -29,9 +34,16 @@ class Reporting(SpanExporter):
         self._inner.shutdown()
 
 
-def main(url: str, count: str) -> None:
+def exporter_to(url: str, transport: str) -> SpanExporter:
+    if transport == "grpc":
+        gzip = grpc.Compression.Gzip
+        return over_grpc.OTLPSpanExporter(endpoint=url, insecure=True, compression=gzip, timeout=30)
+    return OTLPSpanExporter(endpoint=url, compression=Compression.Gzip, timeout=30)
+
+
+def main(url: str, count: str, transport: str = "http") -> None:
     provider = TracerProvider(resource=Resource({"service.name": "python"}))
-    exporter = OTLPSpanExporter(endpoint=url, compression=Compression.Gzip, timeout=30)
+    exporter = exporter_to(url, transport)
     provider.add_span_processor(
         BatchSpanProcessor(
             Reporting(exporter), max_queue_size=100_000, max_export_batch_size=20, schedule_delay_millis=50
