@@ -132,13 +132,17 @@ class Commits:
     def _turn_of(self, mine: Pending) -> list[Pending]:
         """A group for this thread to write; empty when somebody has written `mine`."""
         with self._turn:
-            while mine.result is None and (mine.taken or self._writing >= self._writers):
-                self._turn.wait()
-            if mine.result is not None:
-                return []
-            self._writing += 1
-            self._gather()
-            return self._next_group()
+            while mine.result is None:
+                if mine.taken or self._writing >= self._writers:
+                    self._turn.wait()
+                    continue
+                self._writing += 1
+                self._gather()
+                if group := self._next_group():
+                    return group
+                # While this thread gathered, another has taken all there was.
+                self._writing -= 1
+            return []
 
     def _gather(self) -> None:
         """Waits a moment for as many as the last group had: senders that were answered together come again together."""

@@ -177,3 +177,15 @@ def test_order_and_grouping_change_nothing_in_the_rows(store: Store) -> None:
         seen.append(store.rows("SELECT * EXCEPT known_at FROM otel_traces ORDER BY SpanId"))
     assert seen[0] == seen[1]
     assert len(seen[0]) == 24
+
+
+def test_round_after_round_everybody_is_answered(store: Store) -> None:
+    """From the second round on, groups wait for those that came together before, while another writer may take them."""
+    with taking(store, Limits(writers=2)) as intake:
+        for _ in range(4):
+            same = body(1)
+            results = send_together(intake, [same] * 6 + [body(1) for _ in range(6)])
+            assert all(isinstance(result, Receipt) for result in results)
+            # Those that waited for the same insert share its receipt.
+            assert [result.stored for result in results[6:] if isinstance(result, Receipt)] == [1] * 6
+    assert rows_by_request(store) == [(1, 1)] * 28
