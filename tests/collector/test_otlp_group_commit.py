@@ -180,7 +180,7 @@ def test_order_and_grouping_change_nothing_in_the_rows(store: Store) -> None:
 
 
 def test_round_after_round_everybody_is_answered(store: Store) -> None:
-    """From the second round on, groups wait for those that came together before, while another writer may take them."""
+    """After many came together, a group waits for as many: of two that wait, one takes what the other waits for."""
     with taking(store, Limits(writers=2)) as intake:
         for _ in range(4):
             same = body(1)
@@ -188,4 +188,5 @@ def test_round_after_round_everybody_is_answered(store: Store) -> None:
             assert all(isinstance(result, Receipt) for result in results)
             # Those that waited for the same insert share its receipt.
             assert [result.stored for result in results[6:] if isinstance(result, Receipt)] == [1] * 6
-    assert rows_by_request(store) == [(1, 1)] * 28
+            assert send_together(intake, [body(1), body(1)]) == [Receipt(stored=1)] * 2
+    assert rows_by_request(store) == [(1, 1)] * 36
