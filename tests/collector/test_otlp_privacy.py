@@ -11,7 +11,8 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import httpx
 import pytest
 from google.protobuf.message import Message
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-from otlp_bodies import pairs, request, span
+from otlp_bodies import START_NS, pairs, request, span
 from otlp_random import as_json
 from otlp_send import JSON, PROTOBUF, field, outcome, send
 from privacy_corpus import (
@@ -39,8 +40,11 @@ from privacy_corpus import (
     statement,
     texts_of,
 )
+from span_rows import workflow
 
 from collector.app import receiver
+from collector.correlation import Correlation
+from collector.derive import derive_events
 from collector.intake import Intake, Limits
 from collector.privacy import Key, Policy, Privacy, Secret, policy_of, set_policy
 from collector.protobuf import bytes_field
@@ -170,6 +174,7 @@ def test_the_search_finds_what_an_open_receiver_stores(
     assert send(otlp, signal, made).status_code == 200
     held = everything(store)
     assert all(needle in held for needle in needles(control)[:-2])
+    assert files_with(Path(store.folder), [control]) != []
 
 
 @signals
@@ -219,15 +224,15 @@ def test_an_empty_policy_keeps_ids_times_and_nothing_else(
     policy = policy_of(Privacy(keys=keyed("k1")), Path())
     set_policy(store, policy, clock.now())
     client = serve(receiver(store, policy=policy))
-    sent = span({"a": "1", "service.name": "x"}, name="step", trace_state="a=b")
-    sent.status.message = "no"
+    sent = span({"a": "1", "service.name": "x"}, name="step", trace_state="a=b", kind=78_051_120)
+    sent.status.code, sent.status.message = 78_051_120, "no"
     sent.events.add(name="exception", time_unix_nano=5).attributes.extend(pairs({"b": "2"}))
     sent.links.add(trace_id=b"t" * 16, span_id=b"s" * 8, trace_state="c=d").attributes.extend(pairs({"e": 1}))
     assert send(client, TRACES, request(sent)).status_code == 200
     row = store.one("SELECT * EXCEPT (known_at, Timestamp, request_id, `Events.Timestamp`) FROM otel_traces")
     assert row == {
         "TraceId": sent.trace_id.hex(), "SpanId": sent.span_id.hex(), "ParentSpanId": "", "TraceState": "",
-        "SpanName": "(withheld)", "SpanKind": "Server", "ServiceName": "", "ResourceAttributes": {},
+        "SpanName": "(withheld)", "SpanKind": "Unspecified", "ServiceName": "", "ResourceAttributes": {},
         "ScopeName": "(withheld)", "ScopeVersion": "", "SpanAttributes": {}, "Duration": 1500,
         "StatusCode": "Unset", "StatusMessage": "", "Events.Name": ["exception"], "Events.Attributes": [{}],
         "Links.TraceId": [(b"t" * 16).hex()], "Links.SpanId": [(b"s" * 8).hex()], "Links.TraceState": [""],
@@ -467,6 +472,44 @@ def test_while_two_keys_hold_a_value_has_both_tokens(store: Store, serve: Serve,
         )
     old, new = token("4711"), token("4711", NEW_KEY, "k2")
     assert seen == [old, f'["{new}","{old}"]', new]
+
+
+def test_events_of_one_object_meet_across_a_change_of_keys(
+    store: Store, serve: Serve, clock: ManualClock
+) -> None:
+    """Before, while and after two keys hold: each event shares an object with the next, and none with another order."""
+    orders, kept = workflow(), ["service.name", "tieout.*", "messaging.operation.type"]
+    rules = privacy(attributes=kept, tokens=["tieout.object.*"], names=[], urls=[], statements=[], texts=[])
+    stages = (("create order", ("k1",)), ("send order", ("k2", "k1")), ("refuse order", ("k2",)))
+    for number, (name, ids) in enumerate(stages):
+        clock.move(timedelta(days=1))
+        policy = policy_of(rules.model_copy(update={"keys": keyed(*ids)}), Path(), [orders])
+        set_policy(store, policy, clock.now())
+        client = serve(receiver(store, policy=policy))
+        for key in ("PO-4711", "PO-9"):
+            send_span(client, {"tieout.object.order": key}, name=name, start_time_unix_nano=START_NS + number)
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    assert derive_events(store, [orders], Correlation(), now) == 6
+    rows = store.rows("SELECT step, objects.key AS keys FROM events ORDER BY occurred_at")
+    steps = [
+        [set(row["keys"]) for row in rows if row["step"] == step]
+        for step in ("po.created", "po.sent", "po.failed")
+    ]
+    for before, after in pairwise(steps):
+        assert sorted(len([keys for keys in after if keys & one]) for one in before) == [1, 1]
+    assert "PO-4711" not in everything(store)
+
+
+def test_steps_are_recognised_without_listing_their_names(
+    store: Store, serve: Serve, clock: ManualClock
+) -> None:
+    policy = policy_of(Privacy(keys=keyed("k1")), Path(), [workflow()])
+    set_policy(store, policy, clock.now())
+    client = serve(receiver(store, policy=policy))
+    for name in ("send order", "send order of Jane"):
+        send_span(client, {}, name=name)
+    found = store.rows("SELECT SpanName AS name FROM otel_traces ORDER BY name")
+    assert [row["name"] for row in found] == ["(withheld)", "send order"]
 
 
 def test_keys_stand_in_no_table_file_log_or_text(
