@@ -6,6 +6,10 @@ Real HTTP through uvicorn, protobuf, every 200 after an fsync; the sender is a p
 the engine alone: the same rows in its own format, in inserts of the size that the receiver's groups had, with the
 same settings. Both are measured in this run, so the ratio means something on any machine; the figures themselves
 only on this one. Times of requests are those at full load, and again at half of the rate that was reached.
+
+The peer is the official Collector with its ClickHouse exporter and collector/otelcol.yaml, writing into the same store
+through its HTTP endpoint: CPU seconds of the Collector and of the store together, until every acknowledged span is there.
+It is built on first use, which takes minutes; `--no-peer` leaves it out.
 """
 
 from __future__ import annotations
@@ -20,7 +24,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -28,11 +34,20 @@ from pathlib import Path
 import httpx
 import uvicorn
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from starlette.applications import Starlette
+
+ROOT = Path(__file__).resolve().parent.parent
+INTEROP = ROOT / "tests" / "interop"
+sys.path[:0] = [str(ROOT), str(INTEROP)]
+
+import builds
+from parties import Otelcol
 
 from collector.app import receiver
 from collector.intake import Intake, Limits
 from collector.signals import TRACES
 from store.client import Store
+from store.endpoint import endpoint
 from store.migrate import migrate
 
 BATCHES = (512, 4096, 16384)
@@ -123,20 +138,11 @@ def measure_http(
 ) -> dict[str, float]:
     """The receiver in this process, the sender in another; `inserts` is how many it took to store all."""
     app = receiver(store)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    order = [sys.executable, __file__, "--send", url, "--spans", str(spans), "--rate", str(rate)]
-    order += ["--connections", str(connections), "--seconds", str(seconds)]
-    used = time.process_time()
-    done = subprocess.run(order, capture_output=True, text=True, check=True)
-    used = time.process_time() - used
-    server.should_exit = True
-    thread.join()
-    return {**json.loads(done.stdout), "cpu_s": used, "inserts": app.state.intake.counts["inserts"]}
+    with serving(app) as url:
+        used = time.process_time()
+        sent = run_sender(url, spans, connections, seconds, rate)
+        used = time.process_time() - used
+    return {**sent, "cpu_s": used, "inserts": app.state.intake.counts["inserts"]}
 
 
 def measure_engine(store: Store, spans: int, writers: int, seconds: float) -> dict[str, float]:
@@ -168,7 +174,63 @@ def measure_engine(store: Store, spans: int, writers: int, seconds: float) -> di
     }
 
 
-def measure(store: Store, spans: int, connections: int, seconds: float) -> str:
+@contextmanager
+def serving(app: Starlette) -> Iterator[str]:
+    """Serves `app` on a free port; gives its URL."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def measure_peer(
+    store: Store, spans: int, connections: int, seconds: float, folder: Path
+) -> dict[str, float]:
+    """The same requests to the official Collector, until all they acknowledged is in the table."""
+    store.command("TRUNCATE TABLE otel_traces")
+    with serving(endpoint(store, "reader", "writer")) as url:
+        places = {"CLICKHOUSE_ENDPOINT": url, "CLICKHOUSE_USER": "writer", "CLICKHOUSE_PASSWORD": "writer"}
+        files = [ROOT / "collector" / "otelcol.yaml", INTEROP / "otelcol_to_endpoint.yaml"]
+        peer = Otelcol(folder / f"peer-{spans}", builds.otelcol(), files, places)
+        peer.start()
+        try:
+            return peer_figures(store, peer, spans, connections, seconds)
+        finally:
+            peer.end()
+
+
+def peer_figures(
+    store: Store, peer: Otelcol, spans: int, connections: int, seconds: float
+) -> dict[str, float]:
+    """Sends, and waits until the table has all that was acknowledged."""
+    used, begun = time.process_time() + peer.cpu_s(), time.perf_counter()
+    sent = run_sender(peer.traces_url.removesuffix("/v1/traces"), spans, connections, seconds, 0)
+    while store.value("SELECT count() FROM otel_traces") < sent["spans"]:
+        assert time.perf_counter() - begun < 60, peer.said()
+        time.sleep(0.1)
+    return {
+        "spans": sent["spans"],
+        "seconds": time.perf_counter() - begun,
+        "cpu_s": time.process_time() + peer.cpu_s() - used,
+    }
+
+
+def run_sender(url: str, spans: int, connections: int, seconds: float, rate: float) -> dict[str, float]:
+    """The sender in a process of its own, so that its work is not counted."""
+    order = [sys.executable, __file__, "--send", url, "--spans", str(spans), "--rate", str(rate)]
+    order += ["--connections", str(connections), "--seconds", str(seconds)]
+    done = subprocess.run(order, capture_output=True, text=True, check=True)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def measure(store: Store, spans: int, connections: int, seconds: float, peer_in: Path | None) -> str:
     """One line: requests of so many spans."""
     full = measure_http(store, spans, connections, seconds)
     group = round(full["spans"] / full["inserts"])
@@ -179,7 +241,15 @@ def measure(store: Store, spans: int, connections: int, seconds: float) -> str:
     return (
         f"{spans:13,d} {group:12,d} {rate:9,.0f} {cpu:11,.0f} {full['p99_ms']:8.0f} {half['p50_ms']:9.0f} "
         f"{half['p99_ms']:9.0f} {engine['spans'] / engine['seconds']:11,.0f} {engine_cpu:12,.0f} {cpu / engine_cpu:6.2f}"
+        + peer_text(measure_peer(store, spans, connections, seconds, peer_in) if peer_in else None, cpu)
     )
+
+
+def peer_text(peer: dict[str, float] | None, cpu: float) -> str:
+    if peer is None:
+        return ""
+    peer_cpu = peer["spans"] / peer["cpu_s"]
+    return f" {peer['spans'] / peer['seconds']:10,.0f} {peer_cpu:10,.0f} {cpu / peer_cpu:6.1f}"
 
 
 def main() -> None:
@@ -188,6 +258,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--no-peer", action="store_true", help="without the official Collector")
     parser.add_argument("--send", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--spans", type=int, default=512, help=argparse.SUPPRESS)
     parser.add_argument("--rate", type=float, default=0, help=argparse.SUPPRESS)
@@ -202,9 +273,11 @@ def main() -> None:
         migrate(store, datetime.now(UTC))
         print(
             "spans/request spans/insert   spans/s spans/cpu s   p99 ms  half p50  half p99    engine/s engine/cpu s  ratio"
+            + ("" if given.no_peer else "     peer/s peer/cpu s  ratio")
         )
+        peer_in = None if given.no_peer else Path(folder)
         for spans in BATCHES:
-            print(measure(store, spans, given.connections, given.seconds), flush=True)
+            print(measure(store, spans, given.connections, given.seconds, peer_in), flush=True)
         store.close()
 
 

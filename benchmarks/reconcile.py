@@ -21,10 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from reconcile.run import reconcile  # noqa: E402 - the checkout itself is measured
-from store import migrate  # noqa: E402
-from store.client import Store  # noqa: E402
-from workflows.load import load_workflows  # noqa: E402
+from reconcile.run import reconcile
+from store import migrate
+from store.client import Store
+from workflows.load import load_workflows
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEARNT = datetime(2026, 11, 1, tzinfo=UTC)

@@ -40,6 +40,8 @@ MOST_REMEMBERED = 200_000
 # An insert of this size is nearly as cheap by the row as a larger one.
 GROUP_ITEMS = 65_536
 GROUP_BYTES = 32 << 20
+# Planning an insert takes longer than this; so long a group may wait for those that came with it the last time.
+GATHER_S = 0.01
 # `receipts` in the schemas of the signals.
 MARK_FIELD = 2000
 
@@ -79,15 +81,14 @@ class Pending:
 class Commits:
     """The way to disk of one signal. `store` is called by many threads; whoever comes first stores for all.
 
-    `writers` inserts run beside each other. `settings` are those of an insert on a given handle; `count` is
-    told of every insert and every request repaired. With a `policy` only what it allows is stored.
+    `writers` inserts run beside each other, on `handles` that know how the signal is decoded; `count` is told of
+    every insert and every request repaired. With a `policy` only what it allows is stored.
     """
 
     def __init__(
         self,
         signal: Signal,
         handles: Handles,
-        settings: Callable[[Signal, Store], Mapping[str, Any]],
         count: Callable[[str], None],
         *,
         writers: int,
@@ -98,13 +99,13 @@ class Commits:
         self._table = signal.private_table if policy else signal.table
         self._policy = policy
         self._handles = handles
-        self._settings = settings
         self._writers = writers
         self._since = now - REMEMBERED
         self._turn = threading.Condition()
         self._queue: deque[Pending] = deque()
         self._pending: dict[str, Pending] = {}
         self._writing = 0
+        self._last = 0
         self._known: OrderedDict[str, Receipt] = OrderedDict()
         self._in_doubt: set[str] = set()
         self._count = count
@@ -115,6 +116,10 @@ class Commits:
         """Requests that are not on disk yet."""
         return len(self._pending)
 
+    def close(self) -> None:
+        """Closes the handles; nobody may be storing."""
+        self._handles.close()
+
     def store(self, request: Pending) -> Receipt:
         """Returns when the request is on disk, or was before. Raises RefusedError."""
         with self._turn:
@@ -124,6 +129,7 @@ class Commits:
             mine = self._pending.setdefault(request.id, request)
             if mine is request:
                 self._queue.append(request)
+                self._turn.notify_all()
         while group := self._turn_of(mine):
             self._write_to_the_end(group)
         return mine.outcome()
@@ -136,7 +142,12 @@ class Commits:
             if mine.result is not None:
                 return []
             self._writing += 1
+            self._gather()
             return self._next_group()
+
+    def _gather(self) -> None:
+        """Waits a moment for as many as the last group had: senders that were answered together come again together."""
+        self._turn.wait_for(lambda: len(self._queue) >= self._last, GATHER_S if self._last > 1 else 0)
 
     def _next_group(self) -> list[Pending]:
         group: list[Pending] = []
@@ -146,6 +157,7 @@ class Commits:
             one.taken = True
             group.append(one)
             items, size = items + one.items, size + len(one.body)
+        self._last = len(group)
         return group
 
     def _write_to_the_end(self, group: list[Pending]) -> None:
@@ -229,15 +241,15 @@ class Commits:
 
     def _insert(self, group: Sequence[Pending]) -> None:
         ids = {one.id for one in group}
-        body = b"".join(one.body + _mark(one) * one.resources for one in group)
+        parts = [one.body + _mark(one) * one.resources for one in group]
         if self._policy:
-            body += self._policy.mark
+            parts.append(self._policy.mark)
         with self._handles.one() as store:
             if doubtful := ids & self._in_doubt:
                 self._remove(store, doubtful)
             # Until the insert has ended well, part of it may be there.
             self._in_doubt.update(ids)
-            store.insert_raw(self._table, body, "ProtobufSingle", self._settings(self._signal, store))
+            store.insert_raw(self._table, b"".join(parts), "ProtobufSingle")
             self._in_doubt.difference_update(ids)
         self._count("inserts")
 
@@ -287,10 +299,11 @@ def _of_poison(one: Pending, error: StoreError) -> RefusedError:
 
 
 class Handles:
-    """Handles of their own for inserts that run beside each other; kept for the next one."""
+    """Handles of their own, with `settings`, for calls that run beside each other; kept for the next one."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, settings: Mapping[str, Any] | None = None) -> None:
         self._store = store
+        self._settings = settings
         self._free: queue.SimpleQueue[Store] = queue.SimpleQueue()
 
     @contextmanager
@@ -298,7 +311,7 @@ class Handles:
         try:
             store = self._free.get_nowait()
         except queue.Empty:
-            store = self._store.another()
+            store = self._store.another(settings=self._settings)
         try:
             yield store
         finally:

@@ -131,8 +131,7 @@ class Intake:
         self._commits = {
             signal.name: Commits(
                 signal,
-                self._handles,
-                self._settings,
+                Handles(store, self._settings(signal, store)),
                 self._count,
                 writers=limits.writers,
                 now=self._clock.now(),
@@ -162,6 +161,8 @@ class Intake:
     def close(self) -> None:
         """Closes the handles; no `take` may be running."""
         self._handles.close()
+        for commits in self._commits.values():
+            commits.close()
 
     def _store(self, signal: Signal, body: bytes, encoding: Encoding) -> Receipt:
         request, advice = _parse(signal, body, encoding)
@@ -177,7 +178,7 @@ class Intake:
             self._set_aside(signal, body, encoding, pending.rejected)
         return receipt
 
-    def _settings(self, signal: Signal, store: Store) -> Mapping[str, Any]:
+    def _settings(self, signal: Signal, store: Store) -> dict[str, Any]:
         """A server is sent the schema; the embedded engine reads our file, as it leaves copies of a text."""
         name = signal.request.DESCRIPTOR.name
         schema: dict[str, Any] = {

@@ -46,16 +46,25 @@ class Store:
     """
 
     def __init__(
-        self, dsn: str, *, token: str | None = None, password: str | None = None, read_only: bool = False
+        self,
+        dsn: str,
+        *,
+        token: str | None = None,
+        password: str | None = None,
+        read_only: bool = False,
+        settings: Settings | None = None,
     ) -> None:
-        """`token` for a running tieout; `password` for a server whose user stands in the URL without one."""
+        """`token` for a running tieout; `password` for a server whose user stands in the URL without one.
+
+        `settings` hold for every call on this handle; given with each call they cost some milliseconds there.
+        """
         self.dsn = dsn
         self._token = token
         self._password = password
         self._read_only = read_only
         self._lock = threading.RLock()
         with _translated("open the store"):
-            self._client = _connect(dsn, token, password, read_only)
+            self._client = _connect(dsn, token, password, read_only, settings or {})
 
     @property
     def embedded(self) -> bool:
@@ -68,13 +77,14 @@ class Store:
             raise StoreUnavailableError("only an embedded store has a folder; this one is a server")
         return str(self._client.path)
 
-    def another(self, *, read_only: bool | None = None) -> Store:
-        """A second handle to the same store, with its own session."""
+    def another(self, *, read_only: bool | None = None, settings: Settings | None = None) -> Store:
+        """A second handle to the same store, with its own session and settings."""
         return Store(
             self.dsn,
             token=self._token,
             password=self._password,
             read_only=self._read_only if read_only is None else read_only,
+            settings=settings,
         )
 
     def rows(
@@ -200,8 +210,8 @@ def _text(sql: str | SqlFile) -> str:
     return sql.text if isinstance(sql, SqlFile) else sql
 
 
-def _connect(dsn: str, token: str | None, password: str | None, read_only: bool) -> Any:
-    settings: dict[str, Any] = dict(SESSION_SETTINGS)
+def _connect(dsn: str, token: str | None, password: str | None, read_only: bool, more: Settings) -> Any:
+    settings: dict[str, Any] = {**SESSION_SETTINGS, **more}
     if dsn.startswith("chdb://"):
         # `readonly` cannot be unset again, so it is the last setting of the handle.
         if read_only:

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_bodies import START_NS, body, request, span
 
-from collector.commits import MARK_FIELD, Receipt
+from collector.commits import MARK_FIELD, Handles, Receipt
 from collector.intake import Intake, Limits
 from collector.protobuf import bytes_field
 from collector.refusals import BusyError, RefusedError, UndecodableError
@@ -153,7 +153,8 @@ def test_after_a_failed_insert_the_same_request_is_stored_once(store: Store) -> 
             "SELECT now(), 'left', 'behind', arrayJoin({ids:Array(String)}), 50",
             {"ids": sorted(intake._commits["traces"]._in_doubt)},
         )
-        intake._limits = Limits()
+        commits = intake._commits["traces"]
+        commits._handles = Handles(store, intake._settings(TRACES, store) | {"max_memory_usage": 1 << 30})
         assert send(intake, content) == Receipt(stored=50)
     assert rows_by_request(store) == [(50, 50)]
 

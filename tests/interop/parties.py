@@ -73,6 +73,12 @@ class Party:
                 self._process.kill()
                 self._process.wait(30)
 
+    def cpu_s(self) -> float:
+        """Seconds of CPU it has used since it was started."""
+        assert self._process
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def said(self) -> str:
         """The end of its log."""
         return self._log.read_text(errors="replace")[-3000:]
