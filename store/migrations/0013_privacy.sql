@@ -424,11 +424,11 @@ WHERE throwIf(
 
 -- Functions of this file only: the engine writes them out in the views that use them.
 -- Of a free text only plain words in small letters and names of error classes stay. From the first quotation mark to the last
--- everything goes: what stands between two of them may as well be the quotation.
+-- everything goes, as what stands between two of them may be the quotation; and to the end, when there is only one.
 CREATE OR REPLACE FUNCTION private_text AS (text) -> arrayStringConcat(
     arrayMap(
         word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'),
-        splitByWhitespace(replaceRegexpOne(text, '(?s)(?:^|[\\s(=:,;<{\\[])(?:[\'"`]|“|”|„|‘|‚|«|»|‹|›).*(?:[\'"`]|“|”|‟|’|«|»|‹|›)', ' ? '))),
+        splitByWhitespace(replaceRegexpOne(text, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))),
     ' ');
 
 -- A token for each element and key: while two keys hold, what is stored meets what came before and what comes after.

@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otlp_bodies import START_NS, any_value
 
 from collector.privacy import Privacy
@@ -87,12 +88,11 @@ def attributes(identifier: str, *, nested: bool) -> list[KeyValue]:
     return pairs
 
 
-def filled(
-    kind: type[Message], identifier: str, seen: set[str], *, nested: bool, wrong_ids: bool = False
-) -> Any:
+def filled(kind: type[Message], identifier: str, seen: set[str], *, nested: bool, wrong_ids: str = "") -> Any:
     """A request of `kind` with the identifier in every text; `seen` is told of the fields filled.
 
-    `nested`: values and lists that need repair as well. `wrong_ids`: also where ids of spans and traces stand.
+    `nested`: values and lists that need repair as well. `wrong_ids`: also where ids of spans and traces stand,
+    `all` of them, or the `others` than those of spans, which are set aside with such ids.
     """
     made = kind()
     variants = _variants(kind.DESCRIPTOR, identifier, seen, nested, wrong_ids)
@@ -101,7 +101,7 @@ def filled(
     return made
 
 
-def _variants(of: Descriptor, identifier: str, seen: set[str], nested: bool, wrong_ids: bool) -> list[Any]:
+def _variants(of: Descriptor, identifier: str, seen: set[str], nested: bool, wrong_ids: str) -> list[Any]:
     """A message for each member of its `oneof`s; at least one."""
     from google.protobuf.message_factory import GetMessageClass
 
@@ -124,7 +124,7 @@ def _variants(of: Descriptor, identifier: str, seen: set[str], nested: bool, wro
 
 
 def _fill(
-    made: Any, field: FieldDescriptor, identifier: str, seen: set[str], nested: bool, wrong_ids: bool
+    made: Any, field: FieldDescriptor, identifier: str, seen: set[str], nested: bool, wrong_ids: str
 ) -> None:
     name, repeated = field.name, field.is_repeated
     if field.message_type is KeyValue.DESCRIPTOR:
@@ -141,13 +141,18 @@ def _fill(
     elif field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
         seen.add(field.full_name)
         text = identifier if field.type == FieldDescriptor.TYPE_STRING else identifier.encode()
-        if name in IDS and not wrong_ids:
+        if name in IDS and not _wrong(field, wrong_ids):
             text = os.urandom(16 if name == "trace_id" else 8)
         (getattr(made, name).append if repeated else lambda value: setattr(made, name, value))(text)
     elif name in ("time_unix_nano", "start_time_unix_nano", "end_time_unix_nano"):
         setattr(made, name, START_NS)
     elif name == "kind":
         made.kind = 780_511
+
+
+def _wrong(field: FieldDescriptor, wrong_ids: str) -> bool:
+    of_spans = field.containing_type is Span.DESCRIPTOR
+    return wrong_ids == "all" or (wrong_ids == "others" and not of_spans)
 
 
 def texts_of(of: Descriptor, known: set[str] | None = None) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,3 +132,17 @@ def test_policies_are_the_same_when_their_rules_are(tmp_path: Path, monkeypatch:
     assert len(set(ids)) == 5
     monkeypatch.setenv("TIEOUT_TEST_KEY", OTHER)
     assert policy_of(Privacy.model_validate(same[0]), tmp_path).id == ids[0], "the id says nothing of a key"
+
+
+def test_the_example_of_the_page_has_no_mistakes(findings: Findings, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "privacy.md").read_text()
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    monkeypatch.setenv("TIEOUT_PRIVACY_KEY", KEY)
+    assert findings(example) == []
+    assert {f"`{name}`" for name in Privacy.model_fields} == set(
+        re.findall(r"^\| (`\w+`) \|", page, re.MULTILINE)
+    )
+    defaults = [
+        name for kind in ("urls", "statements", "texts") for name in Privacy.model_fields[kind].default
+    ]
+    assert [name for name in defaults if f"`{name}`" not in page] == []
