@@ -30,6 +30,7 @@ from collector.access import CHALLENGE, NOBODY, QUERY_NAMES, Access, Caller
 from collector.commits import Receipt
 from collector.intake import Encoding, Lease, Limits
 from collector.metrics import CONTENT_TYPE, NO_SIGNAL, Metrics, Transport
+from collector.privacy import Policy
 from collector.readiness import Readiness
 from collector.reception import Reception, answer, as_refusal
 from collector.refusals import (
@@ -65,9 +66,10 @@ def receiver(
     clock: Clock | None = None,
     signals: Sequence[Signal] = SIGNALS,
     access: Access | None = None,
+    policy: Policy | None = None,
 ) -> Starlette:
     """An app with a reception of its own, which ends with it; `app.state.reception` is it."""
-    reception = Reception(store, limits=limits, clock=clock, signals=signals, access=access)
+    reception = Reception(store, limits=limits, clock=clock, signals=signals, access=access, policy=policy)
     readiness = Readiness(reception, store)
 
     @asynccontextmanager

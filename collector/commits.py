@@ -18,7 +18,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from collector.refusals import RefusedError, UndecodableError, of_store
+from collector.privacy import Policy
+from collector.protobuf import bytes_field, number_field
+from collector.refusals import PolicyError, RefusedError, UndecodableError, of_store
 from collector.repair.common import Findings
 from collector.signals import Signal
 from core.errors import TieoutError
@@ -80,7 +82,7 @@ class Commits:
     """The way to disk of one signal. `store` is called by many threads; whoever comes first stores for all.
 
     `writers` inserts run beside each other, on `handles` that know how the signal is decoded; `count` is told of
-    every insert and every request repaired.
+    every insert and every request repaired. With a `policy` only what it allows is stored.
     """
 
     def __init__(
@@ -91,8 +93,11 @@ class Commits:
         *,
         writers: int,
         now: datetime,
+        policy: Policy | None = None,
     ) -> None:
         self._signal = signal
+        self._table = signal.private_table if policy else signal.table
+        self._policy = policy
         self._handles = handles
         self._writers = writers
         self._since = now - REMEMBERED
@@ -178,7 +183,9 @@ class Commits:
         try:
             self._insert(group)
         except StoreError as error:
-            if error.code in REPAIRABLE_CODES and not group[0].repaired:
+            if error.code in REPAIRABLE_CODES and not self._policy_holds():
+                _refuse(group, PolicyError("the receiver's privacy policy is not the store's; send it again"))
+            elif error.code in REPAIRABLE_CODES and not group[0].repaired:
                 self._write_repaired(group)
             elif error.code in POISON_CODES or (error.code == MEMORY_LIMIT_CODE and len(group) > 1):
                 self._write_halves(group, error)
@@ -189,6 +196,16 @@ class Commits:
         else:
             for one in group:
                 one.result = self._receipt(one)
+
+    def _policy_holds(self) -> bool:
+        """Whether the store's policy is ours; when it cannot say, it is not."""
+        if self._policy is None:
+            return True
+        try:
+            with self._handles.one() as store:
+                return self._policy.holds_in(store)
+        except TieoutError:
+            return False
 
     def _write_repaired(self, group: Sequence[Pending]) -> None:
         for one in group:
@@ -228,13 +245,15 @@ class Commits:
 
     def _insert(self, group: Sequence[Pending]) -> None:
         ids = {one.id for one in group}
-        body = b"".join(one.body + _mark(one) * one.resources for one in group)
+        parts = [one.body + _mark(one) * one.resources for one in group]
+        if self._policy:
+            parts.append(self._policy.mark)
         with self._handles.one() as store:
             if doubtful := ids & self._in_doubt:
                 self._remove(store, doubtful)
             # Until the insert has ended well, part of it may be there.
             self._in_doubt.update(ids)
-            store.insert_raw(self._signal.table, body, "ProtobufSingle")
+            store.insert_raw(self._table, b"".join(parts), "ProtobufSingle")
             self._in_doubt.difference_update(ids)
         self._count("inserts")
 
@@ -268,17 +287,7 @@ class Commits:
 
 def _mark(one: Pending) -> bytes:
     """Protobuf that names the request, appended once for each of its resources: `receipts` in the schema."""
-    return _bytes_field(MARK_FIELD, _bytes_field(1, one.id.encode()) + _varint(2 << 3) + _varint(one.items))
-
-
-def _bytes_field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; all but the last have the eighth bit set."""
-    low, rest = number & 0x7F, number >> 7
-    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
+    return bytes_field(MARK_FIELD, bytes_field(1, one.id.encode()) + number_field(2, one.items))
 
 
 def _refuse(group: Iterable[Pending], refused: RefusedError) -> None:

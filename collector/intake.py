@@ -17,6 +17,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from collector import otlp_json
 from collector.commits import Commits, Handles, Pending, Receipt
 from collector.compression import decompress
+from collector.privacy import Policy
 from collector.refusals import BusyError, UndecodableError
 from collector.repair.common import Findings
 from collector.signals import SIGNALS, Signal
@@ -107,12 +108,21 @@ class Capacity:
 
 
 class Intake:
-    """Requests in, rows on disk. `take` may be called by as many threads as there may be requests in flight."""
+    """Requests in, rows on disk. `take` may be called by as many threads as there may be requests in flight.
+
+    With a `policy` only what it allows of a request is stored; without one, all of it.
+    """
 
     def __init__(
-        self, store: Store, limits: Limits, clock: Clock | None = None, signals: Sequence[Signal] = SIGNALS
+        self,
+        store: Store,
+        limits: Limits,
+        clock: Clock | None = None,
+        signals: Sequence[Signal] = SIGNALS,
+        policy: Policy | None = None,
     ) -> None:
         self._limits = limits
+        self._policy = policy
         self._clock = clock or SystemClock()
         self._handles = Handles(store)
         self._lock = threading.Lock()
@@ -125,6 +135,7 @@ class Intake:
                 self._count,
                 writers=limits.writers,
                 now=self._clock.now(),
+                policy=policy,
             )
             for signal in signals
         }
@@ -158,7 +169,7 @@ class Intake:
         unknown = _unknown(request)
         if not signal.has_items(request):
             return Receipt(message=Findings(advice=advice).message(signal.items))
-        identity = hashlib.sha256(body).hexdigest()[:32]
+        identity = self._digest(body)[:32]
         if encoding == "json" or unknown:
             body = _only_known(signal, request).SerializeToString()
         pending = Pending(identity, body, *signal.size(request), advice)
@@ -188,7 +199,7 @@ class Intake:
 
     def _set_aside(self, signal: Signal, body: bytes, encoding: Encoding, reasons: Mapping[str, int]) -> None:
         """Keeps what was refused as a fact without its content; a failure here must not change the answer."""
-        digest = hashlib.sha256(body).hexdigest()
+        digest = self._digest(body)
         rows = [
             {
                 "received_at": self._clock.now(), "signal": signal.name, "reason": reason,
@@ -205,6 +216,9 @@ class Intake:
                 store.insert("dead_letters", rows)
         except TieoutError as error:
             log.warning("a dead letter could not be written: %s", error)
+
+    def _digest(self, body: bytes) -> str:
+        return self._policy.digest(body) if self._policy else hashlib.sha256(body).hexdigest()
 
     def _count(self, what: str, by: int = 1) -> None:
         with self._lock:

@@ -19,6 +19,7 @@ from collector.access import CALLER, Access, Caller
 from collector.commits import Receipt
 from collector.intake import Encoding, Intake, Lease, Limits
 from collector.metrics import Metrics, Transport
+from collector.privacy import Policy
 from collector.refusals import DrainingError, RefusedError, UnexpectedError
 from collector.signals import SIGNALS, Signal
 from core.clock import Clock, SystemClock
@@ -42,12 +43,13 @@ class Reception:
         clock: Clock | None = None,
         signals: Sequence[Signal] = SIGNALS,
         access: Access | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.clock = clock or SystemClock()
         self.signals = tuple(signals)
         self.access = access or Access()
-        self.intake = Intake(store, self.limits, clock, self.signals)
+        self.intake = Intake(store, self.limits, clock, self.signals, policy)
         self.workers = ThreadPoolExecutor(self.limits.requests, thread_name_prefix="otlp")
         self.metrics = Metrics(
             [signal.name for signal in self.signals], self.intake.capacity, self.intake.counts, self.clock

@@ -85,6 +85,12 @@ class UnexpectedError(BusyError):
     reason = "unexpected"
 
 
+class PolicyError(BusyError):
+    """The store holds another privacy policy than the receiver; nothing is stored until they agree."""
+
+    reason = "policy"
+
+
 class RateError(RefusedError):
     """A token is used more often than it may be; it says when the next request fits."""
 

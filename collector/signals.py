@@ -51,6 +51,11 @@ class Signal:
     rejected_field: str
     items_of: Callable[[Any], int] | None = None
 
+    @property
+    def private_table(self) -> str:
+        """The table for bodies that a privacy policy is applied to."""
+        return f"otlp_{self.name}_private_in"
+
     def groups_of(self, request: Message) -> Any:
         """The resource groups of a request."""
         return getattr(request, self.groups)

@@ -380,6 +380,94 @@ PARTITION BY toDate(Timestamp)
 ORDER BY (toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp)
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
 
+CREATE TABLE otel_logs_private
+(
+    `Timestamp` DateTime64(9) COMMENT 'when it happened, else when it was seen, else when it was stored, UTC' CODEC(Delta(8), ZSTD(1)),
+    `TraceId` String COMMENT '32 lower-case hex digits, empty outside of traces' CODEC(ZSTD(1)),
+    `SpanId` String COMMENT '16 lower-case hex digits, empty outside of spans' CODEC(ZSTD(1)),
+    `TraceFlags` UInt8 COMMENT 'W3C trace flags',
+    `SeverityText` LowCardinality(String) COMMENT 'level as the program names it' CODEC(ZSTD(1)),
+    `SeverityNumber` UInt8 COMMENT '1 to 24, 0 when not known',
+    `ServiceName` LowCardinality(String) COMMENT 'service.name of the resource' CODEC(ZSTD(1)),
+    `Body` String COMMENT 'the message; JSON when it is a list or a map' CODEC(ZSTD(1)),
+    `ResourceSchemaUrl` LowCardinality(String) COMMENT 'schema of the resource attributes' CODEC(ZSTD(1)),
+    `ResourceAttributes` Map(LowCardinality(String), String) COMMENT 'resource attributes' CODEC(ZSTD(1)),
+    `ScopeSchemaUrl` LowCardinality(String) COMMENT 'schema of scope and log attributes' CODEC(ZSTD(1)),
+    `ScopeName` String COMMENT 'instrumentation scope, usually the logger' CODEC(ZSTD(1)),
+    `ScopeVersion` LowCardinality(String) COMMENT 'its version' CODEC(ZSTD(1)),
+    `ScopeAttributes` Map(LowCardinality(String), String) COMMENT 'its attributes' CODEC(ZSTD(1)),
+    `LogAttributes` Map(LowCardinality(String), String) COMMENT 'log attributes' CODEC(ZSTD(1)),
+    `EventName` String COMMENT 'kind of event, empty for plain logs' CODEC(ZSTD(1)),
+    `__otel_materialized_k8s.cluster.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.cluster.name'] COMMENT 'resource attribute',
+    `__otel_materialized_k8s.container.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.container.name'] COMMENT 'resource attribute',
+    `__otel_materialized_k8s.deployment.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.deployment.name'] COMMENT 'resource attribute',
+    `__otel_materialized_k8s.namespace.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.namespace.name'] COMMENT 'resource attribute',
+    `__otel_materialized_k8s.node.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.node.name'] COMMENT 'resource attribute',
+    `__otel_materialized_k8s.pod.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.pod.name'] COMMENT 'resource attribute',
+    `__otel_materialized_k8s.pod.uid` LowCardinality(String) ALIAS ResourceAttributes['k8s.pod.uid'] COMMENT 'resource attribute',
+    `__otel_materialized_deployment.environment.name` LowCardinality(String) ALIAS ResourceAttributes['deployment.environment.name'] COMMENT 'resource attribute',
+    `known_at` DateTime64(6, 'UTC') DEFAULT now64(6) COMMENT 'when tieout stored the record' CODEC(Delta(8), ZSTD(1)),
+    `request_id` String COMMENT 'id of the export request the row came in, empty when another program wrote it' CODEC(ZSTD(1)),
+    `request_items` UInt32 COMMENT 'records in that request' CODEC(ZSTD(1)),
+    `policy_id` String COMMENT 'policy that the receiver relies on',
+    `policy_key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
+    `policy_keys` Array(String) COMMENT 'the keys'
+)
+ENGINE = `Null`
+
+CREATE MATERIALIZED VIEW otel_logs_private_mv TO otel_logs
+(
+    `Timestamp` DateTime64(9),
+    `TraceId` String,
+    `SpanId` String,
+    `TraceFlags` UInt8,
+    `SeverityText` String,
+    `SeverityNumber` UInt8,
+    `ServiceName` String,
+    `Body` String,
+    `ResourceSchemaUrl` String,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ScopeSchemaUrl` String,
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `ScopeAttributes` Map(LowCardinality(String), String),
+    `LogAttributes` Map(LowCardinality(String), String),
+    `EventName` String,
+    `request_id` String,
+    `request_items` UInt32
+)
+AS WITH
+    (
+        SELECT CAST(groupArray((kind, pattern)), 'Map(String, String)')
+        FROM privacy_rules
+        WHERE (known_at, policy) = (
+            SELECT max((known_at, policy))
+            FROM privacy_rules
+        )
+    ) AS rules,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ResourceAttributes)), 'Map(LowCardinality(String), String)') AS resource
+SELECT
+    p.Timestamp AS Timestamp,
+    p.TraceId AS TraceId,
+    p.SpanId AS SpanId,
+    p.TraceFlags AS TraceFlags,
+    if(match(p.SeverityText, '(?i)^(?:(?:trace|debug|info|warn|error|fatal)[1-4]?|verbose|information|notice|warning|err|severe|critical|crit|alert|emerg|emergency|panic)$'), p.SeverityText, '') AS SeverityText,
+    p.SeverityNumber AS SeverityNumber,
+    resource['service.name'] AS ServiceName,
+    multiIf((rules['bodies']) = 'keep', p.Body, (rules['bodies']) = 'mask', arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(p.Body, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), '') AS Body,
+    if(match(p.ResourceSchemaUrl, '^https://opentelemetry[.]io/schemas/[0-9]+[.][0-9]+[.][0-9]+$'), p.ResourceSchemaUrl, '') AS ResourceSchemaUrl,
+    resource AS ResourceAttributes,
+    if(match(p.ScopeSchemaUrl, '^https://opentelemetry[.]io/schemas/[0-9]+[.][0-9]+[.][0-9]+$'), p.ScopeSchemaUrl, '') AS ScopeSchemaUrl,
+    if((p.ScopeName = '') OR match(p.ScopeName, rules['names']), p.ScopeName, '(withheld)') AS ScopeName,
+    '' AS ScopeVersion,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ScopeAttributes)), 'Map(LowCardinality(String), String)') AS ScopeAttributes,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.LogAttributes)), 'Map(LowCardinality(String), String)') AS LogAttributes,
+    if((p.EventName = '') OR match(p.EventName, rules['names']), p.EventName, '(withheld)') AS EventName,
+    p.request_id AS request_id,
+    p.request_items AS request_items
+FROM otel_logs_private AS p
+WHERE throwIf((p.policy_id = '') OR (p.policy_id != (rules['policy'])), 'another privacy policy holds in this store') = 0
+
 CREATE TABLE otel_metrics_exponential_histogram
 (
     `ResourceAttributes` Map(LowCardinality(String), String) COMMENT 'resource attributes' CODEC(ZSTD(1)),
@@ -637,6 +725,104 @@ PARTITION BY toDate(Timestamp)
 ORDER BY (ServiceName, SpanName, toDateTime(Timestamp))
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
 
+CREATE TABLE otel_traces_private
+(
+    `Timestamp` DateTime64(9) COMMENT 'start of the span, UTC' CODEC(Delta(8), ZSTD(1)),
+    `TraceId` String COMMENT '32 lower-case hex digits' CODEC(ZSTD(1)),
+    `SpanId` String COMMENT '16 lower-case hex digits' CODEC(ZSTD(1)),
+    `ParentSpanId` String COMMENT 'empty for a root span' CODEC(ZSTD(1)),
+    `TraceState` String COMMENT 'W3C trace state' CODEC(ZSTD(1)),
+    `SpanName` LowCardinality(String) COMMENT 'operation' CODEC(ZSTD(1)),
+    `SpanKind` LowCardinality(String) COMMENT 'Internal, Server, Client, Producer, Consumer' CODEC(ZSTD(1)),
+    `ServiceName` LowCardinality(String) COMMENT 'service.name of the resource' CODEC(ZSTD(1)),
+    `ResourceAttributes` Map(LowCardinality(String), String) COMMENT 'resource attributes' CODEC(ZSTD(1)),
+    `ScopeName` String COMMENT 'instrumentation scope' CODEC(ZSTD(1)),
+    `ScopeVersion` String COMMENT 'its version' CODEC(ZSTD(1)),
+    `SpanAttributes` Map(LowCardinality(String), String) COMMENT 'span attributes' CODEC(ZSTD(1)),
+    `Duration` UInt64 COMMENT 'nanoseconds' CODEC(ZSTD(1)),
+    `StatusCode` LowCardinality(String) COMMENT 'Unset, Ok, Error' CODEC(ZSTD(1)),
+    `StatusMessage` String COMMENT 'text of the status' CODEC(ZSTD(1)),
+    `Events.Timestamp` Array(DateTime64(9)) COMMENT 'span events' CODEC(ZSTD(1)),
+    `Events.Name` Array(LowCardinality(String)) COMMENT 'span events' CODEC(ZSTD(1)),
+    `Events.Attributes` Array(Map(LowCardinality(String), String)) COMMENT 'span events' CODEC(ZSTD(1)),
+    `Links.TraceId` Array(String) COMMENT 'span links' CODEC(ZSTD(1)),
+    `Links.SpanId` Array(String) COMMENT 'span links' CODEC(ZSTD(1)),
+    `Links.TraceState` Array(String) COMMENT 'span links' CODEC(ZSTD(1)),
+    `Links.Attributes` Array(Map(LowCardinality(String), String)) COMMENT 'span links' CODEC(ZSTD(1)),
+    `known_at` DateTime64(6, 'UTC') DEFAULT now64(6) COMMENT 'when tieout stored the span' CODEC(Delta(8), ZSTD(1)),
+    `request_id` String COMMENT 'export request the row came in, empty when another program wrote it' CODEC(ZSTD(1)),
+    `request_items` UInt32 COMMENT 'rows of that request' CODEC(ZSTD(1)),
+    `policy_id` String COMMENT 'policy that the receiver relies on',
+    `policy_key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
+    `policy_keys` Array(String) COMMENT 'the keys'
+)
+ENGINE = `Null`
+
+CREATE MATERIALIZED VIEW otel_traces_private_mv TO otel_traces
+(
+    `Timestamp` DateTime64(9),
+    `TraceId` String,
+    `SpanId` String,
+    `ParentSpanId` String,
+    `TraceState` String,
+    `SpanName` String,
+    `SpanKind` String,
+    `ServiceName` String,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `SpanAttributes` Map(LowCardinality(String), String),
+    `Duration` UInt64,
+    `StatusCode` String,
+    `StatusMessage` String,
+    `Events.Timestamp` Array(DateTime64(9)),
+    `Events.Name` Array(String),
+    `Events.Attributes` Array(Map(LowCardinality(String), String)),
+    `Links.TraceId` Array(String),
+    `Links.SpanId` Array(String),
+    `Links.TraceState` Array(String),
+    `Links.Attributes` Array(Map(LowCardinality(String), String)),
+    `request_id` String,
+    `request_items` UInt32
+)
+AS WITH
+    (
+        SELECT CAST(groupArray((kind, pattern)), 'Map(String, String)')
+        FROM privacy_rules
+        WHERE (known_at, policy) = (
+            SELECT max((known_at, policy))
+            FROM privacy_rules
+        )
+    ) AS rules,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ResourceAttributes)), 'Map(LowCardinality(String), String)') AS resource
+SELECT
+    p.Timestamp AS Timestamp,
+    p.TraceId AS TraceId,
+    p.SpanId AS SpanId,
+    p.ParentSpanId AS ParentSpanId,
+    '' AS TraceState,
+    if((p.SpanName = '') OR match(p.SpanName, rules['names']), p.SpanName, '(withheld)') AS SpanName,
+    if((p.SpanKind IN ('Internal', 'Server', 'Client', 'Producer', 'Consumer')), p.SpanKind, 'Unspecified') AS SpanKind,
+    resource['service.name'] AS ServiceName,
+    resource AS ResourceAttributes,
+    if((p.ScopeName = '') OR match(p.ScopeName, rules['names']), p.ScopeName, '(withheld)') AS ScopeName,
+    '' AS ScopeVersion,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.SpanAttributes)), 'Map(LowCardinality(String), String)') AS SpanAttributes,
+    p.Duration AS Duration,
+    if((p.StatusCode IN ('Ok', 'Error')), p.StatusCode, 'Unset') AS StatusCode,
+    '' AS StatusMessage,
+    p.`Events.Timestamp` AS `Events.Timestamp`,
+    arrayMap(event -> if((event = '') OR match(event, rules['names']), event, '(withheld)'), p.`Events.Name`) AS `Events.Name`,
+    arrayMap(pairs -> CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), pairs)), 'Map(LowCardinality(String), String)'), p.`Events.Attributes`) AS `Events.Attributes`,
+    arrayMap(id -> if(length(id) = 32, id, ''), p.`Links.TraceId`) AS `Links.TraceId`,
+    arrayMap(id -> if(length(id) = 16, id, ''), p.`Links.SpanId`) AS `Links.SpanId`,
+    arrayMap(state -> '', p.`Links.TraceState`) AS `Links.TraceState`,
+    arrayMap(pairs -> CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), pairs)), 'Map(LowCardinality(String), String)'), p.`Links.Attributes`) AS `Links.Attributes`,
+    p.request_id AS request_id,
+    p.request_items AS request_items
+FROM otel_traces_private AS p
+WHERE throwIf((p.policy_id = '') OR (p.policy_id != (rules['policy'])), 'another privacy policy holds in this store') = 0
+
 CREATE TABLE otel_traces_trace_id_ts
 (
     `TraceId` String COMMENT '32 lower-case hex digits' CODEC(ZSTD(1)),
@@ -863,6 +1049,221 @@ ARRAY JOIN
     attribute_lists AS attributes
 WHERE throwIf((length(trace_id) NOT IN (0, 16)) OR (length(span_id) NOT IN (0, 8)) OR (at >= 4294967296000000000) OR (body.value = 6) OR arrayExists(v -> (v != 1), body.array_value.`values`.value) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value), 'this record needs repair') = 0
 
+CREATE TABLE otlp_logs_private_in
+(
+    `receipts.id` Array(String) COMMENT 'request that each resource came in',
+    `receipts.items` Array(UInt32) COMMENT 'records in that request',
+    `resource_logs.schema_url` Array(String) COMMENT 'schema of the resource attributes',
+    `resource_logs.resource.attributes` Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String))))))) COMMENT 'attributes of each resource',
+    `resource_logs.deprecated_logs` Array(Array(String)) COMMENT 'logs in the field that came before scope_logs',
+    `resource_logs.scope_logs.schema_url` Array(Array(String)) COMMENT 'schema of scope and log attributes',
+    `resource_logs.scope_logs.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
+    `resource_logs.scope_logs.scope.version` Array(Array(String)) COMMENT 'its version',
+    `resource_logs.scope_logs.scope.attributes` Array(Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String))))) COMMENT 'attributes of each scope',
+    `resource_logs.scope_logs.log_records.time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'when it happened, 0 when unknown',
+    `resource_logs.scope_logs.log_records.observed_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'when it was seen',
+    `resource_logs.scope_logs.log_records.severity_number` Array(Array(Array(Int32))) COMMENT 'number of the severity',
+    `resource_logs.scope_logs.log_records.severity_text` Array(Array(Array(String))) COMMENT 'level as the program names it',
+    `resource_logs.scope_logs.log_records.event_name` Array(Array(Array(String))) COMMENT 'kind of event',
+    `resource_logs.scope_logs.log_records.flags` Array(Array(Array(UInt32))) COMMENT 'the lowest byte are W3C trace flags',
+    `resource_logs.scope_logs.log_records.trace_id` Array(Array(Array(String))) COMMENT '16 bytes, empty outside of traces',
+    `resource_logs.scope_logs.log_records.span_id` Array(Array(Array(String))) COMMENT '8 bytes, empty outside of spans',
+    `resource_logs.scope_logs.log_records.body` Array(Array(Array(Tuple(
+        value Int8,
+        string_value String,
+        bool_value String,
+        int_value String,
+        double_value String,
+        bytes_value String,
+        array_value Tuple(`values` Array(Tuple(
+            value Int8,
+            string_value String))))))) COMMENT 'the message',
+    `resource_logs.scope_logs.log_records.attributes` Array(Array(Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String))))))))) COMMENT 'attributes of each record',
+    `policy.id` String COMMENT 'policy that the receiver relies on',
+    `policy.key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
+    `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
+)
+ENGINE = `Null`
+
+CREATE MATERIALIZED VIEW otlp_logs_private_mv TO otel_logs_private
+(
+    `Timestamp` DateTime64(9),
+    `TraceId` String,
+    `SpanId` String,
+    `TraceFlags` UInt8,
+    `SeverityText` String,
+    `SeverityNumber` UInt8,
+    `ServiceName` String,
+    `Body` String,
+    `ResourceSchemaUrl` String,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ScopeSchemaUrl` String,
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `ScopeAttributes` Map(LowCardinality(String), String),
+    `LogAttributes` Map(LowCardinality(String), String),
+    `EventName` String,
+    `request_id` String,
+    `request_items` UInt32,
+    `policy_id` String,
+    `policy_key_ids` Array(String),
+    `policy_keys` Array(String)
+)
+AS WITH
+    if(happened = 0, observed, happened) AS at
+SELECT
+    if(at = 0, now64(9), fromUnixTimestamp64Nano(reinterpretAsInt64(at))) AS Timestamp,
+    if(trace_id = unhex('00000000000000000000000000000000'), '', lower(hex(trace_id))) AS TraceId,
+    if(span_id = unhex('0000000000000000'), '', lower(hex(span_id))) AS SpanId,
+    toUInt8(bitAnd(flags, 255)) AS TraceFlags,
+    severity_text AS SeverityText,
+    if((severity >= 0) AND (severity <= 255), toUInt8(severity), 0) AS SeverityNumber,
+    resource['service.name'] AS ServiceName,
+    multiIf(body.value = 1, body.string_value, body.value = 2, body.bool_value, body.value = 3, body.int_value, body.value = 4, replaceRegexpOne(transform(body.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], body.double_value), 'e([0-9])', 'e+\\1'), body.value = 5, toJSONString(body.array_value.`values`.string_value), body.value = 7, base64Encode(body.bytes_value), '') AS Body,
+    resource_url AS ResourceSchemaUrl,
+    resource AS ResourceAttributes,
+    scope_url AS ScopeSchemaUrl,
+    scope_name AS ScopeName,
+    scope_version AS ScopeVersion,
+    scope AS ScopeAttributes,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS LogAttributes,
+    event_name AS EventName,
+    request_id,
+    request_items,
+    policy_id,
+    policy_key_ids,
+    policy_keys
+FROM
+(
+    SELECT
+        policy_id,
+        policy_key_ids,
+        policy_keys,
+        request_id,
+        request_items,
+        resource_url,
+        resource,
+        scope_url,
+        scope_name,
+        scope_version,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), scope_attributes), 'Map(LowCardinality(String), String)') AS scope,
+        times,
+        seen,
+        severities,
+        texts,
+        event_names,
+        all_flags,
+        trace_ids,
+        span_ids,
+        bodies,
+        attribute_lists
+    FROM
+    (
+        SELECT
+            `policy.id` AS policy_id,
+            `policy.key_ids` AS policy_key_ids,
+            `policy.keys` AS policy_keys,
+            request_id,
+            request_items,
+            resource_url,
+            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
+            scope_url,
+            scope_name,
+            scope_version,
+            scope_attributes,
+            times,
+            seen,
+            severities,
+            texts,
+            event_names,
+            all_flags,
+            trace_ids,
+            span_ids,
+            bodies,
+            attribute_lists
+        FROM otlp_logs_private_in
+        ARRAY JOIN
+            `receipts.id` AS request_id,
+            `receipts.items` AS request_items,
+            `resource_logs.schema_url` AS resource_url,
+            `resource_logs.resource.attributes` AS resource_attributes,
+            `resource_logs.deprecated_logs` AS deprecated_logs,
+            `resource_logs.scope_logs.schema_url` AS scope_url,
+            `resource_logs.scope_logs.scope.name` AS scope_name,
+            `resource_logs.scope_logs.scope.version` AS scope_version,
+            `resource_logs.scope_logs.scope.attributes` AS scope_attributes,
+            `resource_logs.scope_logs.log_records.time_unix_nano` AS times,
+            `resource_logs.scope_logs.log_records.observed_time_unix_nano` AS seen,
+            `resource_logs.scope_logs.log_records.severity_number` AS severities,
+            `resource_logs.scope_logs.log_records.severity_text` AS texts,
+            `resource_logs.scope_logs.log_records.event_name` AS event_names,
+            `resource_logs.scope_logs.log_records.flags` AS all_flags,
+            `resource_logs.scope_logs.log_records.trace_id` AS trace_ids,
+            `resource_logs.scope_logs.log_records.span_id` AS span_ids,
+            `resource_logs.scope_logs.log_records.body` AS bodies,
+            `resource_logs.scope_logs.log_records.attributes` AS attribute_lists
+        WHERE throwIf(notEmpty(deprecated_logs) OR (length(resource_attributes.key) != arrayUniq(resource_attributes.key)) OR has(resource_attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), resource_attributes.value.array_value.`values`.value), 'this resource needs repair') = 0
+    )
+    ARRAY JOIN
+        scope_url,
+        scope_name,
+        scope_version,
+        scope_attributes,
+        times,
+        seen,
+        severities,
+        texts,
+        event_names,
+        all_flags,
+        trace_ids,
+        span_ids,
+        bodies,
+        attribute_lists
+    WHERE throwIf((length(scope_attributes.key) != arrayUniq(scope_attributes.key)) OR hasAny(scope_attributes.value.value, [5, 6]), 'this scope needs repair') = 0
+)
+ARRAY JOIN
+    times AS happened,
+    seen AS observed,
+    severities AS severity,
+    texts AS severity_text,
+    event_names AS event_name,
+    all_flags AS flags,
+    trace_ids AS trace_id,
+    span_ids AS span_id,
+    bodies AS body,
+    attribute_lists AS attributes
+WHERE throwIf((length(trace_id) NOT IN (0, 16)) OR (length(span_id) NOT IN (0, 8)) OR (at >= 4294967296000000000) OR (body.value = 6) OR arrayExists(v -> (v != 1), body.array_value.`values`.value) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value), 'this record needs repair') = 0
+
 CREATE TABLE otlp_metric_points
 (
     `kind` Int8 COMMENT '5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
@@ -1019,6 +1420,364 @@ CREATE TABLE otlp_metric_points
     `request_items` UInt32 COMMENT 'data points in that request'
 )
 ENGINE = `Null`
+
+CREATE TABLE otlp_metric_points_private
+(
+    `kind` Int8 COMMENT '5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
+    `ResourceAttributes` Map(LowCardinality(String), String) COMMENT 'resource attributes',
+    `ResourceSchemaUrl` String COMMENT 'schema of the resource attributes',
+    `ScopeName` String COMMENT 'instrumentation scope',
+    `ScopeVersion` String COMMENT 'its version',
+    `ScopeAttributes` Map(LowCardinality(String), String) COMMENT 'its attributes',
+    `ScopeDroppedAttrCount` UInt32 COMMENT 'attributes left out',
+    `ScopeSchemaUrl` String COMMENT 'schema of scope and metrics',
+    `ServiceName` LowCardinality(String) COMMENT 'service.name of the resource',
+    `MetricName` String COMMENT 'metric',
+    `MetricDescription` String COMMENT 'what it measures',
+    `MetricUnit` String COMMENT 'unit',
+    `Attributes` Map(LowCardinality(String), String) COMMENT 'attributes of the data point',
+    `StartTimeUnix` DateTime64(9) COMMENT 'start of the interval measured',
+    `TimeUnix` DateTime64(9) COMMENT 'end of it',
+    `Flags` UInt32 COMMENT 'flags of the data point',
+    `AggregationTemporality` Int32 COMMENT '1 delta, 2 cumulative',
+    `IsMonotonic` Bool COMMENT 'whether a sum only grows',
+    `Exemplars.FilteredAttributes` Array(Map(LowCardinality(String), String)) COMMENT 'attributes of exemplars',
+    `Exemplars.TimeUnix` Array(DateTime64(9)) COMMENT 'their times',
+    `Exemplars.Value` Array(Float64) COMMENT 'their values',
+    `Exemplars.SpanId` Array(String) COMMENT 'spans they were taken in',
+    `Exemplars.TraceId` Array(String) COMMENT 'traces of those',
+    `number_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        value Int8,
+        as_double Float64,
+        as_int Int64,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))) COMMENT 'point of a gauge or a sum',
+    `histogram_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        bucket_counts Array(UInt64),
+        explicit_bounds Array(Float64),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))) COMMENT 'point of a histogram',
+    `exponential_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        scale Int32,
+        zero_count UInt64,
+        zero_threshold Float64,
+        positive Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        negative Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))) COMMENT 'point of an exponential histogram',
+    `summary_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        quantile_values Array(Tuple(
+            quantile Float64,
+            value Float64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))) COMMENT 'point of a summary',
+    `request_id` String COMMENT 'request the point came in',
+    `request_items` UInt32 COMMENT 'data points in that request',
+    `policy_id` String COMMENT 'policy that the receiver relies on',
+    `policy_key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
+    `policy_keys` Array(String) COMMENT 'the keys'
+)
+ENGINE = `Null`
+
+CREATE MATERIALIZED VIEW otlp_metric_points_private_mv TO otlp_metric_points
+(
+    `kind` Int8,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ResourceSchemaUrl` String,
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `ScopeAttributes` Map(LowCardinality(String), String),
+    `ScopeDroppedAttrCount` UInt32,
+    `ScopeSchemaUrl` String,
+    `ServiceName` String,
+    `MetricName` String,
+    `MetricDescription` String,
+    `MetricUnit` String,
+    `Attributes` Map(LowCardinality(String), String),
+    `StartTimeUnix` DateTime64(9),
+    `TimeUnix` DateTime64(9),
+    `Flags` UInt32,
+    `AggregationTemporality` Int32,
+    `IsMonotonic` Bool,
+    `Exemplars.FilteredAttributes` Array(Map(LowCardinality(String), String)),
+    `Exemplars.TimeUnix` Array(DateTime64(9)),
+    `Exemplars.Value` Array(Float64),
+    `Exemplars.SpanId` Array(String),
+    `Exemplars.TraceId` Array(String),
+    `number_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        value Int8,
+        as_double Float64,
+        as_int Int64,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))),
+    `histogram_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        bucket_counts Array(UInt64),
+        explicit_bounds Array(Float64),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))),
+    `exponential_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        scale Int32,
+        zero_count UInt64,
+        zero_threshold Float64,
+        positive Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        negative Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))),
+    `summary_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        quantile_values Array(Tuple(
+            quantile Float64,
+            value Float64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))),
+    `request_id` String,
+    `request_items` UInt32
+)
+AS WITH
+    (
+        SELECT CAST(groupArray((kind, pattern)), 'Map(String, String)')
+        FROM privacy_rules
+        WHERE (known_at, policy) = (
+            SELECT max((known_at, policy))
+            FROM privacy_rules
+        )
+    ) AS rules,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ResourceAttributes)), 'Map(LowCardinality(String), String)') AS resource
+SELECT
+    p.kind AS kind,
+    resource AS ResourceAttributes,
+    if(match(p.ResourceSchemaUrl, '^https://opentelemetry[.]io/schemas/[0-9]+[.][0-9]+[.][0-9]+$'), p.ResourceSchemaUrl, '') AS ResourceSchemaUrl,
+    if((p.ScopeName = '') OR match(p.ScopeName, rules['names']), p.ScopeName, '(withheld)') AS ScopeName,
+    '' AS ScopeVersion,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ScopeAttributes)), 'Map(LowCardinality(String), String)') AS ScopeAttributes,
+    p.ScopeDroppedAttrCount AS ScopeDroppedAttrCount,
+    if(match(p.ScopeSchemaUrl, '^https://opentelemetry[.]io/schemas/[0-9]+[.][0-9]+[.][0-9]+$'), p.ScopeSchemaUrl, '') AS ScopeSchemaUrl,
+    resource['service.name'] AS ServiceName,
+    if((p.MetricName = '') OR match(p.MetricName, rules['names']), p.MetricName, '(withheld)') AS MetricName,
+    '' AS MetricDescription,
+    if(match(p.MetricUnit, '^(?:1|%|[munp]?s|min|h|d|[kKMGT]?i?By|[kKMGT]?i?bit|Hz|Cel|[kmc]?m|[km]?g|[kMm]?W|[mk]?V|m?A)(?:/s|/min|/h)?$'), p.MetricUnit, '') AS MetricUnit,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.Attributes)), 'Map(LowCardinality(String), String)') AS Attributes,
+    p.StartTimeUnix AS StartTimeUnix,
+    p.TimeUnix AS TimeUnix,
+    bitAnd(p.Flags, 1) AS Flags,
+    if((p.AggregationTemporality IN (1, 2)), p.AggregationTemporality, 0) AS AggregationTemporality,
+    p.IsMonotonic AS IsMonotonic,
+    arrayMap(pairs -> CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), pairs)), 'Map(LowCardinality(String), String)'), p.`Exemplars.FilteredAttributes`) AS `Exemplars.FilteredAttributes`,
+    p.`Exemplars.TimeUnix` AS `Exemplars.TimeUnix`,
+    p.`Exemplars.Value` AS `Exemplars.Value`,
+    arrayMap(id -> if(length(id) = 16, id, ''), p.`Exemplars.SpanId`) AS `Exemplars.SpanId`,
+    arrayMap(id -> if(length(id) = 32, id, ''), p.`Exemplars.TraceId`) AS `Exemplars.TraceId`,
+    p.number_point AS number_point,
+    p.histogram_point AS histogram_point,
+    p.exponential_point AS exponential_point,
+    p.summary_point AS summary_point,
+    p.request_id AS request_id,
+    p.request_items AS request_items
+FROM otlp_metric_points_private AS p
+WHERE throwIf((p.policy_id = '') OR (p.policy_id != (rules['policy'])), 'another privacy policy holds in this store') = 0
 
 CREATE MATERIALIZED VIEW otlp_metrics_exponential_histogram_mv TO otel_metrics_exponential_histogram
 (
@@ -1748,6 +2507,559 @@ ARRAY JOIN
     all_summaries AS summary_point
 WHERE throwIf((end_time = 0) OR (end_time >= 4294967296000000000) OR (start_time >= 4294967296000000000) OR (length(attributes.key) != arrayUniq(attributes.key)) OR hasAny(attributes.value.value, [5, 6]) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), exemplars.filtered_attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), exemplars.filtered_attributes.value.value), 'this data point needs repair') = 0
 
+CREATE TABLE otlp_metrics_private_in
+(
+    `receipts.id` Array(String) COMMENT 'request that each resource came in',
+    `receipts.items` Array(UInt32) COMMENT 'data points in that request',
+    `resource_metrics.schema_url` Array(String) COMMENT 'schema of the resource attributes',
+    `resource_metrics.resource.attributes` Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String))))))) COMMENT 'attributes of each resource',
+    `resource_metrics.deprecated_metrics` Array(Array(String)) COMMENT 'metrics in the field that came before scope_metrics',
+    `resource_metrics.scope_metrics.schema_url` Array(Array(String)) COMMENT 'schema of scope and metrics',
+    `resource_metrics.scope_metrics.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
+    `resource_metrics.scope_metrics.scope.version` Array(Array(String)) COMMENT 'its version',
+    `resource_metrics.scope_metrics.scope.attributes` Array(Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String))))) COMMENT 'attributes of each scope',
+    `resource_metrics.scope_metrics.scope.dropped_attributes_count` Array(Array(UInt32)) COMMENT 'attributes left out',
+    `resource_metrics.scope_metrics.metrics.name` Array(Array(Array(String))) COMMENT 'metric',
+    `resource_metrics.scope_metrics.metrics.description` Array(Array(Array(String))) COMMENT 'what it measures',
+    `resource_metrics.scope_metrics.metrics.unit` Array(Array(Array(String))) COMMENT 'unit',
+    `resource_metrics.scope_metrics.metrics.data` Array(Array(Array(Int8))) COMMENT 'kind: 5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
+    `resource_metrics.scope_metrics.metrics.sum.aggregation_temporality` Array(Array(Array(Int32))) COMMENT '1 delta, 2 cumulative',
+    `resource_metrics.scope_metrics.metrics.sum.is_monotonic` Array(Array(Array(Bool))) COMMENT 'whether it only grows',
+    `resource_metrics.scope_metrics.metrics.histogram.aggregation_temporality` Array(Array(Array(Int32))) COMMENT '1 delta, 2 cumulative',
+    `resource_metrics.scope_metrics.metrics.exponential_histogram.aggregation_temporality` Array(Array(Array(Int32))) COMMENT '1 delta, 2 cumulative',
+    `resource_metrics.scope_metrics.metrics.gauge.data_points` Array(Array(Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        value Int8,
+        as_double Float64,
+        as_int Int64,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))))) COMMENT 'points of gauges',
+    `resource_metrics.scope_metrics.metrics.sum.data_points` Array(Array(Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        value Int8,
+        as_double Float64,
+        as_int Int64,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))))) COMMENT 'points of sums',
+    `resource_metrics.scope_metrics.metrics.histogram.data_points` Array(Array(Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        bucket_counts Array(UInt64),
+        explicit_bounds Array(Float64),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))))) COMMENT 'points of histograms',
+    `resource_metrics.scope_metrics.metrics.exponential_histogram.data_points` Array(Array(Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        scale Int32,
+        zero_count UInt64,
+        zero_threshold Float64,
+        positive Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        negative Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))))) COMMENT 'points of exponential histograms',
+    `resource_metrics.scope_metrics.metrics.summary.data_points` Array(Array(Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        quantile_values Array(Tuple(
+            quantile Float64,
+            value Float64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))))))) COMMENT 'points of summaries',
+    `policy.id` String COMMENT 'policy that the receiver relies on',
+    `policy.key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
+    `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
+)
+ENGINE = `Null`
+
+CREATE MATERIALIZED VIEW otlp_metrics_private_mv TO otlp_metric_points_private
+(
+    `kind` Int8,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ResourceSchemaUrl` String,
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `ScopeAttributes` Map(LowCardinality(String), String),
+    `ScopeDroppedAttrCount` UInt32,
+    `ScopeSchemaUrl` String,
+    `ServiceName` String,
+    `MetricName` String,
+    `MetricDescription` String,
+    `MetricUnit` String,
+    `Attributes` Map(LowCardinality(String), String),
+    `StartTimeUnix` DateTime64(9),
+    `TimeUnix` DateTime64(9),
+    `Flags` UInt32,
+    `AggregationTemporality` Int32,
+    `IsMonotonic` Bool,
+    `Exemplars.FilteredAttributes` Array(Map(LowCardinality(String), String)),
+    `Exemplars.TimeUnix` Array(DateTime64(9)),
+    `Exemplars.Value` Array(Float64),
+    `Exemplars.SpanId` Array(String),
+    `Exemplars.TraceId` Array(String),
+    `number_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        value Int8,
+        as_double Float64,
+        as_int Int64,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))),
+    `histogram_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        bucket_counts Array(UInt64),
+        explicit_bounds Array(Float64),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))),
+    `exponential_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        scale Int32,
+        zero_count UInt64,
+        zero_threshold Float64,
+        positive Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        negative Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))),
+    `summary_point` Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        quantile_values Array(Tuple(
+            quantile Float64,
+            value Float64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))),
+    `request_id` String,
+    `request_items` UInt32,
+    `policy_id` String,
+    `policy_key_ids` Array(String),
+    `policy_keys` Array(String)
+)
+AS WITH
+    greatest(number_point.start_time_unix_nano, histogram_point.start_time_unix_nano, exponential_point.start_time_unix_nano, summary_point.start_time_unix_nano) AS start_time,
+    greatest(number_point.time_unix_nano, histogram_point.time_unix_nano, exponential_point.time_unix_nano, summary_point.time_unix_nano) AS end_time,
+    arrayConcat(number_point.attributes, histogram_point.attributes, exponential_point.attributes, summary_point.attributes) AS attributes,
+    arrayConcat(number_point.exemplars, histogram_point.exemplars, exponential_point.exemplars) AS exemplars
+SELECT
+    kind,
+    resource AS ResourceAttributes,
+    resource_url AS ResourceSchemaUrl,
+    scope_name AS ScopeName,
+    scope_version AS ScopeVersion,
+    scope AS ScopeAttributes,
+    scope_dropped AS ScopeDroppedAttrCount,
+    scope_url AS ScopeSchemaUrl,
+    resource['service.name'] AS ServiceName,
+    name AS MetricName,
+    description AS MetricDescription,
+    unit AS MetricUnit,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS Attributes,
+    fromUnixTimestamp64Nano(reinterpretAsInt64(start_time)) AS StartTimeUnix,
+    fromUnixTimestamp64Nano(reinterpretAsInt64(end_time)) AS TimeUnix,
+    greatest(number_point.flags, histogram_point.flags, exponential_point.flags, summary_point.flags) AS Flags,
+    temporality AS AggregationTemporality,
+    monotonic AS IsMonotonic,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), exemplars.filtered_attributes) AS `Exemplars.FilteredAttributes`,
+    arrayMap(at -> fromUnixTimestamp64Nano(reinterpretAsInt64(at)), exemplars.time_unix_nano) AS `Exemplars.TimeUnix`,
+    arrayMap(e -> if(e.value = 6, toFloat64(e.as_int), e.as_double), exemplars) AS `Exemplars.Value`,
+    arrayMap(id -> if(id = unhex('0000000000000000'), '', lower(hex(id))), exemplars.span_id) AS `Exemplars.SpanId`,
+    arrayMap(id -> if(id = unhex('00000000000000000000000000000000'), '', lower(hex(id))), exemplars.trace_id) AS `Exemplars.TraceId`,
+    number_point,
+    histogram_point,
+    exponential_point,
+    summary_point,
+    request_id,
+    request_items,
+    policy_id,
+    policy_key_ids,
+    policy_keys
+FROM
+(
+    SELECT
+        policy_id,
+        policy_key_ids,
+        policy_keys,
+        request_id,
+        request_items,
+        resource_url,
+        resource,
+        scope_url,
+        scope_name,
+        scope_version,
+        scope,
+        scope_dropped,
+        kind,
+        name,
+        description,
+        unit,
+        greatest(sum_temporality, histogram_temporality, exponential_temporality) AS temporality,
+        monotonic,
+        arrayConcat(gauge_points, sum_points) AS numbers,
+        ((length(numbers) + length(histogram_points)) + length(exponential_points)) + length(summary_points) AS points,
+        arrayResize(numbers, points) AS all_numbers,
+        arrayResize(histogram_points, points) AS all_histograms,
+        arrayResize(exponential_points, points) AS all_exponentials,
+        arrayResize(summary_points, points) AS all_summaries
+    FROM
+    (
+        SELECT
+            policy_id,
+            policy_key_ids,
+            policy_keys,
+            request_id,
+            request_items,
+            resource_url,
+            resource,
+            scope_url,
+            scope_name,
+            scope_version,
+            scope_dropped,
+            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), scope_attributes), 'Map(LowCardinality(String), String)') AS scope,
+            kinds,
+            names,
+            descriptions,
+            units,
+            sum_temporalities,
+            histogram_temporalities,
+            exponential_temporalities,
+            monotonics,
+            gauges,
+            sums,
+            histograms,
+            exponentials,
+            summaries
+        FROM
+        (
+            SELECT
+                `policy.id` AS policy_id,
+                `policy.key_ids` AS policy_key_ids,
+                `policy.keys` AS policy_keys,
+                request_id,
+                request_items,
+                resource_url,
+                CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
+                scope_url,
+                scope_name,
+                scope_version,
+                scope_attributes,
+                scope_dropped,
+                kinds,
+                names,
+                descriptions,
+                units,
+                sum_temporalities,
+                histogram_temporalities,
+                exponential_temporalities,
+                monotonics,
+                gauges,
+                sums,
+                histograms,
+                exponentials,
+                summaries
+            FROM otlp_metrics_private_in
+            ARRAY JOIN
+                `receipts.id` AS request_id,
+                `receipts.items` AS request_items,
+                `resource_metrics.schema_url` AS resource_url,
+                `resource_metrics.resource.attributes` AS resource_attributes,
+                `resource_metrics.deprecated_metrics` AS deprecated_metrics,
+                `resource_metrics.scope_metrics.schema_url` AS scope_url,
+                `resource_metrics.scope_metrics.scope.name` AS scope_name,
+                `resource_metrics.scope_metrics.scope.version` AS scope_version,
+                `resource_metrics.scope_metrics.scope.attributes` AS scope_attributes,
+                `resource_metrics.scope_metrics.scope.dropped_attributes_count` AS scope_dropped,
+                `resource_metrics.scope_metrics.metrics.name` AS names,
+                `resource_metrics.scope_metrics.metrics.description` AS descriptions,
+                `resource_metrics.scope_metrics.metrics.unit` AS units,
+                `resource_metrics.scope_metrics.metrics.data` AS kinds,
+                `resource_metrics.scope_metrics.metrics.sum.aggregation_temporality` AS sum_temporalities,
+                `resource_metrics.scope_metrics.metrics.sum.is_monotonic` AS monotonics,
+                `resource_metrics.scope_metrics.metrics.histogram.aggregation_temporality` AS histogram_temporalities,
+                `resource_metrics.scope_metrics.metrics.exponential_histogram.aggregation_temporality` AS exponential_temporalities,
+                `resource_metrics.scope_metrics.metrics.gauge.data_points` AS gauges,
+                `resource_metrics.scope_metrics.metrics.sum.data_points` AS sums,
+                `resource_metrics.scope_metrics.metrics.histogram.data_points` AS histograms,
+                `resource_metrics.scope_metrics.metrics.exponential_histogram.data_points` AS exponentials,
+                `resource_metrics.scope_metrics.metrics.summary.data_points` AS summaries
+            WHERE throwIf(notEmpty(deprecated_metrics) OR (length(resource_attributes.key) != arrayUniq(resource_attributes.key)) OR has(resource_attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), resource_attributes.value.array_value.`values`.value), 'this resource needs repair') = 0
+        )
+        ARRAY JOIN
+            scope_url,
+            scope_name,
+            scope_version,
+            scope_attributes,
+            scope_dropped,
+            kinds,
+            names,
+            descriptions,
+            units,
+            sum_temporalities,
+            histogram_temporalities,
+            exponential_temporalities,
+            monotonics,
+            gauges,
+            sums,
+            histograms,
+            exponentials,
+            summaries
+        WHERE throwIf(has(kinds, 0) OR (length(scope_attributes.key) != arrayUniq(scope_attributes.key)) OR hasAny(scope_attributes.value.value, [5, 6]), 'this scope needs repair') = 0
+    )
+    ARRAY JOIN
+        kinds AS kind,
+        names AS name,
+        descriptions AS description,
+        units AS unit,
+        sum_temporalities AS sum_temporality,
+        histogram_temporalities AS histogram_temporality,
+        exponential_temporalities AS exponential_temporality,
+        monotonics AS monotonic,
+        gauges AS gauge_points,
+        sums AS sum_points,
+        histograms AS histogram_points,
+        exponentials AS exponential_points,
+        summaries AS summary_points
+)
+ARRAY JOIN
+    all_numbers AS number_point,
+    all_histograms AS histogram_point,
+    all_exponentials AS exponential_point,
+    all_summaries AS summary_point
+WHERE throwIf((end_time = 0) OR (end_time >= 4294967296000000000) OR (start_time >= 4294967296000000000) OR (length(attributes.key) != arrayUniq(attributes.key)) OR hasAny(attributes.value.value, [5, 6]) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), exemplars.filtered_attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), exemplars.filtered_attributes.value.value), 'this data point needs repair') = 0
+
 CREATE MATERIALIZED VIEW otlp_metrics_sum_mv TO otel_metrics_sum
 (
     `ResourceAttributes` Map(LowCardinality(String), String),
@@ -2094,6 +3406,276 @@ FROM
         codes
 )
 WHERE throwIf((length(trace_id) != 16) OR (length(span_id) != 8) OR (length(parent_span_id) NOT IN (0, 8)) OR (trace_id = unhex('00000000000000000000000000000000')) OR (span_id = unhex('0000000000000000')) OR (start_time = 0) OR (start_time >= 4294967296000000000) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), events.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), events.attributes.value.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), links.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), links.attributes.value.value), 'this span needs repair') = 0
+
+CREATE TABLE otlp_traces_private_in
+(
+    `resource_spans.resource.attributes` Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String))))))) COMMENT 'attributes of each resource',
+    `resource_spans.deprecated_spans` Array(Array(String)) COMMENT 'spans in the field that came before scope_spans',
+    `resource_spans.scope_spans.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
+    `resource_spans.scope_spans.scope.version` Array(Array(String)) COMMENT 'its version',
+    `resource_spans.scope_spans.spans.trace_id` Array(Array(Array(String))) COMMENT '16 bytes',
+    `resource_spans.scope_spans.spans.span_id` Array(Array(Array(String))) COMMENT '8 bytes',
+    `resource_spans.scope_spans.spans.trace_state` Array(Array(Array(String))) COMMENT 'W3C trace state',
+    `resource_spans.scope_spans.spans.parent_span_id` Array(Array(Array(String))) COMMENT '8 bytes, empty for a root span',
+    `resource_spans.scope_spans.spans.name` Array(Array(Array(String))) COMMENT 'operation',
+    `resource_spans.scope_spans.spans.kind` Array(Array(Array(Int32))) COMMENT 'number of the kind',
+    `resource_spans.scope_spans.spans.start_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'start',
+    `resource_spans.scope_spans.spans.end_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'end, 0 when unknown',
+    `resource_spans.scope_spans.spans.attributes` Array(Array(Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String))))))))) COMMENT 'attributes of each span',
+    `resource_spans.scope_spans.spans.events` Array(Array(Array(Array(Tuple(
+        time_unix_nano UInt64,
+        name String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))))))) COMMENT 'span events',
+    `resource_spans.scope_spans.spans.links` Array(Array(Array(Array(Tuple(
+        trace_id String,
+        span_id String,
+        trace_state String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))))))) COMMENT 'span links',
+    `resource_spans.scope_spans.spans.status.message` Array(Array(Array(String))) COMMENT 'text of the status',
+    `resource_spans.scope_spans.spans.status.code` Array(Array(Array(Int32))) COMMENT 'number of the status',
+    `receipts.id` Array(String) COMMENT 'request, once for each of its resources',
+    `receipts.items` Array(UInt32) COMMENT 'rows of that request',
+    `policy.id` String COMMENT 'policy that the receiver relies on',
+    `policy.key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
+    `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
+)
+ENGINE = `Null`
+
+CREATE MATERIALIZED VIEW otlp_traces_private_mv TO otel_traces_private
+(
+    `Timestamp` DateTime64(9),
+    `TraceId` String,
+    `SpanId` String,
+    `ParentSpanId` String,
+    `TraceState` String,
+    `SpanName` String,
+    `SpanKind` String,
+    `ServiceName` String,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `SpanAttributes` Map(LowCardinality(String), String),
+    `Duration` Int64,
+    `StatusCode` String,
+    `StatusMessage` String,
+    `Events.Timestamp` Array(DateTime64(9)),
+    `Events.Name` Array(String),
+    `Events.Attributes` Array(Map(LowCardinality(String), String)),
+    `Links.TraceId` Array(String),
+    `Links.SpanId` Array(String),
+    `Links.TraceState` Array(String),
+    `Links.Attributes` Array(Map(LowCardinality(String), String)),
+    `request_id` String,
+    `request_items` UInt32,
+    `policy_id` String,
+    `policy_key_ids` Array(String),
+    `policy_keys` Array(String)
+)
+AS SELECT
+    fromUnixTimestamp64Nano(reinterpretAsInt64(start_time)) AS Timestamp,
+    lower(hex(trace_id)) AS TraceId,
+    lower(hex(span_id)) AS SpanId,
+    if(parent_span_id = unhex('0000000000000000'), '', lower(hex(parent_span_id))) AS ParentSpanId,
+    trace_state AS TraceState,
+    name AS SpanName,
+    transform(kind, [0, 1, 2, 3, 4, 5], ['Unspecified', 'Internal', 'Server', 'Client', 'Producer', 'Consumer'], toString(kind)) AS SpanKind,
+    resource['service.name'] AS ServiceName,
+    resource AS ResourceAttributes,
+    scope_name AS ScopeName,
+    scope_version AS ScopeVersion,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS SpanAttributes,
+    if(end_time = 0, 0, end_time - start_time) AS Duration,
+    transform(status_code, [0, 1, 2], ['Unset', 'Ok', 'Error'], toString(status_code)) AS StatusCode,
+    status_message AS StatusMessage,
+    arrayMap(at -> fromUnixTimestamp64Nano(reinterpretAsInt64(at)), events.time_unix_nano) AS `Events.Timestamp`,
+    events.name AS `Events.Name`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), events.attributes) AS `Events.Attributes`,
+    arrayMap(id -> if(id = unhex('00000000000000000000000000000000'), '', lower(hex(id))), links.trace_id) AS `Links.TraceId`,
+    arrayMap(id -> if(id = unhex('0000000000000000'), '', lower(hex(id))), links.span_id) AS `Links.SpanId`,
+    links.trace_state AS `Links.TraceState`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), links.attributes) AS `Links.Attributes`,
+    request_id,
+    request_items,
+    policy_id,
+    policy_key_ids,
+    policy_keys
+FROM
+(
+    SELECT
+        resource,
+        policy_id,
+        policy_key_ids,
+        policy_keys,
+        request_id,
+        request_items,
+        scope_name,
+        scope_version,
+        trace_ids AS trace_id,
+        span_ids AS span_id,
+        trace_states AS trace_state,
+        parents AS parent_span_id,
+        names AS name,
+        kinds AS kind,
+        starts AS start_time,
+        ends AS end_time,
+        attribute_lists AS attributes,
+        event_lists AS events,
+        link_lists AS links,
+        messages AS status_message,
+        codes AS status_code
+    FROM
+    (
+        SELECT
+            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
+            policy_id,
+            policy_key_ids,
+            policy_keys,
+            request_id,
+            request_items,
+            scope_name,
+            scope_version,
+            trace_ids,
+            span_ids,
+            trace_states,
+            parents,
+            names,
+            kinds,
+            starts,
+            ends,
+            attribute_lists,
+            event_lists,
+            link_lists,
+            messages,
+            codes
+        FROM
+        (
+            SELECT
+                `policy.id` AS policy_id,
+                `policy.key_ids` AS policy_key_ids,
+                `policy.keys` AS policy_keys,
+                resource_attributes,
+                request_id,
+                request_items,
+                scope_name,
+                scope_version,
+                trace_ids,
+                span_ids,
+                trace_states,
+                parents,
+                names,
+                kinds,
+                starts,
+                ends,
+                attribute_lists,
+                event_lists,
+                link_lists,
+                messages,
+                codes
+            FROM otlp_traces_private_in
+            ARRAY JOIN
+                `resource_spans.resource.attributes` AS resource_attributes,
+                `resource_spans.deprecated_spans` AS deprecated_spans,
+                `receipts.id` AS request_id,
+                `receipts.items` AS request_items,
+                `resource_spans.scope_spans.scope.name` AS scope_name,
+                `resource_spans.scope_spans.scope.version` AS scope_version,
+                `resource_spans.scope_spans.spans.trace_id` AS trace_ids,
+                `resource_spans.scope_spans.spans.span_id` AS span_ids,
+                `resource_spans.scope_spans.spans.trace_state` AS trace_states,
+                `resource_spans.scope_spans.spans.parent_span_id` AS parents,
+                `resource_spans.scope_spans.spans.name` AS names,
+                `resource_spans.scope_spans.spans.kind` AS kinds,
+                `resource_spans.scope_spans.spans.start_time_unix_nano` AS starts,
+                `resource_spans.scope_spans.spans.end_time_unix_nano` AS ends,
+                `resource_spans.scope_spans.spans.attributes` AS attribute_lists,
+                `resource_spans.scope_spans.spans.events` AS event_lists,
+                `resource_spans.scope_spans.spans.links` AS link_lists,
+                `resource_spans.scope_spans.spans.status.message` AS messages,
+                `resource_spans.scope_spans.spans.status.code` AS codes
+            WHERE throwIf(notEmpty(deprecated_spans) OR (length(resource_attributes.key) != arrayUniq(resource_attributes.key)) OR has(resource_attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), resource_attributes.value.array_value.`values`.value), 'this resource needs repair') = 0
+        )
+        ARRAY JOIN
+            scope_name,
+            scope_version,
+            trace_ids,
+            span_ids,
+            trace_states,
+            parents,
+            names,
+            kinds,
+            starts,
+            ends,
+            attribute_lists,
+            event_lists,
+            link_lists,
+            messages,
+            codes
+    )
+    ARRAY JOIN
+        trace_ids,
+        span_ids,
+        trace_states,
+        parents,
+        names,
+        kinds,
+        starts,
+        ends,
+        attribute_lists,
+        event_lists,
+        link_lists,
+        messages,
+        codes
+)
+WHERE throwIf((length(trace_id) != 16) OR (length(span_id) != 8) OR (length(parent_span_id) NOT IN (0, 8)) OR (trace_id = unhex('00000000000000000000000000000000')) OR (span_id = unhex('0000000000000000')) OR (start_time = 0) OR (start_time >= 4294967296000000000) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), events.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), events.attributes.value.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), links.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), links.attributes.value.value), 'this span needs repair') = 0
+
+CREATE TABLE privacy_rules
+(
+    `policy` String COMMENT 'hash of the whole policy; the newest one holds',
+    `kind` LowCardinality(String) COMMENT 'attributes and names that are kept; special, tokens, urls, statements, texts among the attributes; bodies; keys',
+    `pattern` String COMMENT 'regular expression of whole names; for bodies keep, mask or drop; for keys their names',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'since when the policy holds'
+)
+ENGINE = MergeTree
+ORDER BY (known_at, policy, kind)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
 
 CREATE TABLE probe_files
 (

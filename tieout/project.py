@@ -12,6 +12,7 @@ from alerts.rule import AlertConfig
 from collector.correlation import check as check_correlation
 from collector.imports.load import load_mappings
 from collector.imports.mapping import Mapping as ImportMapping
+from collector.privacy import check as check_privacy
 from collector.settings import check as check_collector
 from core.errors import ConfigurationError
 from core.findings import Finding, unknown_name
@@ -70,6 +71,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     if settings is not None and parsed is not None:
         findings += check_correlation(settings.correlation, parsed, workflows.values())
         findings += check_collector(settings.collector, parsed, root, _otlp_addresses(settings))
+        findings += check_privacy(settings.privacy, parsed, root)
     mappings, problems = load_mappings(root / "mappings", workflows)
     findings += problems
     probes, problems = load_probes(root / "probes", workflows)

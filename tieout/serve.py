@@ -23,6 +23,7 @@ from collector.access import Access
 from collector.app import http_app
 from collector.connections import protocol
 from collector.grpc_server import grpc_server
+from collector.privacy import Policy, forbid_core_dumps, policy_of, set_policy
 from collector.readiness import Readiness
 from collector.reception import Reception
 from collector.settings import needs_guarding
@@ -129,7 +130,7 @@ def _collector(
     own = stack.enter_context(store.another())
     reception = Reception(
         own, limits=settings.limits.limits(), clock=clock, signals=settings.signals_served(),
-        access=Access(settings.tokens_in(root)),
+        access=Access(settings.tokens_in(root)), policy=_policy(project, own, clock),
     )  # fmt: skip
     stack.callback(reception.close)
     readiness = Readiness(reception, own, free_floor_bytes=settings.free_floor_bytes)
@@ -147,6 +148,16 @@ def _collector(
         urls["otlp_grpc"] = f"{scheme}://{listen.otlp_grpc.rsplit(':', 1)[0]}:{port}"
     stack.callback(reception.drain, DRAIN_TIMEOUT_S)
     return urls
+
+
+def _policy(project: Project, store: Store, clock: Clock) -> Policy | None:
+    """What may be kept of telemetry, told to the store; None when all of it may."""
+    if project.settings.privacy is None:
+        return None
+    forbid_core_dumps()
+    policy = policy_of(project.settings.privacy, project.root, project.workflows.values())
+    set_policy(store, policy, clock.now())
+    return policy
 
 
 def _take_folder(project: Project, clock: Clock, stack: ExitStack) -> DataFolder:

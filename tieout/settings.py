@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationErro
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from collector.correlation import Correlation
+from collector.privacy import Privacy
 from collector.settings import CollectorSettings
 from core.duration import Duration
 from core.findings import Finding
@@ -88,11 +89,12 @@ class _Fields(BaseModel):
     jobs: Jobs = Field(default_factory=Jobs)
     correlation: Correlation = Field(default_factory=Correlation)
     collector: CollectorSettings = Field(default_factory=CollectorSettings)
+    privacy: Privacy | None = None
 
 
 class ProjectFile(_Fields, FileModel):
     """`tieout.yaml`: `title` of the installation, `shipped_workflows` in use, store, listeners, jobs, correlation,
-    collector.
+    collector. With `privacy`, only what it names is kept of telemetry.
 
     `kpi_window` is the period that cohort and flow KPIs look back over, instead of the one in their headers.
     """

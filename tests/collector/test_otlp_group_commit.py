@@ -11,8 +11,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_bodies import START_NS, body, request, span
 
-from collector.commits import MARK_FIELD, Handles, Receipt, _bytes_field
+from collector.commits import MARK_FIELD, Handles, Receipt
 from collector.intake import Intake, Limits
+from collector.protobuf import bytes_field
 from collector.refusals import BusyError, RefusedError, UndecodableError
 from collector.signals import TRACES
 from store.client import Store
@@ -20,7 +21,7 @@ from store.client import Store
 DAY_NS = 86_400 * 1_000_000_000
 # A span whose attributes are a number: upb keeps it as unknown, the engine refuses it.
 WRONG_WIRE_TYPE = ExportTraceServiceRequest.FromString(
-    _bytes_field(1, _bytes_field(2, _bytes_field(2, b"\x48\x01")))
+    bytes_field(1, bytes_field(2, bytes_field(2, b"\x48\x01")))
 ).SerializeToString()
 
 
@@ -159,7 +160,7 @@ def test_after_a_failed_insert_the_same_request_is_stored_once(store: Store) -> 
 
 
 def test_a_sender_cannot_write_the_marks_of_requests(store: Store) -> None:
-    forged = body(2) + _bytes_field(MARK_FIELD, _bytes_field(1, b"not mine")) * 2
+    forged = body(2) + bytes_field(MARK_FIELD, bytes_field(1, b"not mine")) * 2
     with taking(store) as intake:
         assert send(intake, forged) == Receipt(stored=2)
     assert rows_by_request(store) == [(2, 2)]
