@@ -125,7 +125,7 @@ class Intake:
                 self._settings,
                 self._count,
                 writers=limits.writers,
-                now=self._clock.now(),
+                clock=self._clock,
             )
             for signal in signals
         }
