@@ -10,19 +10,22 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from collector.privacy import Policy
 from collector.protobuf import bytes_field, number_field
-from collector.refusals import PolicyError, RefusedError, UndecodableError, of_store
+from collector.refusals import BusyError, PolicyError, RefusedError, UndecodableError, of_store
 from collector.repair.common import Findings
 from collector.signals import Signal
+from core.clock import Clock
 from core.errors import TieoutError
 from store.client import Store
 from store.errors import BAD_DATA_CODES, TRANSIENT_CODES, StoreError
@@ -34,14 +37,22 @@ REPAIRABLE_CODES = frozenset({395, 36})
 POISON_CODES = (BAD_DATA_CODES | REPAIRABLE_CODES) - TRANSIENT_CODES
 # A group may be too much for an insert where each of its requests is not.
 MEMORY_LIMIT_CODE = 241
-# Senders give up on a request after minutes; one that comes again later is taken for a new one.
+# Senders give up on a request after minutes; one that comes again later is taken for a new one. So much before the end
+# of each of the last stretches in which requests came is remembered: rows are dated by a clock that may have been set
+# forward since, and senders wait for as long as nobody serves.
 REMEMBERED = timedelta(hours=1)
+STRETCHES = 8
 MOST_REMEMBERED = 200_000
+END_OF_TIME = datetime(2299, 1, 1, tzinfo=UTC)
+# An insert under way when the process died may lack what follows from its rows; none takes longer than this.
+LONGEST_INSERT = timedelta(minutes=10)
 # An insert of this size is nearly as cheap by the row as a larger one.
 GROUP_ITEMS = 65_536
 GROUP_BYTES = 32 << 20
 # Planning an insert takes longer than this; so long a group may wait for those that came with it the last time.
 GATHER_S = 0.01
+# The engine waits for room before it removes anything, and nobody should wait with it.
+REMOVAL_S, REMOVAL_LOOK_S = 2.0, 0.01
 # `receipts` in the schemas of the signals.
 MARK_FIELD = 2000
 
@@ -92,7 +103,7 @@ class Commits:
         count: Callable[[str], None],
         *,
         writers: int,
-        now: datetime,
+        clock: Clock,
         policy: Policy | None = None,
     ) -> None:
         self._signal = signal
@@ -100,14 +111,17 @@ class Commits:
         self._policy = policy
         self._handles = handles
         self._writers = writers
-        self._since = now - REMEMBERED
+        self._clock = clock
         self._turn = threading.Condition()
         self._queue: deque[Pending] = deque()
         self._pending: dict[str, Pending] = {}
         self._writing = 0
         self._last = 0
         self._known: OrderedDict[str, Receipt] = OrderedDict()
-        self._in_doubt: set[str] = set()
+        # Requests of which a part may be there, and a moment that none of their rows is older than.
+        self._in_doubt: dict[str, datetime] = {}
+        # By table, those of them that the engine has been told to remove.
+        self._leaving: dict[str, set[str]] = {table: set() for table in signal.targets}
         self._count = count
         self._remember()
 
@@ -249,35 +263,95 @@ class Commits:
         if self._policy:
             parts.append(self._policy.mark)
         with self._handles.one() as store:
-            if doubtful := ids & self._in_doubt:
-                self._remove(store, doubtful)
+            if doubtful := [one for one in ids if one in self._in_doubt]:
+                try:
+                    self._remove(store, doubtful)
+                except StoreError as error:
+                    # Whatever that is, it is not the fault of what was sent.
+                    log.warning("part of a request cannot be removed: %s", error)
+                    raise BusyError("the store cannot take the request now; send it again") from None
             # Until the insert has ended well, part of it may be there.
-            self._in_doubt.update(ids)
-            store.insert_raw(self._table, b"".join(parts), "ProtobufSingle")
-            self._in_doubt.difference_update(ids)
+            self._doubt(ids)
+            try:
+                store.insert_raw(self._table, b"".join(parts), "ProtobufSingle")
+            except TieoutError:
+                # The clock that dates the rows may have been set back meanwhile.
+                self._doubt(ids)
+                raise
+            for one in ids:
+                del self._in_doubt[one]
         self._count("inserts")
 
+    def _doubt(self, ids: Iterable[str]) -> None:
+        since = self._clock.now() - REMEMBERED
+        for one in ids:
+            self._in_doubt[one] = min(since, self._in_doubt.get(one, since))
+
     def _remove(self, store: Store, ids: Collection[str]) -> None:
+        """Raises BusyError when what is there of them does not go soon, as on a full disk."""
+        since = min(self._in_doubt[one] for one in ids)
         for table in self._signal.targets:
-            where = {"table": table, "since": self._since, "ids": sorted(ids)}
-            if store.value(read(SQL / "rows_of_requests.sql"), where):
-                store.command(read(SQL / "remove_requests.sql"), where)
+            where = {"table": table, "since": since, "ids": sorted(ids)}
+            left = partial(store.value, read(SQL / "rows_of_requests.sql"), where)
+            leaving = self._leaving[table]
+            if left() and not leaving.issuperset(ids):
+                # The engine removes what is there now, never what is stored later, and also after it was restarted.
+                store.command(read(SQL / "remove_requests.sql"), where, {"lightweight_deletes_sync": 0})
+                leaving.update(ids)
+            deadline = time.monotonic() + REMOVAL_S
+            while left():
+                if time.monotonic() > deadline:
+                    raise BusyError("an earlier part of the request is still being removed; send it again")
+                time.sleep(REMOVAL_LOOK_S)
+            leaving.difference_update(ids)
 
     def _remember(self) -> None:
         """What came in lately is known; what is there in part was never acknowledged and is in doubt."""
         items: Counter[str] = Counter()
         stored: Counter[str] = Counter()
+        oldest: dict[str, datetime] = {}
         with self._handles.one() as store:
+            self._complete(store)
             for table in self._signal.targets:
-                where = {"table": table, "since": self._since, "most": MOST_REMEMBERED}
-                for row in store.rows(read(SQL / "requests_stored.sql"), where):
-                    items[row["request_id"]] = row["items"]
-                    stored[row["request_id"]] += row["stored"]
+                for since, until in self._stretches(store, table):
+                    where = {"table": table, "since": since, "until": until, "most": MOST_REMEMBERED}
+                    now = {"now": self._clock.now()}
+                    for row in store.rows(read(SQL / "requests_stored.sql"), {**where, **now}):
+                        one = row["request_id"]
+                        items[one] = row["items"]
+                        stored[one] += row["stored"]
+                        # The rows of one insert may lie on both sides of where a stretch begins.
+                        oldest[one] = min(since - LONGEST_INSERT, oldest.get(one, since))
+                    if len(items) >= MOST_REMEMBERED:
+                        break
         for one in reversed(items):
             if stored[one] < items[one]:
-                self._in_doubt.add(one)
+                self._in_doubt[one] = oldest[one]
             else:
                 self._know(one, Receipt())
+
+    def _complete(self, store: Store) -> None:
+        """Writes what follows from rows of the signal, where the process died between the two."""
+        if self._signal.completion is None:
+            return
+        for since, _ in self._stretches(store, self._signal.targets[0], 1, LONGEST_INSERT):
+            store.command(read(self._signal.completion), {"since": since})
+
+    def _stretches(
+        self, store: Store, table: str, most: int = STRETCHES, length: timedelta = REMEMBERED
+    ) -> Iterator[tuple[datetime, datetime]]:
+        """From when to when rows came in, the last stretch first; that one has no end.
+
+        The clock may have been set back since, and then rows seem to come from the future.
+        """
+        until, latest = END_OF_TIME, self._clock.now()
+        for _ in range(most):
+            newest = store.value(read(SQL / "newest_known_at.sql"), {"table": table, "until": until})
+            if newest is None:
+                return
+            since = min(newest, latest) - length
+            yield since, until
+            until = latest = since
 
     def _know(self, one: str, receipt: Receipt) -> None:
         self._known[one] = replace(receipt, stored=0)

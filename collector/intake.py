@@ -134,7 +134,7 @@ class Intake:
                 Handles(store, self._settings(signal, store)),
                 self._count,
                 writers=limits.writers,
-                now=self._clock.now(),
+                clock=self._clock,
                 policy=policy,
             )
             for signal in signals

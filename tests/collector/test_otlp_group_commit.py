@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -16,6 +18,7 @@ from collector.intake import Intake, Limits
 from collector.protobuf import bytes_field
 from collector.refusals import BusyError, RefusedError, UndecodableError
 from collector.signals import TRACES
+from core.clock import Clock, ManualClock
 from store.client import Store
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -26,8 +29,8 @@ WRONG_WIRE_TYPE = ExportTraceServiceRequest.FromString(
 
 
 @contextmanager
-def taking(store: Store, limits: Limits | None = None) -> Iterator[Intake]:
-    intake = Intake(store, limits or Limits())
+def taking(store: Store, limits: Limits | None = None, clock: Clock | None = None) -> Iterator[Intake]:
+    intake = Intake(store, limits or Limits(), clock)
     yield intake
     intake.close()
 
@@ -191,3 +194,57 @@ def test_round_after_round_everybody_is_answered(store: Store) -> None:
             assert [result.stored for result in results[6:] if isinstance(result, Receipt)] == [1] * 6
             assert send_together(intake, [body(1), body(1)]) == [Receipt(stored=1)] * 2
     assert rows_by_request(store) == [(1, 1)] * 36
+
+
+@pytest.mark.parametrize("days", [-1, 1, 400, 4300])
+def test_after_a_restart_what_is_stored_is_known_whatever_the_clock_says(store: Store, days: int) -> None:
+    """As after an end of days, or on a machine that comes up with a wrong clock."""
+    content = body(3)
+    with taking(store) as intake:
+        send(intake, content)
+    clock = ManualClock(datetime.now(UTC) + timedelta(days=days))
+    with taking(store, clock=clock) as intake:
+        assert send(intake, content) == Receipt()
+    assert rows_by_request(store) == [(3, 3)]
+
+
+def test_rows_from_before_and_after_jumps_of_the_clock_are_known(store: Store) -> None:
+    bodies = [body(2) for _ in range(4)]
+    now = datetime.now(UTC)
+    for content, days in zip(bodies, (0, 1, -1, 4300), strict=True):
+        with taking(store) as intake:
+            send(intake, content)
+        moved = {"at": now + timedelta(days=days), "id": hashlib.sha256(content).hexdigest()[:32]}
+        store.command(
+            "ALTER TABLE otel_traces UPDATE known_at = {at:DateTime64(6, 'UTC')} WHERE request_id = {id:String}",
+            moved,
+            {"mutations_sync": 1},
+        )
+    for days in (0, 4300):
+        with taking(store, clock=ManualClock(now + timedelta(days=days, minutes=1))) as intake:
+            assert [send(intake, content) for content in bodies] == [Receipt()] * 4
+    assert rows_by_request(store) == [(2, 2)] * 4
+
+
+def test_what_a_process_that_died_did_not_derive_from_its_rows_is_derived_at_the_next_start(
+    store: Store,
+) -> None:
+    early = span()
+    late = span(trace_id=early.trace_id, start_time_unix_nano=START_NS + DAY_NS)
+    whole = request(span(), span())
+    with taking(store) as intake:
+        send(intake, request(early).SerializeToString())
+        send(intake, whole.SerializeToString())
+        times = "SELECT TraceId, min(Start) AS first, max(End) AS last FROM otel_traces_trace_id_ts GROUP BY 1 ORDER BY 1"
+        send(intake, request(late).SerializeToString())
+        wanted = store.rows(times)
+    gone = {"id": whole.resource_spans[0].scope_spans[0].spans[0].trace_id.hex()}
+    store.command(
+        "DELETE FROM otel_traces_trace_id_ts WHERE TraceId = {id:String} OR Start > {at:DateTime}",
+        {**gone, "at": START_NS // 10**9 + 60},
+    )
+    assert store.rows(times) != wanted
+    for _ in range(2):
+        with taking(store):
+            assert store.rows(times) == wanted
+            assert store.value("SELECT count() FROM otel_traces_trace_id_ts") <= 5
