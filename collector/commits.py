@@ -20,6 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
 from collector.refusals import BusyError, RefusedError, UndecodableError, of_store
 from collector.repair.common import Findings
 from collector.signals import Signal
@@ -49,6 +52,7 @@ GROUP_ITEMS = 65_536
 GROUP_BYTES = 32 << 20
 # The engine waits for room before it removes anything, and nobody should wait with it.
 REMOVAL_S, REMOVAL_LOOK_S = 2.0, 0.01
+REMOVAL_FREE_BYTES = 64 << 20
 # `receipts` in the schemas of the signals.
 MARK_FIELD = 2000
 
@@ -218,11 +222,19 @@ class Commits:
     def _write_halves(self, group: Sequence[Pending], error: StoreError) -> None:
         """One of them is more or other than the engine can take: halving finds it, and the others are stored."""
         if len(group) == 1:
-            _refuse(group, _of_poison(group[0], error))
+            _refuse(group, self._of_poison(group[0], error))
             return
         middle = len(group) // 2
         self._write(group[:middle])
         self._write(group[middle:])
+
+    def _of_poison(self, one: Pending, error: StoreError) -> RefusedError:
+        """What is still refused after the repair is damaged where the engine sees it and the library does not."""
+        if error.code not in REPAIRABLE_CODES or not one.repaired:
+            return of_store(error)
+        if _misfits(self._signal.request.FromString(one.body)):
+            return UndecodableError("the body is not a valid protobuf message")
+        return RefusedError("the request was not stored; this is a defect of the receiver")
 
     def _insert(self, group: Sequence[Pending]) -> None:
         ids = {one.id for one in group}
@@ -262,6 +274,8 @@ class Commits:
             left = partial(store.value, read(SQL / "rows_of_requests.sql"), where)
             leaving = self._leaving[table]
             if left() and not leaving.issuperset(ids):
+                if not _has_room(store):
+                    raise BusyError("the disk is nearly full; send it again")
                 # The engine removes what is there now, never what is stored later, and also after it was restarted.
                 store.command(read(SQL / "remove_requests.sql"), where, {"lightweight_deletes_sync": 0})
                 leaving.update(ids)
@@ -326,6 +340,15 @@ class Commits:
             self._known.popitem(last=False)
 
 
+def _has_room(store: Store) -> bool:
+    """Whether rows may be removed: on a full disk the engine can leave parts and orders behind that it cannot read."""
+    try:
+        free = store.value(read(SQL / "free_space.sql"))
+    except StoreError:
+        return True  # a server that does not tell this user
+    return free is None or int(free) >= REMOVAL_FREE_BYTES
+
+
 def _mark(one: Pending) -> bytes:
     """Protobuf that names the request, appended once for each of its resources: `receipts` in the schema."""
     return _bytes_field(MARK_FIELD, _bytes_field(1, one.id.encode()) + _varint(2 << 3) + _varint(one.items))
@@ -346,11 +369,18 @@ def _refuse(group: Iterable[Pending], refused: RefusedError) -> None:
         one.result = refused
 
 
-def _of_poison(one: Pending, error: StoreError) -> RefusedError:
-    """What is still refused after the repair is not the sender's fault."""
-    if error.code in REPAIRABLE_CODES and one.repaired:
-        return RefusedError("the request was not stored; this is a defect of the receiver")
-    return of_store(error)
+def _misfits(message: Message) -> bool:
+    """Whether a field somewhere inside has a known number and is of another type than that field."""
+    unknown = UnknownFieldSet(message)
+    known = message.DESCRIPTOR.fields_by_number
+    if any(unknown[n].field_number in known for n in range(len(unknown))):
+        return True
+    return any(
+        _misfits(part)
+        for field, value in message.ListFields()
+        if field.message_type is not None
+        for part in (value if field.is_repeated else [value])
+    )
 
 
 class Handles:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from otlp_bodies import START_NS, body, request, span
 
 from collector.commits import MARK_FIELD, Receipt, _bytes_field
@@ -91,6 +92,16 @@ def test_one_that_the_engine_cannot_take_is_refused_alone(store: Store) -> None:
         assert send(intake, body(1)) == Receipt(stored=1), "and the next is taken"
     assert rows_by_request(store) == [(1, 1), *[(2, 2)] * 11]
     assert store.value("SELECT count() FROM dead_letters") == 1
+
+
+def test_a_value_of_a_wrong_type_that_only_the_engine_sees_is_the_senders_fault(store: Store) -> None:
+    """Such as a map of attributes that is a number."""
+    content = request(span({"k": AnyValue.FromString(b"\x30\x01")})).SerializeToString()
+    with taking(store) as intake:
+        with pytest.raises(UndecodableError):
+            send(intake, content)
+        assert send(intake, body(1)) == Receipt(stored=1)
+    assert store.value("SELECT count() FROM dead_letters WHERE reason = 'undecodable'") == 1
 
 
 def test_one_that_needs_repair_is_repaired_alone(store: Store) -> None:
