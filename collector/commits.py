@@ -20,6 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
 from collector.privacy import Policy
 from collector.protobuf import bytes_field, number_field
 from collector.refusals import BusyError, PolicyError, RefusedError, UndecodableError, of_store
@@ -53,6 +56,7 @@ GROUP_BYTES = 32 << 20
 GATHER_S = 0.01
 # The engine waits for room before it removes anything, and nobody should wait with it.
 REMOVAL_S, REMOVAL_LOOK_S = 2.0, 0.01
+REMOVAL_FREE_BYTES = 64 << 20
 # `receipts` in the schemas of the signals.
 MARK_FIELD = 2000
 
@@ -92,14 +96,16 @@ class Pending:
 class Commits:
     """The way to disk of one signal. `store` is called by many threads; whoever comes first stores for all.
 
-    `writers` inserts run beside each other, on `handles` that know how the signal is decoded; `count` is told of
-    every insert and every request repaired. With a `policy` only what it allows is stored.
+    `writers` inserts run beside each other, on handles of `inserts` that know how the signal is decoded; `handles` are
+    for everything else. `count` is told of every insert and every request repaired. With a `policy` only what it
+    allows is stored.
     """
 
     def __init__(
         self,
         signal: Signal,
         handles: Handles,
+        inserts: Handles,
         count: Callable[[str], None],
         *,
         writers: int,
@@ -110,6 +116,7 @@ class Commits:
         self._table = signal.private_table if policy else signal.table
         self._policy = policy
         self._handles = handles
+        self._inserts = inserts
         self._writers = writers
         self._clock = clock
         self._turn = threading.Condition()
@@ -131,8 +138,8 @@ class Commits:
         return len(self._pending)
 
     def close(self) -> None:
-        """Closes the handles; nobody may be storing."""
-        self._handles.close()
+        """Closes the handles for inserts; nobody may be storing."""
+        self._inserts.close()
 
     def store(self, request: Pending) -> Receipt:
         """Returns when the request is on disk, or was before. Raises RefusedError."""
@@ -251,36 +258,49 @@ class Commits:
     def _write_halves(self, group: Sequence[Pending], error: StoreError) -> None:
         """One of them is more or other than the engine can take: halving finds it, and the others are stored."""
         if len(group) == 1:
-            _refuse(group, _of_poison(group[0], error))
+            _refuse(group, self._of_poison(group[0], error))
             return
         middle = len(group) // 2
         self._write(group[:middle])
         self._write(group[middle:])
+
+    def _of_poison(self, one: Pending, error: StoreError) -> RefusedError:
+        """What is still refused after the repair is damaged where the engine sees it and the library does not."""
+        if error.code not in REPAIRABLE_CODES or not one.repaired:
+            return of_store(error)
+        if _misfits(self._signal.request.FromString(one.body)):
+            return UndecodableError("the body is not a valid protobuf message")
+        return RefusedError("the request was not stored; this is a defect of the receiver")
 
     def _insert(self, group: Sequence[Pending]) -> None:
         ids = {one.id for one in group}
         parts = [one.body + _mark(one) * one.resources for one in group]
         if self._policy:
             parts.append(self._policy.mark)
-        with self._handles.one() as store:
-            if doubtful := [one for one in ids if one in self._in_doubt]:
-                try:
-                    self._remove(store, doubtful)
-                except StoreError as error:
-                    # Whatever that is, it is not the fault of what was sent.
-                    log.warning("part of a request cannot be removed: %s", error)
-                    raise BusyError("the store cannot take the request now; send it again") from None
-            # Until the insert has ended well, part of it may be there.
-            self._doubt(ids)
-            try:
+        if doubtful := [one for one in ids if one in self._in_doubt]:
+            self._take_out(doubtful)
+        # Until the insert has ended well, part of it may be there.
+        self._doubt(ids)
+        try:
+            with self._inserts.one() as store:
                 store.insert_raw(self._table, b"".join(parts), "ProtobufSingle")
-            except TieoutError:
-                # The clock that dates the rows may have been set back meanwhile.
-                self._doubt(ids)
-                raise
-            for one in ids:
-                del self._in_doubt[one]
+        except TieoutError:
+            # The clock that dates the rows may have been set back meanwhile.
+            self._doubt(ids)
+            raise
+        for one in ids:
+            del self._in_doubt[one]
         self._count("inserts")
+
+    def _take_out(self, ids: Collection[str]) -> None:
+        """Raises BusyError when it cannot be done now."""
+        try:
+            with self._handles.one() as store:
+                self._remove(store, ids)
+        except StoreError as error:
+            # Whatever that is, it is not the fault of what was sent.
+            log.warning("part of a request cannot be removed: %s", error)
+            raise BusyError("the store cannot take the request now; send it again") from None
 
     def _doubt(self, ids: Iterable[str]) -> None:
         since = self._clock.now() - REMEMBERED
@@ -295,6 +315,8 @@ class Commits:
             left = partial(store.value, read(SQL / "rows_of_requests.sql"), where)
             leaving = self._leaving[table]
             if left() and not leaving.issuperset(ids):
+                if not _has_room(store):
+                    raise BusyError("the disk is nearly full; send it again")
                 # The engine removes what is there now, never what is stored later, and also after it was restarted.
                 store.command(read(SQL / "remove_requests.sql"), where, {"lightweight_deletes_sync": 0})
                 leaving.update(ids)
@@ -359,6 +381,15 @@ class Commits:
             self._known.popitem(last=False)
 
 
+def _has_room(store: Store) -> bool:
+    """Whether rows may be removed: on a full disk the engine can leave parts and orders behind that it cannot read."""
+    try:
+        free = store.value(read(SQL / "free_space.sql"))
+    except StoreError:
+        return True  # a server that does not tell this user
+    return free is None or int(free) >= REMOVAL_FREE_BYTES
+
+
 def _mark(one: Pending) -> bytes:
     """Protobuf that names the request, appended once for each of its resources: `receipts` in the schema."""
     return bytes_field(MARK_FIELD, bytes_field(1, one.id.encode()) + number_field(2, one.items))
@@ -369,11 +400,18 @@ def _refuse(group: Iterable[Pending], refused: RefusedError) -> None:
         one.result = refused
 
 
-def _of_poison(one: Pending, error: StoreError) -> RefusedError:
-    """What is still refused after the repair is not the sender's fault."""
-    if error.code in REPAIRABLE_CODES and one.repaired:
-        return RefusedError("the request was not stored; this is a defect of the receiver")
-    return of_store(error)
+def _misfits(message: Message) -> bool:
+    """Whether a field somewhere inside has a known number and is of another type than that field."""
+    unknown = UnknownFieldSet(message)
+    known = message.DESCRIPTOR.fields_by_number
+    if any(unknown[n].field_number in known for n in range(len(unknown))):
+        return True
+    return any(
+        _misfits(part)
+        for field, value in message.ListFields()
+        if field.message_type is not None
+        for part in (value if field.is_repeated else [value])
+    )
 
 
 class Handles:

@@ -131,6 +131,7 @@ class Intake:
         self._commits = {
             signal.name: Commits(
                 signal,
+                self._handles,
                 Handles(store, self._settings(signal, store)),
                 self._count,
                 writers=limits.writers,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from otlp_bodies import START_NS, body, request, span
 
 from collector.commits import MARK_FIELD, Handles, Receipt
@@ -94,6 +95,16 @@ def test_one_that_the_engine_cannot_take_is_refused_alone(store: Store) -> None:
     assert store.value("SELECT count() FROM dead_letters") == 1
 
 
+def test_a_value_of_a_wrong_type_that_only_the_engine_sees_is_the_senders_fault(store: Store) -> None:
+    """Such as a map of attributes that is a number."""
+    content = request(span({"k": AnyValue.FromString(b"\x30\x01")})).SerializeToString()
+    with taking(store) as intake:
+        with pytest.raises(UndecodableError):
+            send(intake, content)
+        assert send(intake, body(1)) == Receipt(stored=1)
+    assert store.value("SELECT count() FROM dead_letters WHERE reason = 'undecodable'") == 1
+
+
 def test_one_that_needs_repair_is_repaired_alone(store: Store) -> None:
     with taking(store, Limits(writers=1)) as intake:
         poor = request(span(trace_id=b"short"), span({"map": {"a": 1}})).SerializeToString()
@@ -157,7 +168,7 @@ def test_after_a_failed_insert_the_same_request_is_stored_once(store: Store) -> 
             {"ids": sorted(intake._commits["traces"]._in_doubt)},
         )
         commits = intake._commits["traces"]
-        commits._handles = Handles(store, intake._settings(TRACES, store) | {"max_memory_usage": 1 << 30})
+        commits._inserts = Handles(store, intake._settings(TRACES, store) | {"max_memory_usage": 1 << 30})
         assert send(intake, content) == Receipt(stored=50)
     assert rows_by_request(store) == [(50, 50)]
 
