@@ -86,6 +86,7 @@ def test(*, everything: bool, extra: list[str]) -> int:
         database()
         datasette()
         languages()
+        faults()
     for check in CHECKS:
         if code := run(str(PYTHON), *check):
             return code
@@ -138,6 +139,20 @@ def languages() -> None:
         sys.exit(
             f"the tests need Go {needed} or newer, this is {version}; install it from https://go.dev/dl/"
         )
+
+
+def faults() -> None:
+    """A C compiler and file systems of their own for the fault program."""
+    wanted = {"cc": ("gcc", "libc6-dev"), "mkfs.ext4": ("e2fsprogs",), "mount": ("mount",)}
+    search = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+    missing = [
+        package
+        for program, names in wanted.items()
+        if not shutil.which(program, path=search)
+        for package in names
+    ]
+    if missing:
+        packages(*missing)
 
 
 def packages(*names: str) -> None:
