@@ -86,6 +86,7 @@ def test(*, everything: bool, extra: list[str]) -> int:
         database()
         datasette()
         languages()
+        faults()
     for check in CHECKS:
         if code := run(str(PYTHON), *check):
             return code
@@ -150,6 +151,20 @@ def _go_is_new() -> bool:
     # From 1.21 on, Go fetches the version that a program needs by itself, unless it is told not to.
     oldest = OLDEST_GO if toolchain == "local" else (1, 21)
     return found is not None and (int(found[1]), int(found[2])) >= oldest
+
+
+def faults() -> None:
+    """A C compiler and file systems of their own for the fault program."""
+    wanted = {"cc": ("gcc", "libc6-dev"), "mkfs.ext4": ("e2fsprogs",), "mount": ("mount",)}
+    search = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+    missing = [
+        package
+        for program, names in wanted.items()
+        if not shutil.which(program, path=search)
+        for package in names
+    ]
+    if missing:
+        packages(*missing)
 
 
 def packages(*names: str) -> None:
