@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,7 +23,6 @@ SHIPPED = ROOT / "collector" / "otelcol.yaml"
 HERE = Path(__file__).parent
 CHANGED = HERE / "otelcol_to_endpoint.yaml"
 AT_ONCE = HERE / "otelcol_at_once.yaml"
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 
 
@@ -96,7 +94,7 @@ def for_a_collector(sent: ExportTraceServiceRequest) -> ExportTraceServiceReques
 
 
 def in_one_way(attributes: Iterable[KeyValue]) -> None:
-    """Replaces inside lists and maps what the exporter cannot write, and characters whose escapes it spells otherwise."""
+    """Replaces numbers and bytes inside lists and maps that the exporter cannot write."""
     waiting = [item for pair in attributes for item in inside(pair.value)]
     while waiting:
         value = waiting.pop()
@@ -105,10 +103,6 @@ def in_one_way(attributes: Iterable[KeyValue]) -> None:
             value.double_value = 0.5
         if value.HasField("bytes_value") and not value.bytes_value:
             value.bytes_value = b"-"
-        if value.HasField("string_value"):
-            value.string_value = CONTROL.sub("-", value.string_value)
-        for pair in value.kvlist_value.values:
-            pair.key = CONTROL.sub("-", pair.key)
 
 
 def inside(value: AnyValue) -> list[AnyValue]:
@@ -125,7 +119,7 @@ def test_a_trace_has_the_same_rows_whichever_way_it_came(
 
     @seed(4)
     @settings(
-        max_examples=50, deadline=None, database=None, phases=[Phase.generate],
+        max_examples=80, deadline=None, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(sent=requests())
