@@ -132,11 +132,6 @@ class Commits:
         self._count = count
         self._remember()
 
-    @property
-    def waiting(self) -> int:
-        """Requests that are not on disk yet."""
-        return len(self._pending)
-
     def close(self) -> None:
         """Closes the handles for inserts; nobody may be storing."""
         self._inserts.close()
