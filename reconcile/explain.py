@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,22 +108,24 @@ def explain(
     as_of: datetime,
     known_at: datetime,
 ) -> Explanation:
-    """The whole story of one object. Findings of its direct neighbours are included where they fail."""
+    """The whole story of one object. Findings of its direct neighbours are included where they fail.
+
+    What is found takes the engine as long to plan as all the rest together, so the rest is read beside it.
+    """
     workflow = workflows[workflow_name]
     where = {
         "workflow": workflow_name, "object_type": object_type, "object_key": object_key,
         "as_of": as_of, "known_at": known_at, "steps": list(workflow.steps),
     }  # fmt: skip
-    neighbours = [_neighbour(row) for row in store.rows(read(SQL / "neighbours.sql"), where)]
-    events = store.rows(read(SQL / "timeline.sql"), where)
-    states = store.rows(read(SQL / "states.sql"), where)
-    verdicts = _verdicts(store, workflow_name, object_type, object_key, neighbours, as_of, known_at)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        reading = beside.submit(_evidence, store, where)
+        verdicts = _verdicts(store, where)
+        evidence = reading.result()
+    events, states = evidence.events, evidence.states
     findings = [_finding(workflow, row, as_of) for row in verdicts]
     own = [
         finding for finding in findings if (finding.item_type, finding.item_key) == (object_type, object_key)
     ]
-    traces = sorted({row["trace_id"] for row in events if row["trace_id"]})[:20]
-    spans = store.rows(read(SQL / "spans.sql"), {"traces": traces}) if traces else []
     return Explanation(
         workflow=workflow_name,
         object_type=object_type,
@@ -135,26 +139,45 @@ def explain(
             key=lambda entry: entry.at,
         ),
         findings=findings,
-        neighbours=neighbours,
+        neighbours=evidence.neighbours,
         states=states,
-        spans=spans,
+        spans=evidence.spans,
     )
 
 
-def _verdicts(
-    store: Store, workflow: str, object_type: str, object_key: str,
-    neighbours: list[Neighbour], as_of: datetime, known_at: datetime,
-) -> list[dict[str, Any]]:  # fmt: skip
+@dataclass(frozen=True)
+class _Evidence:
+    """What was seen of one object and around it, before anything is concluded."""
+
+    events: list[dict[str, Any]]
+    states: list[dict[str, Any]]
+    neighbours: list[Neighbour]
+    spans: list[dict[str, Any]]
+
+
+def _evidence(store: Store, where: Mapping[str, Any]) -> _Evidence:
+    with store.another() as beside:
+        events = beside.rows(read(SQL / "timeline.sql"), where)
+        states = beside.rows(read(SQL / "states.sql"), where)
+        neighbours = [_neighbour(row) for row in beside.rows(read(SQL / "neighbours.sql"), where)]
+        traces = sorted({row["trace_id"] for row in events if row["trace_id"]})[:20]
+        spans = beside.rows(read(SQL / "spans.sql"), {"traces": traces}) if traces else []
+    return _Evidence(events, states, neighbours, spans)
+
+
+def _verdicts(store: Store, where: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Own verdicts first, then failing ones of neighbours."""
-    around = {(near.object_type, near.object_key) for near in neighbours} | {(object_type, object_key)}
+    item = where["object_type"], where["object_key"]
+    linked = store.rows(read(SQL / "linked.sql"), where)
+    around = {(row["object_type"], row["object_key"]) for row in linked} | {item}
     rows = store.rows(
-        _without_views(read(SQL / "verdicts_of_items.sql")),
+        _without_views(SQL / "verdicts_of_items.sql"),
         {
-            "workflow": workflow, "as_of": as_of, "known_at": known_at,
-            "items": sorted({key for _, key in around}), "types": sorted({kind for kind, _ in around}),
+            **where, "items": sorted({key for _, key in around}),
+            "types": sorted({kind for kind, _ in around}),
         },
     )  # fmt: skip
-    own = [row for row in rows if (row["item_type"], row["item_key"]) == (object_type, object_key)]
+    own = [row for row in rows if (row["item_type"], row["item_key"]) == item]
     near = [
         row
         for row in rows
@@ -163,8 +186,10 @@ def _verdicts(
     return own + near
 
 
-def _without_views(query: SqlFile) -> SqlFile:
-    """The same query on the texts of its views: the engine plans a view anew at every level that reads it."""
+@cache
+def _without_views(path: Path) -> SqlFile:
+    """The query on the texts of its views: the engine plans a view anew at every level that reads it."""
+    query = read(path)
     text = query.text
     while _CALL.search(text):
         text = _CALL.sub(lambda call: f"({_body_of(call[1])})", text)

@@ -207,7 +207,7 @@ def _in_memory(body: bytes) -> Iterator[str]:
 
 
 def _text(sql: str | SqlFile) -> str:
-    return sql.text if isinstance(sql, SqlFile) else sql
+    return sql.code if isinstance(sql, SqlFile) else sql
 
 
 def _connect(dsn: str, token: str | None, password: str | None, read_only: bool, more: Settings) -> Any:

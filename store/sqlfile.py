@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,11 @@ class SqlFile:
     @property
     def name(self) -> str:
         return self.path.stem
+
+    @cached_property
+    def code(self) -> str:
+        """The text without its comment lines: the driver and the engine read all they get with every call."""
+        return without_comments(self.text)
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -61,5 +66,10 @@ def folder(path: Path) -> list[SqlFile]:
 
 def statements(text: str) -> list[str]:
     """The statements of a script; each ends with `;` at the end of a line. Comment lines are dropped."""
-    kept = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
-    return [part.strip() for part in re.split(r";\s*(?:\n|$)", kept) if part.strip()]
+    parts = re.split(r";\s*(?:\n|$)", without_comments(text))
+    return [part.strip() for part in parts if part.strip()]
+
+
+def without_comments(text: str) -> str:
+    """The text without the lines that are nothing but a `--` comment."""
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))

@@ -72,3 +72,9 @@ def test_statements_end_with_a_semicolon_at_the_end_of_a_line() -> None:
 )
 def test_a_script_gives_back_its_statements(parts: list[str]) -> None:
     assert sqlfile.statements("".join(f"-- comment\n{part};\n" for part in parts)) == parts
+
+
+def test_the_code_of_a_query_has_no_comment_lines_and_its_text_keeps_them(tmp_path: Path) -> None:
+    query = _file(tmp_path, "-- title: x\nSELECT 1 -- one;\n  -- why;\n    AS a\n")
+    assert "-- why;" in query.text
+    assert query.code == "SELECT 1 -- one;\n    AS a"
