@@ -45,7 +45,7 @@ class Readiness:
         self._reception = reception
         self._store = store
         self._floor = free_floor_bytes
-        self._checks: list[Check] = [self._draining, self._full, self._disk, *more]
+        self._checks: list[Check] = [self._draining, self._full, self._files, self._disk, *more]
         self._one_at_a_time = threading.Lock()
         self._handle: Store | None = None
         self._asked: Future[int | None] | None = None
@@ -68,6 +68,13 @@ class Readiness:
     def _full(self) -> Reason | None:
         if self._reception.intake.capacity.full:
             return Reason("queue_full", "as many requests or bytes are in flight as there is room for")
+        return None
+
+    def _files(self) -> Reason | None:
+        if self._store.files_short:
+            return Reason(
+                "disk_write", "the disk refused a write; nothing is taken until the tables are mended"
+            )
         return None
 
     def _disk(self) -> Reason | None:

@@ -16,6 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingErr
 from clickhouse_connect.driver.httputil import default_pool_manager
 
 from store.errors import BAD_CREDENTIALS_CODES, StoreError, StoreUnavailableError, sentence_of
+from store.failed_writes import FAILED_WRITES, DiskWriteError
 from store.sqlfile import SqlFile
 
 Params = Mapping[str, Any]
@@ -65,6 +66,8 @@ class Store:
         self._lock = threading.RLock()
         with _translated("open the store"):
             self._client = _connect(dsn, token, password, read_only, settings or {})
+            if self.embedded:
+                FAILED_WRITES.begin(self._ask)
 
     @property
     def embedded(self) -> bool:
@@ -115,7 +118,7 @@ class Store:
         self, sql: str | SqlFile, params: Params | None = None, settings: Settings | None = None
     ) -> int:
         """Runs a statement that returns no rows; gives the number of rows written, where the engine tells."""
-        with self._call("run a statement"):
+        with self._call("run a statement", writes=True):
             done = self._client.command(
                 _text(sql), parameters=dict(params or {}), settings=dict(settings or {})
             )
@@ -127,12 +130,12 @@ class Store:
             return
         columns = list(rows[0])
         data = [[row[column] for column in columns] for row in rows]
-        with self._call(f"write to {table}", data=True):
+        with self._call(f"write to {table}", writes=True, data=True):
             self._client.insert(table, data, column_names=columns, settings=dict(settings or {}))
 
     def insert_arrow(self, table: str, data: pa.Table, settings: Settings | None = None) -> None:
         """Writes an Arrow table by column name."""
-        with self._call(f"write to {table}", data=True):
+        with self._call(f"write to {table}", writes=True, data=True):
             self._client.insert_arrow(table, data, settings=dict(settings or {}))
 
     def insert_raw(self, table: str, body: bytes, fmt: str, settings: Settings | None = None) -> None:
@@ -141,7 +144,7 @@ class Store:
         On Linux the embedded engine reads them from memory; the driver's own way is a file in the temporary
         folder, in clear, which a killed process leaves behind.
         """
-        with self._call(f"write to {table}", data=True):
+        with self._call(f"write to {table}", writes=True, data=True):
             if self.embedded and hasattr(os, "memfd_create"):
                 with _in_memory(body) as path:
                     sql = f"INSERT INTO {{table:Identifier}} FROM INFILE '{path}' FORMAT {fmt}"
@@ -160,6 +163,22 @@ class Store:
                 )
             )
 
+    @property
+    def files_short(self) -> bool:
+        """Whether the embedded engine's disk refused a write and its tables are still to be looked through."""
+        return self.embedded and FAILED_WRITES.damaged
+
+    def look_after_writes(self) -> None:
+        """Finds and mends what the disk did not take of an embedded store; otherwise nothing.
+
+        Raises DiskWriteError when it cannot be mended now, StoreError, StoreUnavailableError.
+        """
+        if self.embedded:
+            with suppress(DiskWriteError), self._call("look after its files", writes=True):
+                pass
+            with self._lock, _translated("look after its files"):
+                FAILED_WRITES.mend(self._ask)
+
     def ping(self) -> bool:
         """Whether the store answers."""
         return bool(self._client.ping())
@@ -174,9 +193,9 @@ class Store:
         self.close()
 
     @contextmanager
-    def _call(self, action: str, *, data: bool = False) -> Iterator[None]:
+    def _call(self, action: str, *, writes: bool = False, data: bool = False) -> Iterator[None]:
         """One call on the handle. `data`: the statement carried rows, so no text of the engine is kept."""
-        with self._lock, _translated(action, data=data):
+        with self._lock, _translated(action, data=data), self._files_watched(writes):
             try:
                 yield
             except ProgrammingError as error:
@@ -188,6 +207,26 @@ class Store:
             except ClickHouseError:
                 self._drain()
                 raise
+
+    @contextmanager
+    def _files_watched(self, writes: bool) -> Iterator[None]:
+        """The embedded engine does not say when a file could not be written. Raises DiskWriteError."""
+        if not self.embedded:
+            yield
+            return
+        if writes and FAILED_WRITES.damaged:
+            FAILED_WRITES.mend(self._ask)
+        with FAILED_WRITES.call():
+            yield
+            if writes:
+                FAILED_WRITES.check(self._ask)
+
+    def _ask(self, sql: str) -> list[str]:
+        try:
+            return bytes(self._client.raw_query(sql, fmt="TSV")).decode().splitlines()
+        except ClickHouseError:
+            self._drain()
+            raise
 
     def _drain(self) -> None:
         """Throws away what a failed query wrote: chDB would put it in front of this handle's next result."""

@@ -18,10 +18,11 @@ import chdb
 from store.access import ACCESS_DENIED, LIMITS, Limits, RefusedError, Role
 from store.client import SESSION_SETTINGS
 from store.errors import SAFE_TEXT_CODES, code_of, sentence_of
+from store.failed_writes import FAILED_WRITES, DiskWriteError
 from store.statement import Facts, about_a_table, facts_of
 
 BAD_ARGUMENTS, UNKNOWN_SETTING, TOO_DEEP_AST, QUERY_WAS_CANCELLED = 36, 115, 167, 394
-TOO_MANY_BYTES, UNKNOWN_EXCEPTION = 396, 1002
+TOO_MANY_BYTES, UNKNOWN_EXCEPTION, CANNOT_WRITE = 396, 1002, 75
 # Up to here a result stays in memory; above, it lies in an unlinked file of the private folder.
 IN_MEMORY_BYTES = 4 << 20
 PIECE_BYTES = 1 << 20
@@ -235,7 +236,10 @@ class Engine:
                 if ticket.stopped:
                     raise EngineError(QUERY_WAS_CANCELLED, "Query was cancelled")
                 ticket.mark = handle.mark
-            yield handle
+            with FAILED_WRITES.call():
+                yield handle
+                if wishes.writes:
+                    _check_files(handle)
         except BaseException:
             self._finish(ticket)
             handle.close()
@@ -325,6 +329,14 @@ def _setting_name(name: str) -> str:
             UNKNOWN_SETTING, "the name of a setting or parameter is made of letters, digits and _"
         )
     return name
+
+
+def _check_files(handle: Handle) -> None:
+    """Raises EngineError when the disk did not take everything; the store's own handle mends that."""
+    try:
+        FAILED_WRITES.check(lambda sql: bytes(handle.query(sql, "TSV").bytes()).decode().splitlines())
+    except DiskWriteError as error:
+        raise EngineError(CANNOT_WRITE, str(error)) from None
 
 
 def _column(handle: Handle, sql: str) -> list[str]:

@@ -15,7 +15,9 @@ SAFE_TEXT_CODES = frozenset(
 # Bad input: retrying the same bytes cannot help.
 BAD_DATA_CODES = frozenset({6, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 130, 252, 444, 645})
 # The machine or the server is short of something; the same request may succeed later.
-TRANSIENT_CODES = frozenset({159, 160, 202, 203, 209, 210, 241, 242, 243, 252, 285, 286, 319, 394, 425, 999})
+TRANSIENT_CODES = frozenset(
+    {75, 159, 160, 202, 203, 209, 210, 241, 242, 243, 252, 285, 286, 319, 394, 425, 999}
+)
 # The server did not accept who we say we are.
 BAD_CREDENTIALS_CODES = frozenset({192, 193, 194, 516})
 

@@ -33,6 +33,7 @@ from dashboard.launch import command as dashboard_command
 from dashboard.launch import environment as dashboard_environment
 from store.client import Store
 from store.endpoint import endpoint
+from store.failed_writes import looking
 from store.folder import DataFolder, Running
 from tieout.jobs import Runner
 from tieout.opening import HOME, prepare, server_store
@@ -171,6 +172,7 @@ def _open_store(project: Project, clock: Clock, stack: ExitStack, folder: DataFo
     prepare(store, clock.now())
     if folder is not None:
         folder.opened(store)
+        stack.enter_context(looking(stack.enter_context(store.another()).look_after_writes))
     return store
 
 

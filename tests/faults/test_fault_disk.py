@@ -72,7 +72,6 @@ def test_slow_fsyncs_slow_the_senders_down_and_nothing_is_acknowledged_before_it
     assert most - usual < 1536 * MB
 
 
-@pytest.mark.unsettled
 def test_whatever_write_fails_nothing_is_lost_or_doubled(
     site: Site, faults: Faults, rounds: Callable[[int], int]
 ) -> None:
