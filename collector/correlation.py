@@ -1,9 +1,9 @@
-"""How spans tell which business objects they are about: the part `correlation:` of tieout.yaml.
+"""How telemetry tells which business objects it is about: the part `correlation:` of tieout.yaml.
 
 The defaults follow OpenTelemetry's names and tieout's own; a site adds what its systems write. Besides what is
 listed here, an object is named by `tieout.object.<type>` (a key or a list of keys), or by `tieout.entity.type`,
-`tieout.entity.id` and `tieout.entity.role` together. All of these are read from the span, from its events and
-from its links, so that a batch names as many objects as it carries.
+`tieout.entity.id` and `tieout.entity.role` together. All of these are read from the span or log record, from the
+baggage it captured, from span events, from links and from the resource, so that a batch names as many objects as it carries.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Correlation(FileModel):
     """Names of attributes, the best first.
 
     `ids`: correlation ids; all that are found are kept, the first one is the event's. `objects`: attributes
-    that name business objects. `dims`: segments; a dimension `x` of a workflow is also read from `tieout.x`.
+    that name business objects. `baggage`: attributes that hold a captured W3C baggage header, whose members are
+    read like attributes. `dims`: segments; a dimension `x` of a workflow is also read from `tieout.x`.
     `amount` is a decimal number as text, `currency` three letters. `attributes`: others that events keep.
     `watermark_lag`: how long after a span others with an earlier start may still come; a span with
     `tieout.heartbeat` true says that none will.
@@ -57,6 +58,10 @@ class Correlation(FileModel):
         "http.request.header.sap-message-id",
     )
     objects: tuple[ObjectAttribute, ...] = ()
+    baggage: tuple[Attribute, ...] = (
+        "http.request.header.baggage",
+        "rpc.grpc.request.metadata.baggage",
+    )
     dims: dict[Name, tuple[Attribute, ...]] = Field(
         default={"department": ("tieout.department",), "facility": ("tieout.facility",)}
     )

@@ -1,7 +1,7 @@
-"""The derive job: spans become events of the workflows whose steps they reach.
+"""The derive job: spans and log records become events of the workflows whose steps they reach.
 
 Reads what became known since its mark, with a stretch before it, and writes an event only once, so that
-running again, crashing, and spans sent again or in another order change nothing. A span may name its step
+running again, crashing, and telemetry sent again or in another order change nothing. A span or record may name its step
 (`tieout.flow`, `tieout.step`), its source (`tieout.source`, else `otlp/<service.name>`) and, when an import
 knows the same event, its identity (`tieout.event_id`).
 """
@@ -100,19 +100,21 @@ def _config(workflow: Workflow, correlation: Correlation) -> Params:
         "steps": list(workflow.steps),
         "failed_steps": [name for name, step in workflow.steps.items() if step.failed],
         "selector_steps": [name for name, _ in selectors],
+        "selector_signals": [selector.signal for _, selector in selectors],
         "selector_names": [selector.name for _, selector in selectors],
         "selector_systems": [selector.system for _, selector in selectors],
         "selector_tests": [
             [(tested.index(attribute) + 1, value) for attribute, value in selector.where.items()]
             for _, selector in selectors
         ],
-        "any_name": any(not selector.name for _, selector in selectors),
+        "any_name": sorted({selector.signal for _, selector in selectors if not selector.name}),
         "tested": tested,
         "wanted": sorted(looked_at | {"tieout.flow", "tieout.source"}),
         "types": list(workflow.objects),
         "rules": [list(kind.key) for kind in workflow.objects.values()],
         "objects": [(mapped.type, mapped.attribute, mapped.role) for mapped in correlation.objects],
         "ids": list(correlation.ids),
+        "baggage": list(correlation.baggage),
         "relevant": sorted({*correlation.ids, *(mapped.attribute for mapped in correlation.objects)}),
         "dims": list(dims),
         "dim_attributes": list(dims.values()),

@@ -8,13 +8,14 @@ from datetime import datetime
 from pathlib import Path
 
 from collector.imports import recover
+from collector.telemetry import adopt
 from store import migrate
 from store.client import Store
 from store.folder import DataFolder, running
 from tieout.project import Project
 
 HOME = Path(__file__).resolve().parent.parent
-VIEWS = (HOME / "reconcile" / "views", HOME / "kpis" / "views")
+VIEWS = (HOME / "collector" / "views", HOME / "reconcile" / "views", HOME / "kpis" / "views")
 
 
 @contextmanager
@@ -57,6 +58,7 @@ def prepare(store: Store, now: datetime) -> None:
 
     Views are code and are replaced every time.
     """
+    adopt(store)
     migrate.migrate(store, now)
     for folder in VIEWS:
         migrate.replace_views(store, folder)

@@ -33,10 +33,12 @@ class ObjectType(FileModel):
 class Selector(FileModel):
     """Which occurrences are this step. All given parts must hold.
 
-    `name`: activity of an imported row, or name of a span. `system`: service name or mapped system.
-    `where`: attributes that must have exactly these values.
+    `name`: activity of an imported row, name of a span, or event name of a log record. `system`: service name or
+    mapped system. `where`: attributes that must have exactly these values. `signal`: of telemetry, spans (which
+    may log what they do under the same name) or log records.
     """
 
+    signal: Literal["span", "log"] = "span"
     name: str = ""
     system: str = ""
     where: dict[str, str] = Field(default_factory=dict)

@@ -1,63 +1,73 @@
--- Spans that became known in (from, until] as events of one workflow: one row for each span that reaches a step
--- and has no event yet. Business time is the start of the span.
+-- Spans and log records that became known in (from, until] as events of one workflow: one row for each that reaches a
+-- step and has no event yet. Business time is the start of the span, or the time of the record.
 WITH
     {types:Array(String)} AS types,
     {rules:Array(Array(String))} AS rules,
--- What may be a step of this workflow, each span once however often it was sent. `facts` are the attributes
--- that anything below asks for: those of the span before those of its resource. What the receiver traces of
--- itself is no step of anything.
+-- What may be a step of this workflow, each once however often it was sent. `facts` are the attributes that anything
+-- below asks for: its own before those of its resource. What the receiver traces of itself is no step of anything.
 fresh AS (
-    SELECT TraceId, SpanId, SpanName, ServiceName, StatusCode, Timestamp, Duration, SpanAttributes, known_at,
-        Events.Attributes AS event_maps, Links.Attributes AS link_maps,
-        mapFilter(
-            (name, value) -> has({wanted:Array(String)}, name),
-            CAST(mapUpdate(ResourceAttributes, SpanAttributes), 'Map(String, String)')) AS facts,
+    SELECT signal, TraceId, SpanId, record, name, service, failed, at, duration, own, resource, inner, known_at,
+        mapFilter((name, value) -> has({wanted:Array(String)}, name), mapUpdate(resource, own)) AS facts,
         facts['tieout.flow'] AS flow
-    FROM otel_traces
+    FROM telemetry
     WHERE known_at > {from:DateTime64(6, 'UTC')} AND known_at <= {until:DateTime64(6, 'UTC')}
-        AND ScopeName != 'tieout.collector'
+        AND scope != 'tieout.collector'
         AND flow IN ('', {workflow:String})
-        AND (flow != '' OR {any_name:Bool} OR SpanName IN {selector_names:Array(String)} OR SpanAttributes['tieout.step'] != '')
+        AND (own['tieout.flow'] != '' OR (signal = 'span' AND flow != '') OR own['tieout.step'] != ''
+            OR has({any_name:Array(String)}, signal) OR has({selector_names:Array(String)}, name))
     ORDER BY known_at
-    LIMIT 1 BY TraceId, SpanId
+    LIMIT 1 BY TraceId, SpanId, record
 ),
--- The step each span reaches: the one it names itself, else the first selector that holds in all its parts.
--- A span that says it belongs to this workflow and reaches no step is `unmapped`, so that it can be seen.
+-- The step each reaches: the one it names itself, else the first selector that holds in all its parts. What says
+-- that it belongs to this workflow and reaches no step is `unmapped`, so that it can be seen; of a program whose whole
+-- resource says so, its spans are, and its chatter is not.
 placed AS (
     SELECT *,
-        toDateTime64(Timestamp, 6, 'UTC') AS happened_at,
-        SpanAttributes['tieout.step'] AS own_step,
+        toDateTime64(at, 6, 'UTC') AS happened_at,
+        own['tieout.step'] AS own_step,
         arrayMap(name -> facts[name], {tested:Array(String)}) AS tested_values,
         arrayFirst(
             place -> arrayAll(test -> tested_values[test.1] = test.2, {selector_tests:Array(Array(Tuple(UInt16, String)))}[place]),
             arrayFilter(
-                (place, name, system) -> (name = '' OR name = SpanName) AND (system = '' OR system = ServiceName),
+                (place, wanted_signal, wanted_name, system) ->
+                    wanted_signal = signal AND wanted_name IN ('', name) AND system IN ('', service),
                 arrayEnumerate({selector_names:Array(String)}),
+                {selector_signals:Array(String)},
                 {selector_names:Array(String)},
                 {selector_systems:Array(String)})) AS selector,
         multiIf(
             has({steps:Array(String)}, own_step), own_step,
             own_step = '' AND selector > 0, {selector_steps:Array(String)}[selector],
-            flow != '', 'unmapped',
+            own['tieout.flow'] != '' OR (signal = 'span' AND flow != ''), 'unmapped',
             '') AS reached,
-        SpanAttributes['tieout.event_id'] AS own_id,
-        if(own_id != '', own_id, lower(hex(substring(SHA256(toString((TraceId, SpanId, {workflow:String}, reached))), 1, 16)))) AS id
+        own['tieout.event_id'] AS own_id,
+        multiIf(
+            own_id != '', own_id,
+            lower(hex(substring(SHA256(if(
+                signal = 'span',
+                toString((TraceId, SpanId, {workflow:String}, reached)),
+                toString((TraceId, SpanId, record, {workflow:String}, reached)))), 1, 16)))) AS id
     FROM fresh
     WHERE reached != ''
 ),
 -- Events there are already. One span or id has one business time, so only that stretch is read.
 known AS (
-    SELECT event_id, trace_id, span_id, step
+    SELECT event_id, trace_id, span_id, step, attributes['signal'] = 'log' AS logged
     FROM events
     WHERE workflow = {workflow:String}
         AND occurred_at BETWEEN {first:DateTime64(6, 'UTC')} AND {last:DateTime64(6, 'UTC')}
 ),
--- Every attribute that names an object or a correlation id, lists taken apart: span, then its events, then its links.
+-- Every attribute that names an object or a correlation id, lists taken apart: its own, then baggage, span events, links,
+-- and its resource.
 named AS (
     SELECT *,
         arrayMap(
             m -> mapFilter((name, value) -> startsWith(name, 'tieout.') OR has({relevant:Array(String)}, name), m),
-            arrayConcat([SpanAttributes], event_maps, link_maps)) AS maps,
+            arrayConcat(
+                [own],
+                arrayMap(header -> baggage_of(arrayStringConcat(values_of(own[header]), ',')), {baggage:Array(String)}),
+                inner,
+                [resource])) AS maps,
         arrayFlatten(arrayMap(
             m -> arrayMap(
                 key -> (m['tieout.entity.type'], key, m['tieout.entity.role']),
@@ -73,7 +83,8 @@ named AS (
                 {ids:Array(String)}))) AS found_ids
     FROM placed
     WHERE id NOT IN (SELECT event_id FROM known)
-        AND (TraceId, SpanId) NOT IN (SELECT trace_id, span_id FROM known WHERE step != 'unmapped')
+        AND (signal = 'log'
+            OR (TraceId, SpanId) NOT IN (SELECT trace_id, span_id FROM known WHERE step != 'unmapped' AND NOT logged))
     ORDER BY known_at
     LIMIT 1 BY id
 )
@@ -113,7 +124,7 @@ SELECT
         code -> match(code, '^[A-Z]{3}$'),
         arrayMap(name -> upper(trimBoth(facts[name])), {currencies:Array(String)})) AS currency_code,
     if(amount IS NULL, '', currency_code) AS currency,
-    if(StatusCode = 'Error' OR has({failed_steps:Array(String)}, reached), 'failed', 'ok') AS outcome,
+    if(failed OR has({failed_steps:Array(String)}, reached), 'failed', 'ok') AS outcome,
     toUInt16(least(65535, greatest(1, arrayFirst(
         try -> try > 0,
         arrayMap(
@@ -132,10 +143,11 @@ SELECT
     mapConcat(
         mapFilter((name, value) -> has({kept:Array(String)}, name), facts),
         if(empty(found_ids), map(), map('correlation_id', found_ids[1].2)),
-        if(reached = 'unmapped', map('activity', toString(SpanName)), map()),
-        if(reinterpretAsInt64(Duration) < 0, map('quality', 'end before start'), map())) AS attributes,
+        if(reached = 'unmapped', map('activity', name), map()),
+        if(signal = 'log', map('signal', 'log'), map()),
+        if(duration < 0, map('quality', 'end before start'), map())) AS attributes,
     TraceId AS trace_id,
     SpanId AS span_id,
-    if(facts['tieout.source'] != '', facts['tieout.source'], concat('otlp/', ServiceName)) AS source,
-    SpanAttributes['tieout.source_ref'] AS source_ref
+    if(facts['tieout.source'] != '', facts['tieout.source'], concat('otlp/', service)) AS source,
+    own['tieout.source_ref'] AS source_ref
 FROM named AS n

@@ -1,18 +1,18 @@
--- Telemetry sources that spans of (from, until] bring further: newest start of a span less the lag, or of a
+-- Telemetry sources that spans and log records of (from, until] bring further: newest start less the lag, or of a
 -- heartbeat as it is; what the receiver traces of itself proves nothing of others. No source is complete beyond `now`, whatever a clock elsewhere says.
 SELECT source, complete_through, heartbeat_at
 FROM (
     SELECT
         coalesce(
-            nullIf(if(mapContains(SpanAttributes, 'tieout.source'), SpanAttributes['tieout.source'], ResourceAttributes['tieout.source']), ''),
-            concat('otlp/', ServiceName)) AS source,
+            nullIf(if(mapContains(own, 'tieout.source'), own['tieout.source'], resource['tieout.source']), ''),
+            concat('otlp/', service)) AS source,
         least(
-            max(toDateTime64(Timestamp, 6, 'UTC') - toIntervalMicrosecond(if(SpanAttributes['tieout.heartbeat'] = 'true', 0, {lag_us:Int64}))),
+            max(toDateTime64(at, 6, 'UTC') - toIntervalMicrosecond(if(own['tieout.heartbeat'] = 'true', 0, {lag_us:Int64}))),
             {now:DateTime64(6, 'UTC')}) AS complete_through,
         max(known_at) AS heartbeat_at
-    FROM otel_traces
+    FROM telemetry
     WHERE known_at > {from:DateTime64(6, 'UTC')} AND known_at <= {until:DateTime64(6, 'UTC')}
-        AND ScopeName != 'tieout.collector'
+        AND scope != 'tieout.collector'
     GROUP BY source
 ) AS seen
 LEFT JOIN (

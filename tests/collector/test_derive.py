@@ -124,7 +124,9 @@ def test_other_spans_are_no_events(store: Store) -> None:
     assert events(store) == []
 
 
-def test_objects_are_named_by_the_span_its_events_and_its_links(store: Store) -> None:
+def test_objects_are_named_by_the_span_its_baggage_its_events_its_links_and_its_resource(
+    store: Store,
+) -> None:
     cases: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
         (row("create order", ORDER), [("order", "4711", "")]),
         (
@@ -165,7 +167,17 @@ def test_objects_are_named_by_the_span_its_events_and_its_links(store: Store) ->
             [("invoice", "I1", "paid"), ("invoice", "I2", "paid")],
         ),
         (row("create order", {"po.number": '["9"]'}), [("order", "9", "buyer")]),
-        (row("create order", ORDER, resource={"tieout.object.order": "1"}), [("order", "4711", "")]),
+        (
+            row("create order", ORDER, resource={"tieout.object.invoice": "R1"}),
+            [("invoice", "R1", ""), ("order", "4711", "")],
+        ),
+        (
+            row(
+                "create order",
+                {"http.request.header.baggage": '["k=v,tieout.object.order=47%2011;p=1", "x"]'},
+            ),
+            [("order", "47 11", "")],
+        ),
         (row("create order"), []),
     ]
     mapped = {"objects": [{"type": "order", "attribute": "po.number", "role": "buyer"}]}
@@ -438,3 +450,81 @@ def test_what_the_receiver_traces_of_itself_is_no_evidence(store: Store) -> None
     put(store, {**row("create order", ORDER), "ScopeName": "tieout.collector.of.another"})
     assert run(store) == 1
     assert store.value("SELECT count() FROM watermarks") == 1
+
+
+def log(event: str, attributes: dict[str, str], **more: Any) -> dict[str, Any]:
+    """One log record of the ERP."""
+    return {
+        "Timestamp": AT, "TraceId": "", "SpanId": "", "SeverityNumber": 9, "ServiceName": "erp", "Body": "b", "EventName": event,
+        "ResourceAttributes": {"service.name": "erp"}, "LogAttributes": attributes, "known_at": KNOWN, **more,
+    }  # fmt: skip
+
+
+LOGGED = workflow(
+    steps={
+        "po.created": {"title": "Created", "select": [{"name": "create order"}]},
+        "po.acked": {"title": "Acknowledged", "select": [{"signal": "log", "name": "order.acked"}]},
+    },
+    expectations=[
+        {
+            "name": "ack", "kind": "sequence", "title": "Acknowledged", "item": "order", "after": ["po.created"],
+            "expect": ["po.acked"], "within": "1d", "owner": "buying",
+        }
+    ],
+)  # fmt: skip
+
+
+def test_a_log_record_becomes_the_event_of_its_step_once_however_often_it_is_sent(store: Store) -> None:
+    record = log("order.acked", {"tieout.object.order": "4711", "correlation_id": "c-1"}, TraceId="a" * 32)
+    store.insert("otel_logs", [record, record])
+    assert derive_events(store, [LOGGED], Correlation(), NOW) == 1
+    store.insert("otel_logs", [record])
+    assert derive_events(store, [LOGGED], Correlation(), NOW + timedelta(minutes=1)) == 0
+    [event] = events(store)
+    assert (event["step"], event["occurred_at"], event["outcome"]) == ("po.acked", AT, "ok")
+    assert objects(event) == [("order", "4711", ""), ("correlation_id", "c-1", "correlation_id")]
+    assert (event["trace_id"], event["source"]) == ("a" * 32, "otlp/erp")
+    assert event["attributes"] == {"signal": "log", "correlation_id": "c-1"}
+
+
+def test_a_span_and_the_records_logged_in_it_are_events_of_their_own(store: Store) -> None:
+    span = row("create order", ORDER)
+    ids = {"TraceId": span["TraceId"], "SpanId": span["SpanId"]}
+    records = [log("order.acked", {**ORDER, "n": str(n)}, **ids) for n in range(2)]
+    store.insert("otel_logs", records)
+    assert derive_events(store, [LOGGED], Correlation(), NOW) == 2
+    # The span comes later, as spans do: it is not taken for one of the records.
+    put(store, span)
+    assert derive_events(store, [LOGGED], Correlation(), NOW + timedelta(minutes=1)) == 1
+    assert [event["step"] for event in events(store)] == ["po.acked", "po.acked", "po.created"]
+
+
+def test_what_a_record_says_of_itself_and_what_its_program_only_chats(store: Store) -> None:
+    flow = {"tieout.flow": "orders"}
+    program = {"ResourceAttributes": {"service.name": "erp", **flow}}
+    store.insert(
+        "otel_logs",
+        [
+            log("", {**ORDER, "tieout.step": "po.created"}),
+            log("order.acked", ORDER, SeverityNumber=17),
+            log("", {**ORDER, "event.name": "order.acked", "n": "1"}),
+            log("something", {**ORDER, **flow}),
+            log("create order", ORDER),
+            log("chat", ORDER, **program),
+        ],
+    )
+    derive_events(store, [LOGGED], Correlation(), NOW)
+    found = sorted(
+        (event["step"], event["outcome"], event["attributes"].get("activity")) for event in events(store)
+    )
+    assert found == [
+        ("po.acked", "failed", None), ("po.acked", "ok", None), ("po.created", "ok", None), ("unmapped", "ok", "something"),
+    ]  # fmt: skip
+
+
+def test_log_records_bring_their_source_further(store: Store) -> None:
+    store.insert("otel_logs", [log("order.acked", ORDER)])
+    derive_events(store, [LOGGED], Correlation(watermark_lag=timedelta(0)), NOW)
+    assert store.rows("SELECT source, complete_through FROM watermarks") == [
+        {"source": "otlp/erp", "complete_through": AT}
+    ]
