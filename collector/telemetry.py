@@ -1,4 +1,4 @@
-"""Telemetry tables that the Collector's ClickHouse exporter made before us: tieout works on those as well.
+"""The telemetry tables: how long they keep what they hold, and those the Collector's ClickHouse exporter made before us.
 
 The exporter has changed its tables several times and never migrates them; README of the exporter. What we read goes
 through the views in `views/`, whose columns every generation has once it is adopted.
@@ -6,19 +6,46 @@ through the views in `views/`, whose columns every generation has once it is ado
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+from pydantic import field_validator
+
+from core.duration import Duration
 from core.errors import ConfigurationError
+from core.yamlfile import FileModel
 from store.client import Store
 from store.sqlfile import read, statements
 
 SQL = Path(__file__).parent / "sql"
 
+_METRICS = tuple(
+    f"otel_metrics_{kind}" for kind in ("gauge", "sum", "histogram", "exponential_histogram", "summary")
+)
 # What the exporter may have made, and when a row of it happened.
-_TIMES = {"otel_traces": "Timestamp", "otel_logs": "Timestamp"} | {
-    f"otel_metrics_{kind}": "TimeUnix"
-    for kind in ("gauge", "sum", "histogram", "exponential_histogram", "summary")
-}
+_TIMES = {"otel_traces": "Timestamp", "otel_logs": "Timestamp"} | dict.fromkeys(_METRICS, "TimeUnix")
+# Steps are derived within seconds; this is for the days on which nothing runs.
+LEAST_KEPT = timedelta(days=7)
+
+
+class Retention(FileModel):
+    """How long telemetry is kept after it came, such as `90d`; what is left out is kept for ever.
+
+    What was derived from it (events, verdicts, figures) stays.
+    """
+
+    traces: Duration | None = None
+    logs: Duration | None = None
+    metrics: Duration | None = None
+
+    @field_validator("*")
+    @classmethod
+    def _long_enough(cls, length: timedelta | None) -> timedelta | None:
+        if length is not None and length < LEAST_KEPT:
+            raise ValueError(
+                f"telemetry is kept for at least {LEAST_KEPT.days}d, as jobs may rest for some days"
+            )
+        return length
 
 
 def adopt(store: Store) -> list[str]:
@@ -45,3 +72,24 @@ def adopt(store: Store) -> list[str]:
     if "otel_logs" in adopted:
         store.command(read(SQL / "adopt_event_name.sql"))
     return adopted
+
+
+def retain(store: Store, retention: Retention) -> list[str]:
+    """Has the store drop telemetry that is older, in its own time; gives the tables it told something new."""
+    traces, logs, metrics = retention.traces, retention.logs, retention.metrics
+    wanted = {"otel_traces": traces, "otel_traces_trace_id_ts": traces, "otel_logs": logs}
+    wanted |= dict.fromkeys(_METRICS, metrics)
+    return [table for table, length in wanted.items() if _told(store, table, length)]
+
+
+def _told(store: Store, table: str, length: timedelta | None) -> bool:
+    seconds = int(length.total_seconds()) if length else None
+    if store.value(read(SQL / "retention_of.sql"), {"table": table}) == seconds:
+        return False
+    if seconds is None:
+        store.command(read(SQL / "retain_for_ever.sql"), {"table": table})
+        return True
+    time = "known_at" if table in _TIMES else "End"
+    for step in statements(read(SQL / "retain.sql").text):
+        store.command(step, {"table": table, "time": time, "seconds": seconds})
+    return True

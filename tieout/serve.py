@@ -27,6 +27,7 @@ from collector.privacy import Policy, forbid_core_dumps, policy_of, set_policy
 from collector.readiness import Readiness
 from collector.reception import Reception
 from collector.settings import needs_guarding
+from collector.telemetry import retain
 from core.clock import Clock, SystemClock
 from core.errors import CannotRunError, ConfigurationError
 from dashboard.launch import command as dashboard_command
@@ -170,6 +171,8 @@ def _take_folder(project: Project, clock: Clock, stack: ExitStack) -> DataFolder
 def _open_store(project: Project, clock: Clock, stack: ExitStack, folder: DataFolder | None) -> Store:
     store = stack.enter_context(server_store(project) if folder is None else Store(folder.dsn))
     prepare(store, clock.now())
+    for table in retain(store, project.settings.retention):
+        log.info("how long %s keeps its rows is changed", table)
     if folder is not None:
         folder.opened(store)
         stack.enter_context(looking(stack.enter_context(store.another()).look_after_writes))

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from collector.correlation import Correlation
 from collector.privacy import Privacy
 from collector.settings import CollectorSettings
+from collector.telemetry import Retention
 from core.duration import Duration
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed, load
@@ -90,11 +91,12 @@ class _Fields(BaseModel):
     correlation: Correlation = Field(default_factory=Correlation)
     collector: CollectorSettings = Field(default_factory=CollectorSettings)
     privacy: Privacy | None = None
+    retention: Retention = Field(default_factory=Retention)
 
 
 class ProjectFile(_Fields, FileModel):
     """`tieout.yaml`: `title` of the installation, `shipped_workflows` in use, store, listeners, jobs, correlation,
-    collector. With `privacy`, only what it names is kept of telemetry.
+    collector. With `privacy`, only what it names is kept of telemetry; `retention` says for how long.
 
     `kpi_window` is the period that cohort and flow KPIs look back over, instead of the one in their headers.
     """

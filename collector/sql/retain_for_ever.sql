@@ -1,0 +1,2 @@
+-- The table keeps its rows again.
+ALTER TABLE {table:Identifier} REMOVE TTL
