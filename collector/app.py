@@ -70,7 +70,7 @@ def receiver(
 ) -> Starlette:
     """An app with a reception of its own, which ends with it; `app.state.reception` is it."""
     reception = Reception(store, limits=limits, clock=clock, signals=signals, access=access, policy=policy)
-    readiness = Readiness(reception, store)
+    readiness = Readiness(reception, store, policy=policy)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.privacy import Policy
 from collector.reception import Reception
 from core.errors import TieoutError
 from store.client import Store
@@ -31,6 +32,14 @@ class Reason:
 Check = Callable[[], Reason | None]
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What the store says of itself: free bytes where it tells, and whether our privacy policy is in force."""
+
+    free: int | None
+    policy_holds: bool
+
+
 class Readiness:
     """Asks everything a request needs. `more` are checks of what other parts know, such as a backlog in doubt."""
 
@@ -40,15 +49,17 @@ class Readiness:
         store: Store,
         *,
         free_floor_bytes: int = FREE_FLOOR_BYTES,
+        policy: Policy | None = None,
         more: Iterable[Check] = (),
     ) -> None:
         self._reception = reception
         self._store = store
         self._floor = free_floor_bytes
-        self._checks: list[Check] = [self._draining, self._full, self._files, self._disk, *more]
+        self._policy = policy
+        self._checks: list[Check] = [self._draining, self._full, self._files, self._answers, *more]
         self._one_at_a_time = threading.Lock()
         self._handle: Store | None = None
-        self._asked: Future[int | None] | None = None
+        self._asked: Future[_Answer] | None = None
         self._asker = ThreadPoolExecutor(1, thread_name_prefix="otlp-readiness")
 
     def reasons(self) -> list[Reason]:
@@ -77,29 +88,37 @@ class Readiness:
             )
         return None
 
-    def _disk(self) -> Reason | None:
+    def _answers(self) -> Reason | None:
         # A question that was not answered is not asked a second time beside itself.
-        self._asked = self._asked or self._asker.submit(self._free_bytes)
+        self._asked = self._asked or self._asker.submit(self._ask)
         try:
-            free = self._asked.result(ANSWER_S)
+            answer = self._asked.result(ANSWER_S)
         except TimeoutError:
             return Reason("store", f"the store did not answer within {ANSWER_S:g} seconds")
         except TieoutError:
             self._asked = None
             return Reason("store", "the store does not answer")
         self._asked = None
-        if free is not None and free < self._floor:
-            return Reason("disk", f"{free} bytes are free where the store writes; {self._floor} are needed")
+        if answer.free is not None and answer.free < self._floor:
+            return Reason(
+                "disk", f"{answer.free} bytes are free where the store writes; {self._floor} are needed"
+            )
+        if not answer.policy_holds:
+            return Reason(
+                "policy",
+                "another receiver gave the store another privacy policy; start all with the same settings",
+            )
         return None
 
-    def _free_bytes(self) -> int | None:
-        """None when the store does not tell this user. A handle of its own does not wait behind an insert."""
+    def _ask(self) -> _Answer:
+        """A handle of its own does not wait behind an insert."""
         self._handle = self._handle or self._store.another()
+        holds = self._policy is None or self._policy.holds_in(self._handle)
         try:
             free = self._handle.value(read(SQL / "free_space.sql"))
         except StoreError as error:
             if error.retryable:
                 raise
-            # It answers, and what it refuses is only this question.
-            return None
-        return None if free is None else int(free)
+            # It answers, and what it refuses is only this question: servers do not tell every user.
+            return _Answer(None, holds)
+        return _Answer(None if free is None else int(free), holds)

@@ -130,12 +130,13 @@ def _collector(
     """Telemetry in, over HTTP and gRPC. The end begins with draining: what has begun is answered, the rest refused."""
     settings, listen, root = project.settings.collector, project.settings.listen, project.root
     own = stack.enter_context(store.another())
+    policy = _policy(project, own, clock)
     reception = Reception(
         own, limits=settings.limits.limits(), clock=clock, signals=settings.signals_served(),
-        access=Access(settings.tokens_in(root)), policy=_policy(project, own, clock),
+        access=Access(settings.tokens_in(root)), policy=policy,
     )  # fmt: skip
     stack.callback(reception.close)
-    readiness = Readiness(reception, own, free_floor_bytes=settings.free_floor_bytes)
+    readiness = Readiness(reception, own, free_floor_bytes=settings.free_floor_bytes, policy=policy)
     stack.callback(readiness.close)
     app = http_app(reception, readiness, cors_origins=settings.cors_origins)
     tls = settings.tls.for_http(root) if settings.tls else {}

@@ -505,6 +505,17 @@ def test_events_of_one_object_meet_across_a_change_of_keys(
     assert "PO-4711" not in everything(store)
 
 
+def test_a_receiver_whose_policy_was_replaced_says_that_it_is_not_ready(
+    private: httpx.Client, store: Store, clock: ManualClock
+) -> None:
+    assert private.get("/readyz").json() == {"ready": True, "reasons": []}
+    clock.move(timedelta(seconds=1))
+    policy_in(store, clock, names=[])
+    response = private.get("/readyz")
+    assert response.status_code == 503
+    assert [reason["code"] for reason in response.json()["reasons"]] == ["policy"]
+
+
 def test_steps_are_recognised_without_listing_their_names(
     store: Store, serve: Serve, clock: ManualClock
 ) -> None:
