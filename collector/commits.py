@@ -24,9 +24,9 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from collector.privacy import Policy
-from collector.protobuf import bytes_field, number_field
 from collector.refusals import BusyError, PolicyError, RefusedError, UndecodableError, of_store
 from collector.repair.common import Findings
+from collector.scope_rows import Parts, receipt_mark, scope_rows
 from collector.signals import Signal
 from core.clock import Clock
 from core.errors import TieoutError
@@ -52,13 +52,11 @@ LONGEST_INSERT = timedelta(minutes=10)
 # An insert of this size is nearly as cheap by the row as a larger one.
 GROUP_ITEMS = 65_536
 GROUP_BYTES = 32 << 20
-# Planning an insert takes longer than this; so long a group may wait for those that came with it the last time.
-GATHER_S = 0.01
+# Planning an insert takes longer than this; so long a group may wait for those that came since the last one began.
+GATHER_S = 0.025
 # The engine waits for room before it removes anything, and nobody should wait with it.
 REMOVAL_S, REMOVAL_LOOK_S = 2.0, 0.01
 REMOVAL_FREE_BYTES = 64 << 20
-# `receipts` in the schemas of the signals.
-MARK_FIELD = 2000
 
 log = logging.getLogger(__name__)
 
@@ -74,14 +72,14 @@ class Receipt:
 
 @dataclass(eq=False)
 class Pending:
-    """A request on its way to disk: its id, its body in protobuf, its resources and the rows it will have."""
+    """A request on its way to disk: its id, its body in protobuf, the number of rows it will have and those rows."""
 
     id: str
     body: bytes
-    resources: int
     items: int
     advice: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    rows: Parts = field(default_factory=list)
     repaired: bool = False
     taken: bool = False
     result: Receipt | RefusedError | None = None
@@ -123,7 +121,7 @@ class Commits:
         self._queue: deque[Pending] = deque()
         self._pending: dict[str, Pending] = {}
         self._writing = 0
-        self._last = 0
+        self._expected = 0
         self._known: OrderedDict[str, Receipt] = OrderedDict()
         # Requests of which a part may be there, and a moment that none of their rows is older than.
         self._in_doubt: dict[str, datetime] = {}
@@ -138,6 +136,7 @@ class Commits:
 
     def store(self, request: Pending) -> Receipt:
         """Returns when the request is on disk, or was before. Raises RefusedError."""
+        request.rows = self._rows(request)
         with self._turn:
             if known := self._known.get(request.id):
                 return known
@@ -154,7 +153,7 @@ class Commits:
         """A group for this thread to write; empty when somebody has written `mine`."""
         with self._turn:
             while mine.result is None:
-                if mine.taken or self._writing >= self._writers:
+                if mine.taken or not self._may_write():
                     self._turn.wait()
                     continue
                 self._writing += 1
@@ -165,9 +164,22 @@ class Commits:
                 self._writing -= 1
             return []
 
+    def _may_write(self) -> bool:
+        """A second insert beside the first would halve the groups of both, unless there is a whole group for it."""
+        return not self._writing or (self._writing < self._writers and self._is_full())
+
+    def _is_full(self) -> bool:
+        return (
+            sum(one.items for one in self._queue) >= GROUP_ITEMS
+            or sum(len(one.body) for one in self._queue) >= GROUP_BYTES
+        )
+
     def _gather(self) -> None:
-        """Waits a moment for as many as the last group had: senders that were answered together come again together."""
-        self._turn.wait_for(lambda: len(self._queue) >= self._last, GATHER_S if self._last > 1 else 0)
+        """Waits a moment for those that came lately: senders that were answered together come again together."""
+        self._turn.wait_for(
+            lambda: len(self._queue) >= self._expected or self._is_full(),
+            GATHER_S if self._expected > 1 else 0,
+        )
 
     def _next_group(self) -> list[Pending]:
         group: list[Pending] = []
@@ -177,7 +189,6 @@ class Commits:
             one.taken = True
             group.append(one)
             items, size = items + one.items, size + len(one.body)
-        self._last = len(group)
         return group
 
     def _write_to_the_end(self, group: list[Pending]) -> None:
@@ -187,6 +198,8 @@ class Commits:
         finally:
             with self._turn:
                 self._writing -= 1
+                # All of them may be there again for the next group: those answered now and those that came meanwhile.
+                self._expected = len(group) + len(self._queue)
                 for one in group:
                     one.result = one.result or RefusedError("the request could not be processed")
                     del self._pending[one.id]
@@ -242,7 +255,8 @@ class Commits:
         one.advice += found.advice
         one.rejected = found.rejected
         one.body = request.SerializeToString()
-        one.resources, one.items = self._signal.size(request)
+        one.items = self._signal.size(request)
+        one.rows = self._rows(one)
         if not one.items:
             one.result = self._receipt(one)
 
@@ -269,16 +283,14 @@ class Commits:
 
     def _insert(self, group: Sequence[Pending]) -> None:
         ids = {one.id for one in group}
-        parts = [one.body + _mark(one) * one.resources for one in group]
-        if self._policy:
-            parts.append(self._policy.mark)
+        rows = b"".join(part for one in group for part in one.rows)
         if doubtful := [one for one in ids if one in self._in_doubt]:
             self._take_out(doubtful)
         # Until the insert has ended well, part of it may be there.
         self._doubt(ids)
         try:
             with self._inserts.one() as store:
-                store.insert_raw(self._table, b"".join(parts), "ProtobufSingle")
+                store.insert_raw(self._table, rows, "Protobuf")
         except TieoutError:
             # The clock that dates the rows may have been set back meanwhile.
             self._doubt(ids)
@@ -286,6 +298,10 @@ class Commits:
         for one in ids:
             del self._in_doubt[one]
         self._count("inserts")
+
+    def _rows(self, one: Pending) -> Parts:
+        mark = receipt_mark(one.id, one.items)
+        return scope_rows(one.body, mark + self._policy.mark if self._policy else mark)
 
     def _take_out(self, ids: Collection[str]) -> None:
         """Raises BusyError when it cannot be done now."""
@@ -383,11 +399,6 @@ def _has_room(store: Store) -> bool:
     except StoreError:
         return True  # a server that does not tell this user
     return free is None or int(free) >= REMOVAL_FREE_BYTES
-
-
-def _mark(one: Pending) -> bytes:
-    """Protobuf that names the request, appended once for each of its resources: `receipts` in the schema."""
-    return bytes_field(MARK_FIELD, bytes_field(1, one.id.encode()) + number_field(2, one.items))
 
 
 def _refuse(group: Iterable[Pending], refused: RefusedError) -> None:

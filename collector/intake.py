@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from collector import otlp_json
 from collector.commits import Commits, Handles, Pending, Receipt
@@ -167,13 +166,12 @@ class Intake:
 
     def _store(self, signal: Signal, body: bytes, encoding: Encoding) -> Receipt:
         request, advice = _parse(signal, body, encoding)
-        unknown = _unknown(request)
         if not signal.has_items(request):
             return Receipt(message=Findings(advice=advice).message(signal.items))
         identity = self._digest(body)[:32]
-        if encoding == "json" or unknown:
-            body = _only_known(signal, request).SerializeToString()
-        pending = Pending(identity, body, *signal.size(request), advice)
+        if encoding == "json":
+            body = request.SerializeToString()
+        pending = Pending(identity, body, signal.size(request), advice)
         receipt = self._commits[signal.name].store(pending)
         if pending.rejected:
             self._set_aside(signal, body, encoding, pending.rejected)
@@ -181,14 +179,13 @@ class Intake:
 
     def _settings(self, signal: Signal, store: Store) -> dict[str, Any]:
         """A server is sent the schema; the embedded engine reads our file, as it leaves copies of a text."""
-        name = signal.request.DESCRIPTOR.name
         schema: dict[str, Any] = {
             "format_schema_source": "string",
             "format_schema": signal.schema.read_text(encoding="utf-8"),
-            "format_schema_message_name": name,
+            "format_schema_message_name": "Row",
         }
         if store.embedded:
-            schema = {"format_schema": f"{signal.schema}:{name}"}
+            schema = {"format_schema": f"{signal.schema}:Row"}
         return {
             **schema,
             "input_format_protobuf_oneof_presence": 1,
@@ -234,17 +231,3 @@ def _parse(signal: Signal, body: bytes, encoding: Encoding) -> tuple[Message, Co
         return signal.request.FromString(body), Counter()
     except DecodeError:
         raise UndecodableError("the body is not a valid protobuf message") from None
-
-
-def _unknown(request: Message) -> set[int]:
-    """Numbers of the request's own fields that we do not know. Raises UndecodableError for a known one."""
-    fields = UnknownFieldSet(request)
-    numbers = {fields[n].field_number for n in range(len(fields))}
-    if numbers.intersection(request.DESCRIPTOR.fields_by_number):
-        raise UndecodableError("the body is not a valid protobuf message")
-    return numbers
-
-
-def _only_known(signal: Signal, request: Message) -> Message:
-    """The request without fields of its own that we do not know: one of them is ours to write."""
-    return signal.request(**{signal.groups: signal.groups_of(request)})

@@ -34,8 +34,8 @@ SQL = Path(__file__).parent / "sql"
 KEY_BYTES = 32
 # A key of good randomness has more different bytes, also when it is written in hexadecimal.
 KEY_VARIETY = 8
-# `policy` in the schemas of the signals.
-POLICY_FIELD = 2001
+# `policy` in the rows of the signals.
+POLICY_FIELD = 6
 # What derivation and the conventions need to recognise, whatever a site lists.
 ALWAYS_NAMED = ("exception", "tieout.collector")
 # What `*` stands for: no space, slash or at sign and no long number, so that no sentence, path, address or
@@ -137,7 +137,7 @@ class Policy:
 
     @property
     def mark(self) -> bytes:
-        """Protobuf that names the policy and its keys, appended once to each insert: `policy` in the schemas."""
+        """Protobuf that names the policy and its keys, in each row that the engine is given: `policy` in the schemas."""
         content = bytes_field(1, self.id.encode())
         content += b"".join(bytes_field(2, name.encode()) for name in self.keys)
         content += b"".join(bytes_field(3, key.get_secret_value()) for key in self.keys.values())

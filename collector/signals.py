@@ -70,13 +70,13 @@ class Signal:
             for group in self.groups_of(request)
         )
 
-    def size(self, request: Message) -> tuple[int, int]:
-        """The resource groups of a request, and the rows it will have."""
+    def size(self, request: Message) -> int:
+        """The number of rows that a request will have."""
         groups = self.groups_of(request)
         entries = [getattr(scope, self.entries) for group in groups for scope in getattr(group, self.scopes)]
         if self.items_of is None:
-            return len(groups), sum(map(len, entries))
-        return len(groups), sum(self.items_of(entry) for some in entries for entry in some)
+            return sum(map(len, entries))
+        return sum(self.items_of(entry) for some in entries for entry in some)
 
 
 TRACES = Signal(

@@ -378,7 +378,7 @@ CREATE TABLE otel_logs
 ENGINE = MergeTree
 PARTITION BY toDate(Timestamp)
 ORDER BY (toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192, merge_selector_base = 12
 
 CREATE TABLE otel_logs_private
 (
@@ -517,7 +517,7 @@ CREATE TABLE otel_metrics_exponential_histogram
 ENGINE = MergeTree
 PARTITION BY toDate(TimeUnix)
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192, merge_selector_base = 12
 
 CREATE TABLE otel_metrics_gauge
 (
@@ -557,7 +557,7 @@ CREATE TABLE otel_metrics_gauge
 ENGINE = MergeTree
 PARTITION BY toDate(TimeUnix)
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192, merge_selector_base = 12
 
 CREATE TABLE otel_metrics_histogram
 (
@@ -603,7 +603,7 @@ CREATE TABLE otel_metrics_histogram
 ENGINE = MergeTree
 PARTITION BY toDate(TimeUnix)
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192, merge_selector_base = 12
 
 CREATE TABLE otel_metrics_sum
 (
@@ -645,7 +645,7 @@ CREATE TABLE otel_metrics_sum
 ENGINE = MergeTree
 PARTITION BY toDate(TimeUnix)
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192, merge_selector_base = 12
 
 CREATE TABLE otel_metrics_summary
 (
@@ -683,7 +683,7 @@ CREATE TABLE otel_metrics_summary
 ENGINE = MergeTree
 PARTITION BY toDate(TimeUnix)
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192, merge_selector_base = 12
 
 CREATE TABLE otel_traces
 (
@@ -723,7 +723,7 @@ CREATE TABLE otel_traces
 ENGINE = MergeTree
 PARTITION BY toDate(Timestamp)
 ORDER BY (ServiceName, SpanName, toDateTime(Timestamp))
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192, merge_selector_base = 12
 
 CREATE TABLE otel_traces_private
 (
@@ -833,7 +833,7 @@ CREATE TABLE otel_traces_trace_id_ts
 ENGINE = MergeTree
 PARTITION BY toDate(Start)
 ORDER BY (TraceId, Start)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192, merge_selector_base = 12
 
 CREATE MATERIALIZED VIEW otel_traces_trace_id_ts_mv TO otel_traces_trace_id_ts
 (
@@ -851,64 +851,65 @@ GROUP BY TraceId
 
 CREATE TABLE otlp_logs_in
 (
-    `receipts.id` Array(String) COMMENT 'request that each resource came in',
-    `receipts.items` Array(UInt32) COMMENT 'records in that request',
-    `resource_logs.schema_url` Array(String) COMMENT 'schema of the resource attributes',
-    `resource_logs.resource.attributes` Array(Array(Tuple(
+    `resource.attributes` Array(Tuple(
         key String,
         value Tuple(
             value Int8,
             string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
             bytes_value String,
             array_value Tuple(`values` Array(Tuple(
                 value Int8,
-                string_value String))))))) COMMENT 'attributes of each resource',
-    `resource_logs.deprecated_logs` Array(Array(String)) COMMENT 'logs in the field that came before scope_logs',
-    `resource_logs.scope_logs.schema_url` Array(Array(String)) COMMENT 'schema of scope and log attributes',
-    `resource_logs.scope_logs.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
-    `resource_logs.scope_logs.scope.version` Array(Array(String)) COMMENT 'its version',
-    `resource_logs.scope_logs.scope.attributes` Array(Array(Array(Tuple(
-        key String,
-        value Tuple(
-            value Int8,
-            string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
-            bytes_value String))))) COMMENT 'attributes of each scope',
-    `resource_logs.scope_logs.log_records.time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'when it happened, 0 when unknown',
-    `resource_logs.scope_logs.log_records.observed_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'when it was seen',
-    `resource_logs.scope_logs.log_records.severity_number` Array(Array(Array(Int32))) COMMENT 'number of the severity',
-    `resource_logs.scope_logs.log_records.severity_text` Array(Array(Array(String))) COMMENT 'level as the program names it',
-    `resource_logs.scope_logs.log_records.event_name` Array(Array(Array(String))) COMMENT 'kind of event',
-    `resource_logs.scope_logs.log_records.flags` Array(Array(Array(UInt32))) COMMENT 'the lowest byte are W3C trace flags',
-    `resource_logs.scope_logs.log_records.trace_id` Array(Array(Array(String))) COMMENT '16 bytes, empty outside of traces',
-    `resource_logs.scope_logs.log_records.span_id` Array(Array(Array(String))) COMMENT '8 bytes, empty outside of spans',
-    `resource_logs.scope_logs.log_records.body` Array(Array(Array(Tuple(
+                string_value String)))))) COMMENT 'attributes of the resource',
+    `deprecated` Bool COMMENT 'whether the resource has logs in the field that came before scopes',
+    `receipt.id` String COMMENT 'request',
+    `receipt.items` UInt32 COMMENT 'rows of that request',
+    `schema_url` String COMMENT 'schema of the resource attributes',
+    `scope_logs.schema_url` String COMMENT 'schema of scope and log attributes',
+    `scope_logs.scope` Tuple(
+        name String,
+        version String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value Bool,
+                int_value Int64,
+                double_value Float64,
+                bytes_value String)))) COMMENT 'instrumentation scope',
+    `scope_logs.log_records.time_unix_nano` Array(UInt64) COMMENT 'when it happened, 0 when unknown',
+    `scope_logs.log_records.observed_time_unix_nano` Array(UInt64) COMMENT 'when it was seen',
+    `scope_logs.log_records.severity_number` Array(Int32) COMMENT 'number of the severity',
+    `scope_logs.log_records.severity_text` Array(String) COMMENT 'level as the program names it',
+    `scope_logs.log_records.event_name` Array(String) COMMENT 'kind of event',
+    `scope_logs.log_records.flags` Array(UInt32) COMMENT 'the lowest byte are W3C trace flags',
+    `scope_logs.log_records.trace_id` Array(String) COMMENT '16 bytes, empty outside of traces',
+    `scope_logs.log_records.span_id` Array(String) COMMENT '8 bytes, empty outside of spans',
+    `scope_logs.log_records.body` Array(Tuple(
         value Int8,
         string_value String,
-        bool_value String,
-        int_value String,
-        double_value String,
+        bool_value Bool,
+        int_value Int64,
+        double_value Float64,
         bytes_value String,
         array_value Tuple(`values` Array(Tuple(
             value Int8,
-            string_value String))))))) COMMENT 'the message',
-    `resource_logs.scope_logs.log_records.attributes` Array(Array(Array(Array(Tuple(
+            string_value String))))) COMMENT 'the message',
+    `scope_logs.log_records.attributes` Array(Array(Tuple(
         key String,
         value Tuple(
             value Int8,
             string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
             bytes_value String,
             array_value Tuple(`values` Array(Tuple(
                 value Int8,
-                string_value String))))))))) COMMENT 'attributes of each record'
+                string_value String))))))) COMMENT 'attributes of each record'
 )
 ENGINE = `Null`
 
@@ -943,172 +944,115 @@ SELECT
     severity_text AS SeverityText,
     if((severity >= 0) AND (severity <= 255), toUInt8(severity), 0) AS SeverityNumber,
     resource['service.name'] AS ServiceName,
-    multiIf(body.value = 1, body.string_value, body.value = 2, body.bool_value, body.value = 3, body.int_value, body.value = 4, replaceRegexpOne(transform(body.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], body.double_value), 'e([0-9])', 'e+\\1'), body.value = 5, toJSONString(body.array_value.`values`.string_value), body.value = 7, base64Encode(body.bytes_value), '') AS Body,
-    resource_url AS ResourceSchemaUrl,
+    multiIf(body.value = 1, body.string_value, body.value = 2, toString(body.bool_value), body.value = 3, toString(body.int_value), body.value = 4, replaceRegexpOne(transform(toString(body.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(body.double_value)), 'e([0-9])', 'e+\\1'), body.value = 5, toJSONString(body.array_value.`values`.string_value), body.value = 7, base64Encode(body.bytes_value), '') AS Body,
+    schema_url AS ResourceSchemaUrl,
     resource AS ResourceAttributes,
     scope_url AS ScopeSchemaUrl,
     scope_name AS ScopeName,
     scope_version AS ScopeVersion,
     scope AS ScopeAttributes,
-    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS LogAttributes,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS LogAttributes,
     event_name AS EventName,
     request_id,
     request_items
 FROM
 (
     SELECT
-        request_id,
-        request_items,
-        resource_url,
-        resource,
-        scope_url,
-        scope_name,
-        scope_version,
-        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), scope_attributes), 'Map(LowCardinality(String), String)') AS scope,
-        times,
-        seen,
-        severities,
-        texts,
-        event_names,
-        all_flags,
-        trace_ids,
-        span_ids,
-        bodies,
-        attribute_lists
-    FROM
-    (
-        SELECT
-            request_id,
-            request_items,
-            resource_url,
-            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
-            scope_url,
-            scope_name,
-            scope_version,
-            scope_attributes,
-            times,
-            seen,
-            severities,
-            texts,
-            event_names,
-            all_flags,
-            trace_ids,
-            span_ids,
-            bodies,
-            attribute_lists
-        FROM otlp_logs_in
-        ARRAY JOIN
-            `receipts.id` AS request_id,
-            `receipts.items` AS request_items,
-            `resource_logs.schema_url` AS resource_url,
-            `resource_logs.resource.attributes` AS resource_attributes,
-            `resource_logs.deprecated_logs` AS deprecated_logs,
-            `resource_logs.scope_logs.schema_url` AS scope_url,
-            `resource_logs.scope_logs.scope.name` AS scope_name,
-            `resource_logs.scope_logs.scope.version` AS scope_version,
-            `resource_logs.scope_logs.scope.attributes` AS scope_attributes,
-            `resource_logs.scope_logs.log_records.time_unix_nano` AS times,
-            `resource_logs.scope_logs.log_records.observed_time_unix_nano` AS seen,
-            `resource_logs.scope_logs.log_records.severity_number` AS severities,
-            `resource_logs.scope_logs.log_records.severity_text` AS texts,
-            `resource_logs.scope_logs.log_records.event_name` AS event_names,
-            `resource_logs.scope_logs.log_records.flags` AS all_flags,
-            `resource_logs.scope_logs.log_records.trace_id` AS trace_ids,
-            `resource_logs.scope_logs.log_records.span_id` AS span_ids,
-            `resource_logs.scope_logs.log_records.body` AS bodies,
-            `resource_logs.scope_logs.log_records.attributes` AS attribute_lists
-        WHERE throwIf(notEmpty(deprecated_logs) OR (length(resource_attributes.key) != arrayUniq(resource_attributes.key)) OR has(resource_attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), resource_attributes.value.array_value.`values`.value), 'this resource needs repair') = 0
-    )
-    ARRAY JOIN
-        scope_url,
-        scope_name,
-        scope_version,
-        scope_attributes,
-        times,
-        seen,
-        severities,
-        texts,
-        event_names,
-        all_flags,
-        trace_ids,
-        span_ids,
-        bodies,
-        attribute_lists
-    WHERE throwIf((length(scope_attributes.key) != arrayUniq(scope_attributes.key)) OR hasAny(scope_attributes.value.value, [5, 6]), 'this scope needs repair') = 0
+        `receipt.id` AS request_id,
+        `receipt.items` AS request_items,
+        schema_url,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `resource.attributes`), 'Map(LowCardinality(String), String)') AS resource,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `scope_logs.scope`.attributes), 'Map(LowCardinality(String), String)') AS scope,
+        `scope_logs.schema_url` AS scope_url,
+        `scope_logs.scope`.name AS scope_name,
+        `scope_logs.scope`.version AS scope_version,
+        `scope_logs.log_records.time_unix_nano`,
+        `scope_logs.log_records.observed_time_unix_nano`,
+        `scope_logs.log_records.severity_number`,
+        `scope_logs.log_records.severity_text`,
+        `scope_logs.log_records.event_name`,
+        `scope_logs.log_records.flags`,
+        `scope_logs.log_records.trace_id`,
+        `scope_logs.log_records.span_id`,
+        `scope_logs.log_records.body`,
+        `scope_logs.log_records.attributes`
+    FROM otlp_logs_in
+    WHERE throwIf(deprecated OR (length(`resource.attributes`.key) != arrayUniq(`resource.attributes`.key)) OR has(`resource.attributes`.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), `resource.attributes`.value.array_value.`values`.value) OR (length(`scope_logs.scope`.attributes.key) != arrayUniq(`scope_logs.scope`.attributes.key)) OR hasAny(`scope_logs.scope`.attributes.value.value, [5, 6]), 'this resource or scope needs repair') = 0
 )
 ARRAY JOIN
-    times AS happened,
-    seen AS observed,
-    severities AS severity,
-    texts AS severity_text,
-    event_names AS event_name,
-    all_flags AS flags,
-    trace_ids AS trace_id,
-    span_ids AS span_id,
-    bodies AS body,
-    attribute_lists AS attributes
+    `scope_logs.log_records.time_unix_nano` AS happened,
+    `scope_logs.log_records.observed_time_unix_nano` AS observed,
+    `scope_logs.log_records.severity_number` AS severity,
+    `scope_logs.log_records.severity_text` AS severity_text,
+    `scope_logs.log_records.event_name` AS event_name,
+    `scope_logs.log_records.flags` AS flags,
+    `scope_logs.log_records.trace_id` AS trace_id,
+    `scope_logs.log_records.span_id` AS span_id,
+    `scope_logs.log_records.body` AS body,
+    `scope_logs.log_records.attributes` AS attributes
 WHERE throwIf((length(trace_id) NOT IN (0, 16)) OR (length(span_id) NOT IN (0, 8)) OR (at >= 4294967296000000000) OR (body.value = 6) OR arrayExists(v -> (v != 1), body.array_value.`values`.value) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value), 'this record needs repair') = 0
 
 CREATE TABLE otlp_logs_private_in
 (
-    `receipts.id` Array(String) COMMENT 'request that each resource came in',
-    `receipts.items` Array(UInt32) COMMENT 'records in that request',
-    `resource_logs.schema_url` Array(String) COMMENT 'schema of the resource attributes',
-    `resource_logs.resource.attributes` Array(Array(Tuple(
+    `resource.attributes` Array(Tuple(
         key String,
         value Tuple(
             value Int8,
             string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
             bytes_value String,
             array_value Tuple(`values` Array(Tuple(
                 value Int8,
-                string_value String))))))) COMMENT 'attributes of each resource',
-    `resource_logs.deprecated_logs` Array(Array(String)) COMMENT 'logs in the field that came before scope_logs',
-    `resource_logs.scope_logs.schema_url` Array(Array(String)) COMMENT 'schema of scope and log attributes',
-    `resource_logs.scope_logs.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
-    `resource_logs.scope_logs.scope.version` Array(Array(String)) COMMENT 'its version',
-    `resource_logs.scope_logs.scope.attributes` Array(Array(Array(Tuple(
-        key String,
-        value Tuple(
-            value Int8,
-            string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
-            bytes_value String))))) COMMENT 'attributes of each scope',
-    `resource_logs.scope_logs.log_records.time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'when it happened, 0 when unknown',
-    `resource_logs.scope_logs.log_records.observed_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'when it was seen',
-    `resource_logs.scope_logs.log_records.severity_number` Array(Array(Array(Int32))) COMMENT 'number of the severity',
-    `resource_logs.scope_logs.log_records.severity_text` Array(Array(Array(String))) COMMENT 'level as the program names it',
-    `resource_logs.scope_logs.log_records.event_name` Array(Array(Array(String))) COMMENT 'kind of event',
-    `resource_logs.scope_logs.log_records.flags` Array(Array(Array(UInt32))) COMMENT 'the lowest byte are W3C trace flags',
-    `resource_logs.scope_logs.log_records.trace_id` Array(Array(Array(String))) COMMENT '16 bytes, empty outside of traces',
-    `resource_logs.scope_logs.log_records.span_id` Array(Array(Array(String))) COMMENT '8 bytes, empty outside of spans',
-    `resource_logs.scope_logs.log_records.body` Array(Array(Array(Tuple(
+                string_value String)))))) COMMENT 'attributes of the resource',
+    `deprecated` Bool COMMENT 'whether the resource has logs in the field that came before scopes',
+    `receipt.id` String COMMENT 'request',
+    `receipt.items` UInt32 COMMENT 'rows of that request',
+    `schema_url` String COMMENT 'schema of the resource attributes',
+    `scope_logs.schema_url` String COMMENT 'schema of scope and log attributes',
+    `scope_logs.scope` Tuple(
+        name String,
+        version String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value Bool,
+                int_value Int64,
+                double_value Float64,
+                bytes_value String)))) COMMENT 'instrumentation scope',
+    `scope_logs.log_records.time_unix_nano` Array(UInt64) COMMENT 'when it happened, 0 when unknown',
+    `scope_logs.log_records.observed_time_unix_nano` Array(UInt64) COMMENT 'when it was seen',
+    `scope_logs.log_records.severity_number` Array(Int32) COMMENT 'number of the severity',
+    `scope_logs.log_records.severity_text` Array(String) COMMENT 'level as the program names it',
+    `scope_logs.log_records.event_name` Array(String) COMMENT 'kind of event',
+    `scope_logs.log_records.flags` Array(UInt32) COMMENT 'the lowest byte are W3C trace flags',
+    `scope_logs.log_records.trace_id` Array(String) COMMENT '16 bytes, empty outside of traces',
+    `scope_logs.log_records.span_id` Array(String) COMMENT '8 bytes, empty outside of spans',
+    `scope_logs.log_records.body` Array(Tuple(
         value Int8,
         string_value String,
-        bool_value String,
-        int_value String,
-        double_value String,
+        bool_value Bool,
+        int_value Int64,
+        double_value Float64,
         bytes_value String,
         array_value Tuple(`values` Array(Tuple(
             value Int8,
-            string_value String))))))) COMMENT 'the message',
-    `resource_logs.scope_logs.log_records.attributes` Array(Array(Array(Array(Tuple(
+            string_value String))))) COMMENT 'the message',
+    `scope_logs.log_records.attributes` Array(Array(Tuple(
         key String,
         value Tuple(
             value Int8,
             string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
             bytes_value String,
             array_value Tuple(`values` Array(Tuple(
                 value Int8,
-                string_value String))))))))) COMMENT 'attributes of each record',
+                string_value String))))))) COMMENT 'attributes of each record',
     `policy.id` String COMMENT 'policy that the receiver relies on',
     `policy.key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
     `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
@@ -1149,14 +1093,14 @@ SELECT
     severity_text AS SeverityText,
     if((severity >= 0) AND (severity <= 255), toUInt8(severity), 0) AS SeverityNumber,
     resource['service.name'] AS ServiceName,
-    multiIf(body.value = 1, body.string_value, body.value = 2, body.bool_value, body.value = 3, body.int_value, body.value = 4, replaceRegexpOne(transform(body.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], body.double_value), 'e([0-9])', 'e+\\1'), body.value = 5, toJSONString(body.array_value.`values`.string_value), body.value = 7, base64Encode(body.bytes_value), '') AS Body,
-    resource_url AS ResourceSchemaUrl,
+    multiIf(body.value = 1, body.string_value, body.value = 2, toString(body.bool_value), body.value = 3, toString(body.int_value), body.value = 4, replaceRegexpOne(transform(toString(body.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(body.double_value)), 'e([0-9])', 'e+\\1'), body.value = 5, toJSONString(body.array_value.`values`.string_value), body.value = 7, base64Encode(body.bytes_value), '') AS Body,
+    schema_url AS ResourceSchemaUrl,
     resource AS ResourceAttributes,
     scope_url AS ScopeSchemaUrl,
     scope_name AS ScopeName,
     scope_version AS ScopeVersion,
     scope AS ScopeAttributes,
-    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS LogAttributes,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS LogAttributes,
     event_name AS EventName,
     request_id,
     request_items,
@@ -1166,102 +1110,41 @@ SELECT
 FROM
 (
     SELECT
-        policy_id,
-        policy_key_ids,
-        policy_keys,
-        request_id,
-        request_items,
-        resource_url,
-        resource,
-        scope_url,
-        scope_name,
-        scope_version,
-        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), scope_attributes), 'Map(LowCardinality(String), String)') AS scope,
-        times,
-        seen,
-        severities,
-        texts,
-        event_names,
-        all_flags,
-        trace_ids,
-        span_ids,
-        bodies,
-        attribute_lists
-    FROM
-    (
-        SELECT
-            `policy.id` AS policy_id,
-            `policy.key_ids` AS policy_key_ids,
-            `policy.keys` AS policy_keys,
-            request_id,
-            request_items,
-            resource_url,
-            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
-            scope_url,
-            scope_name,
-            scope_version,
-            scope_attributes,
-            times,
-            seen,
-            severities,
-            texts,
-            event_names,
-            all_flags,
-            trace_ids,
-            span_ids,
-            bodies,
-            attribute_lists
-        FROM otlp_logs_private_in
-        ARRAY JOIN
-            `receipts.id` AS request_id,
-            `receipts.items` AS request_items,
-            `resource_logs.schema_url` AS resource_url,
-            `resource_logs.resource.attributes` AS resource_attributes,
-            `resource_logs.deprecated_logs` AS deprecated_logs,
-            `resource_logs.scope_logs.schema_url` AS scope_url,
-            `resource_logs.scope_logs.scope.name` AS scope_name,
-            `resource_logs.scope_logs.scope.version` AS scope_version,
-            `resource_logs.scope_logs.scope.attributes` AS scope_attributes,
-            `resource_logs.scope_logs.log_records.time_unix_nano` AS times,
-            `resource_logs.scope_logs.log_records.observed_time_unix_nano` AS seen,
-            `resource_logs.scope_logs.log_records.severity_number` AS severities,
-            `resource_logs.scope_logs.log_records.severity_text` AS texts,
-            `resource_logs.scope_logs.log_records.event_name` AS event_names,
-            `resource_logs.scope_logs.log_records.flags` AS all_flags,
-            `resource_logs.scope_logs.log_records.trace_id` AS trace_ids,
-            `resource_logs.scope_logs.log_records.span_id` AS span_ids,
-            `resource_logs.scope_logs.log_records.body` AS bodies,
-            `resource_logs.scope_logs.log_records.attributes` AS attribute_lists
-        WHERE throwIf(notEmpty(deprecated_logs) OR (length(resource_attributes.key) != arrayUniq(resource_attributes.key)) OR has(resource_attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), resource_attributes.value.array_value.`values`.value), 'this resource needs repair') = 0
-    )
-    ARRAY JOIN
-        scope_url,
-        scope_name,
-        scope_version,
-        scope_attributes,
-        times,
-        seen,
-        severities,
-        texts,
-        event_names,
-        all_flags,
-        trace_ids,
-        span_ids,
-        bodies,
-        attribute_lists
-    WHERE throwIf((length(scope_attributes.key) != arrayUniq(scope_attributes.key)) OR hasAny(scope_attributes.value.value, [5, 6]), 'this scope needs repair') = 0
+        `policy.id` AS policy_id,
+        `policy.key_ids` AS policy_key_ids,
+        `policy.keys` AS policy_keys,
+        `receipt.id` AS request_id,
+        `receipt.items` AS request_items,
+        schema_url,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `resource.attributes`), 'Map(LowCardinality(String), String)') AS resource,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `scope_logs.scope`.attributes), 'Map(LowCardinality(String), String)') AS scope,
+        `scope_logs.schema_url` AS scope_url,
+        `scope_logs.scope`.name AS scope_name,
+        `scope_logs.scope`.version AS scope_version,
+        `scope_logs.log_records.time_unix_nano`,
+        `scope_logs.log_records.observed_time_unix_nano`,
+        `scope_logs.log_records.severity_number`,
+        `scope_logs.log_records.severity_text`,
+        `scope_logs.log_records.event_name`,
+        `scope_logs.log_records.flags`,
+        `scope_logs.log_records.trace_id`,
+        `scope_logs.log_records.span_id`,
+        `scope_logs.log_records.body`,
+        `scope_logs.log_records.attributes`
+    FROM otlp_logs_private_in
+    WHERE throwIf(deprecated OR (length(`resource.attributes`.key) != arrayUniq(`resource.attributes`.key)) OR has(`resource.attributes`.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), `resource.attributes`.value.array_value.`values`.value) OR (length(`scope_logs.scope`.attributes.key) != arrayUniq(`scope_logs.scope`.attributes.key)) OR hasAny(`scope_logs.scope`.attributes.value.value, [5, 6]), 'this resource or scope needs repair') = 0
 )
 ARRAY JOIN
-    times AS happened,
-    seen AS observed,
-    severities AS severity,
-    texts AS severity_text,
-    event_names AS event_name,
-    all_flags AS flags,
-    trace_ids AS trace_id,
-    span_ids AS span_id,
-    bodies AS body,
-    attribute_lists AS attributes
+    `scope_logs.log_records.time_unix_nano` AS happened,
+    `scope_logs.log_records.observed_time_unix_nano` AS observed,
+    `scope_logs.log_records.severity_number` AS severity,
+    `scope_logs.log_records.severity_text` AS severity_text,
+    `scope_logs.log_records.event_name` AS event_name,
+    `scope_logs.log_records.flags` AS flags,
+    `scope_logs.log_records.trace_id` AS trace_id,
+    `scope_logs.log_records.span_id` AS span_id,
+    `scope_logs.log_records.body` AS body,
+    `scope_logs.log_records.attributes` AS attributes
 WHERE throwIf((length(trace_id) NOT IN (0, 16)) OR (length(span_id) NOT IN (0, 8)) OR (at >= 4294967296000000000) OR (body.value = 6) OR arrayExists(v -> (v != 1), body.array_value.`values`.value) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value), 'this record needs repair') = 0
 
 CREATE TABLE otlp_metric_points
@@ -1974,10 +1857,7 @@ WHERE kind = 9
 
 CREATE TABLE otlp_metrics_in
 (
-    `receipts.id` Array(String) COMMENT 'request that each resource came in',
-    `receipts.items` Array(UInt32) COMMENT 'data points in that request',
-    `resource_metrics.schema_url` Array(String) COMMENT 'schema of the resource attributes',
-    `resource_metrics.resource.attributes` Array(Array(Tuple(
+    `resource.attributes` Array(Tuple(
         key String,
         value Tuple(
             value Int8,
@@ -1988,30 +1868,34 @@ CREATE TABLE otlp_metrics_in
             bytes_value String,
             array_value Tuple(`values` Array(Tuple(
                 value Int8,
-                string_value String))))))) COMMENT 'attributes of each resource',
-    `resource_metrics.deprecated_metrics` Array(Array(String)) COMMENT 'metrics in the field that came before scope_metrics',
-    `resource_metrics.scope_metrics.schema_url` Array(Array(String)) COMMENT 'schema of scope and metrics',
-    `resource_metrics.scope_metrics.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
-    `resource_metrics.scope_metrics.scope.version` Array(Array(String)) COMMENT 'its version',
-    `resource_metrics.scope_metrics.scope.attributes` Array(Array(Array(Tuple(
-        key String,
-        value Tuple(
-            value Int8,
-            string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
-            bytes_value String))))) COMMENT 'attributes of each scope',
-    `resource_metrics.scope_metrics.scope.dropped_attributes_count` Array(Array(UInt32)) COMMENT 'attributes left out',
-    `resource_metrics.scope_metrics.metrics.name` Array(Array(Array(String))) COMMENT 'metric',
-    `resource_metrics.scope_metrics.metrics.description` Array(Array(Array(String))) COMMENT 'what it measures',
-    `resource_metrics.scope_metrics.metrics.unit` Array(Array(Array(String))) COMMENT 'unit',
-    `resource_metrics.scope_metrics.metrics.data` Array(Array(Array(Int8))) COMMENT 'kind: 5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
-    `resource_metrics.scope_metrics.metrics.sum.aggregation_temporality` Array(Array(Array(Int32))) COMMENT '1 delta, 2 cumulative',
-    `resource_metrics.scope_metrics.metrics.sum.is_monotonic` Array(Array(Array(Bool))) COMMENT 'whether it only grows',
-    `resource_metrics.scope_metrics.metrics.histogram.aggregation_temporality` Array(Array(Array(Int32))) COMMENT '1 delta, 2 cumulative',
-    `resource_metrics.scope_metrics.metrics.exponential_histogram.aggregation_temporality` Array(Array(Array(Int32))) COMMENT '1 delta, 2 cumulative',
-    `resource_metrics.scope_metrics.metrics.gauge.data_points` Array(Array(Array(Array(Tuple(
+                string_value String)))))) COMMENT 'attributes of the resource',
+    `deprecated` Bool COMMENT 'whether the resource has metrics in the field that came before scopes',
+    `receipt.id` String COMMENT 'request',
+    `receipt.items` UInt32 COMMENT 'rows of that request',
+    `schema_url` String COMMENT 'schema of the resource attributes',
+    `scope_metrics.schema_url` String COMMENT 'schema of scope and metrics',
+    `scope_metrics.scope` Tuple(
+        name String,
+        version String,
+        dropped_attributes_count UInt32,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))) COMMENT 'instrumentation scope',
+    `scope_metrics.metrics.name` Array(String) COMMENT 'metric',
+    `scope_metrics.metrics.description` Array(String) COMMENT 'what it measures',
+    `scope_metrics.metrics.unit` Array(String) COMMENT 'unit',
+    `scope_metrics.metrics.data` Array(Int8) COMMENT 'kind: 5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
+    `scope_metrics.metrics.sum.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.sum.is_monotonic` Array(Bool) COMMENT 'whether it only grows',
+    `scope_metrics.metrics.histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.exponential_histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.gauge.data_points` Array(Array(Tuple(
         start_time_unix_nano UInt64,
         time_unix_nano UInt64,
         flags UInt32,
@@ -2042,8 +1926,8 @@ CREATE TABLE otlp_metrics_in
                     bool_value String,
                     int_value String,
                     double_value String,
-                    bytes_value String)))))))))) COMMENT 'points of gauges',
-    `resource_metrics.scope_metrics.metrics.sum.data_points` Array(Array(Array(Array(Tuple(
+                    bytes_value String)))))))) COMMENT 'points of gauges',
+    `scope_metrics.metrics.sum.data_points` Array(Array(Tuple(
         start_time_unix_nano UInt64,
         time_unix_nano UInt64,
         flags UInt32,
@@ -2074,8 +1958,8 @@ CREATE TABLE otlp_metrics_in
                     bool_value String,
                     int_value String,
                     double_value String,
-                    bytes_value String)))))))))) COMMENT 'points of sums',
-    `resource_metrics.scope_metrics.metrics.histogram.data_points` Array(Array(Array(Array(Tuple(
+                    bytes_value String)))))))) COMMENT 'points of sums',
+    `scope_metrics.metrics.histogram.data_points` Array(Array(Tuple(
         start_time_unix_nano UInt64,
         time_unix_nano UInt64,
         flags UInt32,
@@ -2109,8 +1993,8 @@ CREATE TABLE otlp_metrics_in
                     bool_value String,
                     int_value String,
                     double_value String,
-                    bytes_value String)))))))))) COMMENT 'points of histograms',
-    `resource_metrics.scope_metrics.metrics.exponential_histogram.data_points` Array(Array(Array(Array(Tuple(
+                    bytes_value String)))))))) COMMENT 'points of histograms',
+    `scope_metrics.metrics.exponential_histogram.data_points` Array(Array(Tuple(
         start_time_unix_nano UInt64,
         time_unix_nano UInt64,
         flags UInt32,
@@ -2151,8 +2035,8 @@ CREATE TABLE otlp_metrics_in
                     bool_value String,
                     int_value String,
                     double_value String,
-                    bytes_value String)))))))))) COMMENT 'points of exponential histograms',
-    `resource_metrics.scope_metrics.metrics.summary.data_points` Array(Array(Array(Array(Tuple(
+                    bytes_value String)))))))) COMMENT 'points of exponential histograms',
+    `scope_metrics.metrics.summary.data_points` Array(Array(Tuple(
         start_time_unix_nano UInt64,
         time_unix_nano UInt64,
         flags UInt32,
@@ -2169,7 +2053,7 @@ CREATE TABLE otlp_metrics_in
                 bool_value String,
                 int_value String,
                 double_value String,
-                bytes_value String)))))))) COMMENT 'points of summaries'
+                bytes_value String)))))) COMMENT 'points of summaries'
 )
 ENGINE = `Null`
 
@@ -2390,100 +2274,30 @@ FROM
     FROM
     (
         SELECT
-            request_id,
-            request_items,
-            resource_url,
-            resource,
-            scope_url,
-            scope_name,
-            scope_version,
-            scope_dropped,
-            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), scope_attributes), 'Map(LowCardinality(String), String)') AS scope,
-            kinds,
-            names,
-            descriptions,
-            units,
-            sum_temporalities,
-            histogram_temporalities,
-            exponential_temporalities,
-            monotonics,
-            gauges,
-            sums,
-            histograms,
-            exponentials,
-            summaries
-        FROM
-        (
-            SELECT
-                request_id,
-                request_items,
-                resource_url,
-                CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
-                scope_url,
-                scope_name,
-                scope_version,
-                scope_attributes,
-                scope_dropped,
-                kinds,
-                names,
-                descriptions,
-                units,
-                sum_temporalities,
-                histogram_temporalities,
-                exponential_temporalities,
-                monotonics,
-                gauges,
-                sums,
-                histograms,
-                exponentials,
-                summaries
-            FROM otlp_metrics_in
-            ARRAY JOIN
-                `receipts.id` AS request_id,
-                `receipts.items` AS request_items,
-                `resource_metrics.schema_url` AS resource_url,
-                `resource_metrics.resource.attributes` AS resource_attributes,
-                `resource_metrics.deprecated_metrics` AS deprecated_metrics,
-                `resource_metrics.scope_metrics.schema_url` AS scope_url,
-                `resource_metrics.scope_metrics.scope.name` AS scope_name,
-                `resource_metrics.scope_metrics.scope.version` AS scope_version,
-                `resource_metrics.scope_metrics.scope.attributes` AS scope_attributes,
-                `resource_metrics.scope_metrics.scope.dropped_attributes_count` AS scope_dropped,
-                `resource_metrics.scope_metrics.metrics.name` AS names,
-                `resource_metrics.scope_metrics.metrics.description` AS descriptions,
-                `resource_metrics.scope_metrics.metrics.unit` AS units,
-                `resource_metrics.scope_metrics.metrics.data` AS kinds,
-                `resource_metrics.scope_metrics.metrics.sum.aggregation_temporality` AS sum_temporalities,
-                `resource_metrics.scope_metrics.metrics.sum.is_monotonic` AS monotonics,
-                `resource_metrics.scope_metrics.metrics.histogram.aggregation_temporality` AS histogram_temporalities,
-                `resource_metrics.scope_metrics.metrics.exponential_histogram.aggregation_temporality` AS exponential_temporalities,
-                `resource_metrics.scope_metrics.metrics.gauge.data_points` AS gauges,
-                `resource_metrics.scope_metrics.metrics.sum.data_points` AS sums,
-                `resource_metrics.scope_metrics.metrics.histogram.data_points` AS histograms,
-                `resource_metrics.scope_metrics.metrics.exponential_histogram.data_points` AS exponentials,
-                `resource_metrics.scope_metrics.metrics.summary.data_points` AS summaries
-            WHERE throwIf(notEmpty(deprecated_metrics) OR (length(resource_attributes.key) != arrayUniq(resource_attributes.key)) OR has(resource_attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), resource_attributes.value.array_value.`values`.value), 'this resource needs repair') = 0
-        )
-        ARRAY JOIN
-            scope_url,
-            scope_name,
-            scope_version,
-            scope_attributes,
-            scope_dropped,
-            kinds,
-            names,
-            descriptions,
-            units,
-            sum_temporalities,
-            histogram_temporalities,
-            exponential_temporalities,
-            monotonics,
-            gauges,
-            sums,
-            histograms,
-            exponentials,
-            summaries
-        WHERE throwIf(has(kinds, 0) OR (length(scope_attributes.key) != arrayUniq(scope_attributes.key)) OR hasAny(scope_attributes.value.value, [5, 6]), 'this scope needs repair') = 0
+            `receipt.id` AS request_id,
+            `receipt.items` AS request_items,
+            schema_url AS resource_url,
+            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `resource.attributes`), 'Map(LowCardinality(String), String)') AS resource,
+            `scope_metrics.schema_url` AS scope_url,
+            `scope_metrics.scope`.name AS scope_name,
+            `scope_metrics.scope`.version AS scope_version,
+            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `scope_metrics.scope`.attributes), 'Map(LowCardinality(String), String)') AS scope,
+            `scope_metrics.scope`.dropped_attributes_count AS scope_dropped,
+            `scope_metrics.metrics.name` AS names,
+            `scope_metrics.metrics.description` AS descriptions,
+            `scope_metrics.metrics.unit` AS units,
+            `scope_metrics.metrics.data` AS kinds,
+            `scope_metrics.metrics.sum.aggregation_temporality` AS sum_temporalities,
+            `scope_metrics.metrics.sum.is_monotonic` AS monotonics,
+            `scope_metrics.metrics.histogram.aggregation_temporality` AS histogram_temporalities,
+            `scope_metrics.metrics.exponential_histogram.aggregation_temporality` AS exponential_temporalities,
+            `scope_metrics.metrics.gauge.data_points` AS gauges,
+            `scope_metrics.metrics.sum.data_points` AS sums,
+            `scope_metrics.metrics.histogram.data_points` AS histograms,
+            `scope_metrics.metrics.exponential_histogram.data_points` AS exponentials,
+            `scope_metrics.metrics.summary.data_points` AS summaries
+        FROM otlp_metrics_in
+        WHERE throwIf(deprecated OR (length(`resource.attributes`.key) != arrayUniq(`resource.attributes`.key)) OR has(`resource.attributes`.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), `resource.attributes`.value.array_value.`values`.value) OR has(kinds, 0) OR (length(`scope_metrics.scope`.attributes.key) != arrayUniq(`scope_metrics.scope`.attributes.key)) OR hasAny(`scope_metrics.scope`.attributes.value.value, [5, 6]), 'this resource or scope needs repair') = 0
     )
     ARRAY JOIN
         kinds AS kind,
@@ -2509,10 +2323,7 @@ WHERE throwIf((end_time = 0) OR (end_time >= 4294967296000000000) OR (start_time
 
 CREATE TABLE otlp_metrics_private_in
 (
-    `receipts.id` Array(String) COMMENT 'request that each resource came in',
-    `receipts.items` Array(UInt32) COMMENT 'data points in that request',
-    `resource_metrics.schema_url` Array(String) COMMENT 'schema of the resource attributes',
-    `resource_metrics.resource.attributes` Array(Array(Tuple(
+    `resource.attributes` Array(Tuple(
         key String,
         value Tuple(
             value Int8,
@@ -2523,30 +2334,34 @@ CREATE TABLE otlp_metrics_private_in
             bytes_value String,
             array_value Tuple(`values` Array(Tuple(
                 value Int8,
-                string_value String))))))) COMMENT 'attributes of each resource',
-    `resource_metrics.deprecated_metrics` Array(Array(String)) COMMENT 'metrics in the field that came before scope_metrics',
-    `resource_metrics.scope_metrics.schema_url` Array(Array(String)) COMMENT 'schema of scope and metrics',
-    `resource_metrics.scope_metrics.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
-    `resource_metrics.scope_metrics.scope.version` Array(Array(String)) COMMENT 'its version',
-    `resource_metrics.scope_metrics.scope.attributes` Array(Array(Array(Tuple(
-        key String,
-        value Tuple(
-            value Int8,
-            string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
-            bytes_value String))))) COMMENT 'attributes of each scope',
-    `resource_metrics.scope_metrics.scope.dropped_attributes_count` Array(Array(UInt32)) COMMENT 'attributes left out',
-    `resource_metrics.scope_metrics.metrics.name` Array(Array(Array(String))) COMMENT 'metric',
-    `resource_metrics.scope_metrics.metrics.description` Array(Array(Array(String))) COMMENT 'what it measures',
-    `resource_metrics.scope_metrics.metrics.unit` Array(Array(Array(String))) COMMENT 'unit',
-    `resource_metrics.scope_metrics.metrics.data` Array(Array(Array(Int8))) COMMENT 'kind: 5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
-    `resource_metrics.scope_metrics.metrics.sum.aggregation_temporality` Array(Array(Array(Int32))) COMMENT '1 delta, 2 cumulative',
-    `resource_metrics.scope_metrics.metrics.sum.is_monotonic` Array(Array(Array(Bool))) COMMENT 'whether it only grows',
-    `resource_metrics.scope_metrics.metrics.histogram.aggregation_temporality` Array(Array(Array(Int32))) COMMENT '1 delta, 2 cumulative',
-    `resource_metrics.scope_metrics.metrics.exponential_histogram.aggregation_temporality` Array(Array(Array(Int32))) COMMENT '1 delta, 2 cumulative',
-    `resource_metrics.scope_metrics.metrics.gauge.data_points` Array(Array(Array(Array(Tuple(
+                string_value String)))))) COMMENT 'attributes of the resource',
+    `deprecated` Bool COMMENT 'whether the resource has metrics in the field that came before scopes',
+    `receipt.id` String COMMENT 'request',
+    `receipt.items` UInt32 COMMENT 'rows of that request',
+    `schema_url` String COMMENT 'schema of the resource attributes',
+    `scope_metrics.schema_url` String COMMENT 'schema of scope and metrics',
+    `scope_metrics.scope` Tuple(
+        name String,
+        version String,
+        dropped_attributes_count UInt32,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))) COMMENT 'instrumentation scope',
+    `scope_metrics.metrics.name` Array(String) COMMENT 'metric',
+    `scope_metrics.metrics.description` Array(String) COMMENT 'what it measures',
+    `scope_metrics.metrics.unit` Array(String) COMMENT 'unit',
+    `scope_metrics.metrics.data` Array(Int8) COMMENT 'kind: 5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
+    `scope_metrics.metrics.sum.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.sum.is_monotonic` Array(Bool) COMMENT 'whether it only grows',
+    `scope_metrics.metrics.histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.exponential_histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.gauge.data_points` Array(Array(Tuple(
         start_time_unix_nano UInt64,
         time_unix_nano UInt64,
         flags UInt32,
@@ -2577,8 +2392,8 @@ CREATE TABLE otlp_metrics_private_in
                     bool_value String,
                     int_value String,
                     double_value String,
-                    bytes_value String)))))))))) COMMENT 'points of gauges',
-    `resource_metrics.scope_metrics.metrics.sum.data_points` Array(Array(Array(Array(Tuple(
+                    bytes_value String)))))))) COMMENT 'points of gauges',
+    `scope_metrics.metrics.sum.data_points` Array(Array(Tuple(
         start_time_unix_nano UInt64,
         time_unix_nano UInt64,
         flags UInt32,
@@ -2609,8 +2424,8 @@ CREATE TABLE otlp_metrics_private_in
                     bool_value String,
                     int_value String,
                     double_value String,
-                    bytes_value String)))))))))) COMMENT 'points of sums',
-    `resource_metrics.scope_metrics.metrics.histogram.data_points` Array(Array(Array(Array(Tuple(
+                    bytes_value String)))))))) COMMENT 'points of sums',
+    `scope_metrics.metrics.histogram.data_points` Array(Array(Tuple(
         start_time_unix_nano UInt64,
         time_unix_nano UInt64,
         flags UInt32,
@@ -2644,8 +2459,8 @@ CREATE TABLE otlp_metrics_private_in
                     bool_value String,
                     int_value String,
                     double_value String,
-                    bytes_value String)))))))))) COMMENT 'points of histograms',
-    `resource_metrics.scope_metrics.metrics.exponential_histogram.data_points` Array(Array(Array(Array(Tuple(
+                    bytes_value String)))))))) COMMENT 'points of histograms',
+    `scope_metrics.metrics.exponential_histogram.data_points` Array(Array(Tuple(
         start_time_unix_nano UInt64,
         time_unix_nano UInt64,
         flags UInt32,
@@ -2686,8 +2501,8 @@ CREATE TABLE otlp_metrics_private_in
                     bool_value String,
                     int_value String,
                     double_value String,
-                    bytes_value String)))))))))) COMMENT 'points of exponential histograms',
-    `resource_metrics.scope_metrics.metrics.summary.data_points` Array(Array(Array(Array(Tuple(
+                    bytes_value String)))))))) COMMENT 'points of exponential histograms',
+    `scope_metrics.metrics.summary.data_points` Array(Array(Tuple(
         start_time_unix_nano UInt64,
         time_unix_nano UInt64,
         flags UInt32,
@@ -2704,7 +2519,7 @@ CREATE TABLE otlp_metrics_private_in
                 bool_value String,
                 int_value String,
                 double_value String,
-                bytes_value String)))))))) COMMENT 'points of summaries',
+                bytes_value String)))))) COMMENT 'points of summaries',
     `policy.id` String COMMENT 'policy that the receiver relies on',
     `policy.key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
     `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
@@ -2937,106 +2752,33 @@ FROM
     FROM
     (
         SELECT
-            policy_id,
-            policy_key_ids,
-            policy_keys,
-            request_id,
-            request_items,
-            resource_url,
-            resource,
-            scope_url,
-            scope_name,
-            scope_version,
-            scope_dropped,
-            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), scope_attributes), 'Map(LowCardinality(String), String)') AS scope,
-            kinds,
-            names,
-            descriptions,
-            units,
-            sum_temporalities,
-            histogram_temporalities,
-            exponential_temporalities,
-            monotonics,
-            gauges,
-            sums,
-            histograms,
-            exponentials,
-            summaries
-        FROM
-        (
-            SELECT
-                `policy.id` AS policy_id,
-                `policy.key_ids` AS policy_key_ids,
-                `policy.keys` AS policy_keys,
-                request_id,
-                request_items,
-                resource_url,
-                CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
-                scope_url,
-                scope_name,
-                scope_version,
-                scope_attributes,
-                scope_dropped,
-                kinds,
-                names,
-                descriptions,
-                units,
-                sum_temporalities,
-                histogram_temporalities,
-                exponential_temporalities,
-                monotonics,
-                gauges,
-                sums,
-                histograms,
-                exponentials,
-                summaries
-            FROM otlp_metrics_private_in
-            ARRAY JOIN
-                `receipts.id` AS request_id,
-                `receipts.items` AS request_items,
-                `resource_metrics.schema_url` AS resource_url,
-                `resource_metrics.resource.attributes` AS resource_attributes,
-                `resource_metrics.deprecated_metrics` AS deprecated_metrics,
-                `resource_metrics.scope_metrics.schema_url` AS scope_url,
-                `resource_metrics.scope_metrics.scope.name` AS scope_name,
-                `resource_metrics.scope_metrics.scope.version` AS scope_version,
-                `resource_metrics.scope_metrics.scope.attributes` AS scope_attributes,
-                `resource_metrics.scope_metrics.scope.dropped_attributes_count` AS scope_dropped,
-                `resource_metrics.scope_metrics.metrics.name` AS names,
-                `resource_metrics.scope_metrics.metrics.description` AS descriptions,
-                `resource_metrics.scope_metrics.metrics.unit` AS units,
-                `resource_metrics.scope_metrics.metrics.data` AS kinds,
-                `resource_metrics.scope_metrics.metrics.sum.aggregation_temporality` AS sum_temporalities,
-                `resource_metrics.scope_metrics.metrics.sum.is_monotonic` AS monotonics,
-                `resource_metrics.scope_metrics.metrics.histogram.aggregation_temporality` AS histogram_temporalities,
-                `resource_metrics.scope_metrics.metrics.exponential_histogram.aggregation_temporality` AS exponential_temporalities,
-                `resource_metrics.scope_metrics.metrics.gauge.data_points` AS gauges,
-                `resource_metrics.scope_metrics.metrics.sum.data_points` AS sums,
-                `resource_metrics.scope_metrics.metrics.histogram.data_points` AS histograms,
-                `resource_metrics.scope_metrics.metrics.exponential_histogram.data_points` AS exponentials,
-                `resource_metrics.scope_metrics.metrics.summary.data_points` AS summaries
-            WHERE throwIf(notEmpty(deprecated_metrics) OR (length(resource_attributes.key) != arrayUniq(resource_attributes.key)) OR has(resource_attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), resource_attributes.value.array_value.`values`.value), 'this resource needs repair') = 0
-        )
-        ARRAY JOIN
-            scope_url,
-            scope_name,
-            scope_version,
-            scope_attributes,
-            scope_dropped,
-            kinds,
-            names,
-            descriptions,
-            units,
-            sum_temporalities,
-            histogram_temporalities,
-            exponential_temporalities,
-            monotonics,
-            gauges,
-            sums,
-            histograms,
-            exponentials,
-            summaries
-        WHERE throwIf(has(kinds, 0) OR (length(scope_attributes.key) != arrayUniq(scope_attributes.key)) OR hasAny(scope_attributes.value.value, [5, 6]), 'this scope needs repair') = 0
+            `policy.id` AS policy_id,
+            `policy.key_ids` AS policy_key_ids,
+            `policy.keys` AS policy_keys,
+            `receipt.id` AS request_id,
+            `receipt.items` AS request_items,
+            schema_url AS resource_url,
+            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `resource.attributes`), 'Map(LowCardinality(String), String)') AS resource,
+            `scope_metrics.schema_url` AS scope_url,
+            `scope_metrics.scope`.name AS scope_name,
+            `scope_metrics.scope`.version AS scope_version,
+            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `scope_metrics.scope`.attributes), 'Map(LowCardinality(String), String)') AS scope,
+            `scope_metrics.scope`.dropped_attributes_count AS scope_dropped,
+            `scope_metrics.metrics.name` AS names,
+            `scope_metrics.metrics.description` AS descriptions,
+            `scope_metrics.metrics.unit` AS units,
+            `scope_metrics.metrics.data` AS kinds,
+            `scope_metrics.metrics.sum.aggregation_temporality` AS sum_temporalities,
+            `scope_metrics.metrics.sum.is_monotonic` AS monotonics,
+            `scope_metrics.metrics.histogram.aggregation_temporality` AS histogram_temporalities,
+            `scope_metrics.metrics.exponential_histogram.aggregation_temporality` AS exponential_temporalities,
+            `scope_metrics.metrics.gauge.data_points` AS gauges,
+            `scope_metrics.metrics.sum.data_points` AS sums,
+            `scope_metrics.metrics.histogram.data_points` AS histograms,
+            `scope_metrics.metrics.exponential_histogram.data_points` AS exponentials,
+            `scope_metrics.metrics.summary.data_points` AS summaries
+        FROM otlp_metrics_private_in
+        WHERE throwIf(deprecated OR (length(`resource.attributes`.key) != arrayUniq(`resource.attributes`.key)) OR has(`resource.attributes`.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), `resource.attributes`.value.array_value.`values`.value) OR has(kinds, 0) OR (length(`scope_metrics.scope`.attributes.key) != arrayUniq(`scope_metrics.scope`.attributes.key)) OR hasAny(`scope_metrics.scope`.attributes.value.value, [5, 6]), 'this resource or scope needs repair') = 0
     )
     ARRAY JOIN
         kinds AS kind,
@@ -3168,42 +2910,44 @@ WHERE kind = 11
 
 CREATE TABLE otlp_traces_in
 (
-    `resource_spans.resource.attributes` Array(Array(Tuple(
+    `resource.attributes` Array(Tuple(
         key String,
         value Tuple(
             value Int8,
             string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
             bytes_value String,
             array_value Tuple(`values` Array(Tuple(
                 value Int8,
-                string_value String))))))) COMMENT 'attributes of each resource',
-    `resource_spans.deprecated_spans` Array(Array(String)) COMMENT 'spans in the field that came before scope_spans',
-    `resource_spans.scope_spans.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
-    `resource_spans.scope_spans.scope.version` Array(Array(String)) COMMENT 'its version',
-    `resource_spans.scope_spans.spans.trace_id` Array(Array(Array(String))) COMMENT '16 bytes',
-    `resource_spans.scope_spans.spans.span_id` Array(Array(Array(String))) COMMENT '8 bytes',
-    `resource_spans.scope_spans.spans.trace_state` Array(Array(Array(String))) COMMENT 'W3C trace state',
-    `resource_spans.scope_spans.spans.parent_span_id` Array(Array(Array(String))) COMMENT '8 bytes, empty for a root span',
-    `resource_spans.scope_spans.spans.name` Array(Array(Array(String))) COMMENT 'operation',
-    `resource_spans.scope_spans.spans.kind` Array(Array(Array(Int32))) COMMENT 'number of the kind',
-    `resource_spans.scope_spans.spans.start_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'start',
-    `resource_spans.scope_spans.spans.end_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'end, 0 when unknown',
-    `resource_spans.scope_spans.spans.attributes` Array(Array(Array(Array(Tuple(
+                string_value String)))))) COMMENT 'attributes of the resource',
+    `deprecated` Bool COMMENT 'whether the resource has spans in the field that came before scopes',
+    `receipt.id` String COMMENT 'request',
+    `receipt.items` UInt32 COMMENT 'rows of that request',
+    `scope_spans.scope.name` String COMMENT 'instrumentation scope',
+    `scope_spans.scope.version` String COMMENT 'its version',
+    `scope_spans.spans.trace_id` Array(String) COMMENT '16 bytes',
+    `scope_spans.spans.span_id` Array(String) COMMENT '8 bytes',
+    `scope_spans.spans.trace_state` Array(String) COMMENT 'W3C trace state',
+    `scope_spans.spans.parent_span_id` Array(String) COMMENT '8 bytes, empty for a root span',
+    `scope_spans.spans.name` Array(String) COMMENT 'operation',
+    `scope_spans.spans.kind` Array(Int32) COMMENT 'number of the kind',
+    `scope_spans.spans.start_time_unix_nano` Array(UInt64) COMMENT 'start',
+    `scope_spans.spans.end_time_unix_nano` Array(UInt64) COMMENT 'end, 0 when unknown',
+    `scope_spans.spans.attributes` Array(Array(Tuple(
         key String,
         value Tuple(
             value Int8,
             string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
             bytes_value String,
             array_value Tuple(`values` Array(Tuple(
                 value Int8,
-                string_value String))))))))) COMMENT 'attributes of each span',
-    `resource_spans.scope_spans.spans.events` Array(Array(Array(Array(Tuple(
+                string_value String))))))) COMMENT 'attributes of each span',
+    `scope_spans.spans.events` Array(Array(Tuple(
         time_unix_nano UInt64,
         name String,
         attributes Array(Tuple(
@@ -3211,11 +2955,11 @@ CREATE TABLE otlp_traces_in
             value Tuple(
                 value Int8,
                 string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String)))))))) COMMENT 'span events',
-    `resource_spans.scope_spans.spans.links` Array(Array(Array(Array(Tuple(
+                bool_value Bool,
+                int_value Int64,
+                double_value Float64,
+                bytes_value String)))))) COMMENT 'span events',
+    `scope_spans.spans.links` Array(Array(Tuple(
         trace_id String,
         span_id String,
         trace_state String,
@@ -3224,14 +2968,12 @@ CREATE TABLE otlp_traces_in
             value Tuple(
                 value Int8,
                 string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String)))))))) COMMENT 'span links',
-    `resource_spans.scope_spans.spans.status.message` Array(Array(Array(String))) COMMENT 'text of the status',
-    `resource_spans.scope_spans.spans.status.code` Array(Array(Array(Int32))) COMMENT 'number of the status',
-    `receipts.id` Array(String) COMMENT 'request, once for each of its resources',
-    `receipts.items` Array(UInt32) COMMENT 'rows of that request'
+                bool_value Bool,
+                int_value Int64,
+                double_value Float64,
+                bytes_value String)))))) COMMENT 'span links',
+    `scope_spans.spans.status.message` Array(String) COMMENT 'text of the status',
+    `scope_spans.spans.status.code` Array(Int32) COMMENT 'number of the status'
 )
 ENGINE = `Null`
 
@@ -3274,177 +3016,99 @@ AS SELECT
     resource AS ResourceAttributes,
     scope_name AS ScopeName,
     scope_version AS ScopeVersion,
-    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS SpanAttributes,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS SpanAttributes,
     if(end_time = 0, 0, end_time - start_time) AS Duration,
     transform(status_code, [0, 1, 2], ['Unset', 'Ok', 'Error'], toString(status_code)) AS StatusCode,
     status_message AS StatusMessage,
     arrayMap(at -> fromUnixTimestamp64Nano(reinterpretAsInt64(at)), events.time_unix_nano) AS `Events.Timestamp`,
     events.name AS `Events.Name`,
-    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), events.attributes) AS `Events.Attributes`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), events.attributes) AS `Events.Attributes`,
     arrayMap(id -> if(id = unhex('00000000000000000000000000000000'), '', lower(hex(id))), links.trace_id) AS `Links.TraceId`,
     arrayMap(id -> if(id = unhex('0000000000000000'), '', lower(hex(id))), links.span_id) AS `Links.SpanId`,
     links.trace_state AS `Links.TraceState`,
-    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), links.attributes) AS `Links.Attributes`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), links.attributes) AS `Links.Attributes`,
     request_id,
     request_items
 FROM
 (
     SELECT
-        resource,
-        request_id,
-        request_items,
-        scope_name,
-        scope_version,
-        trace_ids AS trace_id,
-        span_ids AS span_id,
-        trace_states AS trace_state,
-        parents AS parent_span_id,
-        names AS name,
-        kinds AS kind,
-        starts AS start_time,
-        ends AS end_time,
-        attribute_lists AS attributes,
-        event_lists AS events,
-        link_lists AS links,
-        messages AS status_message,
-        codes AS status_code
-    FROM
-    (
-        SELECT
-            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
-            request_id,
-            request_items,
-            scope_name,
-            scope_version,
-            trace_ids,
-            span_ids,
-            trace_states,
-            parents,
-            names,
-            kinds,
-            starts,
-            ends,
-            attribute_lists,
-            event_lists,
-            link_lists,
-            messages,
-            codes
-        FROM
-        (
-            SELECT
-                resource_attributes,
-                request_id,
-                request_items,
-                scope_name,
-                scope_version,
-                trace_ids,
-                span_ids,
-                trace_states,
-                parents,
-                names,
-                kinds,
-                starts,
-                ends,
-                attribute_lists,
-                event_lists,
-                link_lists,
-                messages,
-                codes
-            FROM otlp_traces_in
-            ARRAY JOIN
-                `resource_spans.resource.attributes` AS resource_attributes,
-                `resource_spans.deprecated_spans` AS deprecated_spans,
-                `receipts.id` AS request_id,
-                `receipts.items` AS request_items,
-                `resource_spans.scope_spans.scope.name` AS scope_name,
-                `resource_spans.scope_spans.scope.version` AS scope_version,
-                `resource_spans.scope_spans.spans.trace_id` AS trace_ids,
-                `resource_spans.scope_spans.spans.span_id` AS span_ids,
-                `resource_spans.scope_spans.spans.trace_state` AS trace_states,
-                `resource_spans.scope_spans.spans.parent_span_id` AS parents,
-                `resource_spans.scope_spans.spans.name` AS names,
-                `resource_spans.scope_spans.spans.kind` AS kinds,
-                `resource_spans.scope_spans.spans.start_time_unix_nano` AS starts,
-                `resource_spans.scope_spans.spans.end_time_unix_nano` AS ends,
-                `resource_spans.scope_spans.spans.attributes` AS attribute_lists,
-                `resource_spans.scope_spans.spans.events` AS event_lists,
-                `resource_spans.scope_spans.spans.links` AS link_lists,
-                `resource_spans.scope_spans.spans.status.message` AS messages,
-                `resource_spans.scope_spans.spans.status.code` AS codes
-            WHERE throwIf(notEmpty(deprecated_spans) OR (length(resource_attributes.key) != arrayUniq(resource_attributes.key)) OR has(resource_attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), resource_attributes.value.array_value.`values`.value), 'this resource needs repair') = 0
-        )
-        ARRAY JOIN
-            scope_name,
-            scope_version,
-            trace_ids,
-            span_ids,
-            trace_states,
-            parents,
-            names,
-            kinds,
-            starts,
-            ends,
-            attribute_lists,
-            event_lists,
-            link_lists,
-            messages,
-            codes
-    )
-    ARRAY JOIN
-        trace_ids,
-        span_ids,
-        trace_states,
-        parents,
-        names,
-        kinds,
-        starts,
-        ends,
-        attribute_lists,
-        event_lists,
-        link_lists,
-        messages,
-        codes
+        `receipt.id` AS request_id,
+        `receipt.items` AS request_items,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `resource.attributes`), 'Map(LowCardinality(String), String)') AS resource,
+        `scope_spans.scope.name` AS scope_name,
+        `scope_spans.scope.version` AS scope_version,
+        `scope_spans.spans.trace_id`,
+        `scope_spans.spans.span_id`,
+        `scope_spans.spans.trace_state`,
+        `scope_spans.spans.parent_span_id`,
+        `scope_spans.spans.name`,
+        `scope_spans.spans.kind`,
+        `scope_spans.spans.start_time_unix_nano`,
+        `scope_spans.spans.end_time_unix_nano`,
+        `scope_spans.spans.attributes`,
+        `scope_spans.spans.events`,
+        `scope_spans.spans.links`,
+        `scope_spans.spans.status.message`,
+        `scope_spans.spans.status.code`
+    FROM otlp_traces_in
+    WHERE throwIf(deprecated OR (length(`resource.attributes`.key) != arrayUniq(`resource.attributes`.key)) OR has(`resource.attributes`.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), `resource.attributes`.value.array_value.`values`.value), 'this resource needs repair') = 0
 )
+ARRAY JOIN
+    `scope_spans.spans.trace_id` AS trace_id,
+    `scope_spans.spans.span_id` AS span_id,
+    `scope_spans.spans.trace_state` AS trace_state,
+    `scope_spans.spans.parent_span_id` AS parent_span_id,
+    `scope_spans.spans.name` AS name,
+    `scope_spans.spans.kind` AS kind,
+    `scope_spans.spans.start_time_unix_nano` AS start_time,
+    `scope_spans.spans.end_time_unix_nano` AS end_time,
+    `scope_spans.spans.attributes` AS attributes,
+    `scope_spans.spans.events` AS events,
+    `scope_spans.spans.links` AS links,
+    `scope_spans.spans.status.message` AS status_message,
+    `scope_spans.spans.status.code` AS status_code
 WHERE throwIf((length(trace_id) != 16) OR (length(span_id) != 8) OR (length(parent_span_id) NOT IN (0, 8)) OR (trace_id = unhex('00000000000000000000000000000000')) OR (span_id = unhex('0000000000000000')) OR (start_time = 0) OR (start_time >= 4294967296000000000) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), events.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), events.attributes.value.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), links.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), links.attributes.value.value), 'this span needs repair') = 0
 
 CREATE TABLE otlp_traces_private_in
 (
-    `resource_spans.resource.attributes` Array(Array(Tuple(
+    `resource.attributes` Array(Tuple(
         key String,
         value Tuple(
             value Int8,
             string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
             bytes_value String,
             array_value Tuple(`values` Array(Tuple(
                 value Int8,
-                string_value String))))))) COMMENT 'attributes of each resource',
-    `resource_spans.deprecated_spans` Array(Array(String)) COMMENT 'spans in the field that came before scope_spans',
-    `resource_spans.scope_spans.scope.name` Array(Array(String)) COMMENT 'instrumentation scope',
-    `resource_spans.scope_spans.scope.version` Array(Array(String)) COMMENT 'its version',
-    `resource_spans.scope_spans.spans.trace_id` Array(Array(Array(String))) COMMENT '16 bytes',
-    `resource_spans.scope_spans.spans.span_id` Array(Array(Array(String))) COMMENT '8 bytes',
-    `resource_spans.scope_spans.spans.trace_state` Array(Array(Array(String))) COMMENT 'W3C trace state',
-    `resource_spans.scope_spans.spans.parent_span_id` Array(Array(Array(String))) COMMENT '8 bytes, empty for a root span',
-    `resource_spans.scope_spans.spans.name` Array(Array(Array(String))) COMMENT 'operation',
-    `resource_spans.scope_spans.spans.kind` Array(Array(Array(Int32))) COMMENT 'number of the kind',
-    `resource_spans.scope_spans.spans.start_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'start',
-    `resource_spans.scope_spans.spans.end_time_unix_nano` Array(Array(Array(UInt64))) COMMENT 'end, 0 when unknown',
-    `resource_spans.scope_spans.spans.attributes` Array(Array(Array(Array(Tuple(
+                string_value String)))))) COMMENT 'attributes of the resource',
+    `deprecated` Bool COMMENT 'whether the resource has spans in the field that came before scopes',
+    `receipt.id` String COMMENT 'request',
+    `receipt.items` UInt32 COMMENT 'rows of that request',
+    `scope_spans.scope.name` String COMMENT 'instrumentation scope',
+    `scope_spans.scope.version` String COMMENT 'its version',
+    `scope_spans.spans.trace_id` Array(String) COMMENT '16 bytes',
+    `scope_spans.spans.span_id` Array(String) COMMENT '8 bytes',
+    `scope_spans.spans.trace_state` Array(String) COMMENT 'W3C trace state',
+    `scope_spans.spans.parent_span_id` Array(String) COMMENT '8 bytes, empty for a root span',
+    `scope_spans.spans.name` Array(String) COMMENT 'operation',
+    `scope_spans.spans.kind` Array(Int32) COMMENT 'number of the kind',
+    `scope_spans.spans.start_time_unix_nano` Array(UInt64) COMMENT 'start',
+    `scope_spans.spans.end_time_unix_nano` Array(UInt64) COMMENT 'end, 0 when unknown',
+    `scope_spans.spans.attributes` Array(Array(Tuple(
         key String,
         value Tuple(
             value Int8,
             string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
             bytes_value String,
             array_value Tuple(`values` Array(Tuple(
                 value Int8,
-                string_value String))))))))) COMMENT 'attributes of each span',
-    `resource_spans.scope_spans.spans.events` Array(Array(Array(Array(Tuple(
+                string_value String))))))) COMMENT 'attributes of each span',
+    `scope_spans.spans.events` Array(Array(Tuple(
         time_unix_nano UInt64,
         name String,
         attributes Array(Tuple(
@@ -3452,11 +3116,11 @@ CREATE TABLE otlp_traces_private_in
             value Tuple(
                 value Int8,
                 string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String)))))))) COMMENT 'span events',
-    `resource_spans.scope_spans.spans.links` Array(Array(Array(Array(Tuple(
+                bool_value Bool,
+                int_value Int64,
+                double_value Float64,
+                bytes_value String)))))) COMMENT 'span events',
+    `scope_spans.spans.links` Array(Array(Tuple(
         trace_id String,
         span_id String,
         trace_state String,
@@ -3465,14 +3129,12 @@ CREATE TABLE otlp_traces_private_in
             value Tuple(
                 value Int8,
                 string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String)))))))) COMMENT 'span links',
-    `resource_spans.scope_spans.spans.status.message` Array(Array(Array(String))) COMMENT 'text of the status',
-    `resource_spans.scope_spans.spans.status.code` Array(Array(Array(Int32))) COMMENT 'number of the status',
-    `receipts.id` Array(String) COMMENT 'request, once for each of its resources',
-    `receipts.items` Array(UInt32) COMMENT 'rows of that request',
+                bool_value Bool,
+                int_value Int64,
+                double_value Float64,
+                bytes_value String)))))) COMMENT 'span links',
+    `scope_spans.spans.status.message` Array(String) COMMENT 'text of the status',
+    `scope_spans.spans.status.code` Array(Int32) COMMENT 'number of the status',
     `policy.id` String COMMENT 'policy that the receiver relies on',
     `policy.key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
     `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
@@ -3521,17 +3183,17 @@ AS SELECT
     resource AS ResourceAttributes,
     scope_name AS ScopeName,
     scope_version AS ScopeVersion,
-    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS SpanAttributes,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS SpanAttributes,
     if(end_time = 0, 0, end_time - start_time) AS Duration,
     transform(status_code, [0, 1, 2], ['Unset', 'Ok', 'Error'], toString(status_code)) AS StatusCode,
     status_message AS StatusMessage,
     arrayMap(at -> fromUnixTimestamp64Nano(reinterpretAsInt64(at)), events.time_unix_nano) AS `Events.Timestamp`,
     events.name AS `Events.Name`,
-    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), events.attributes) AS `Events.Attributes`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), events.attributes) AS `Events.Attributes`,
     arrayMap(id -> if(id = unhex('00000000000000000000000000000000'), '', lower(hex(id))), links.trace_id) AS `Links.TraceId`,
     arrayMap(id -> if(id = unhex('0000000000000000'), '', lower(hex(id))), links.span_id) AS `Links.SpanId`,
     links.trace_state AS `Links.TraceState`,
-    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), links.attributes) AS `Links.Attributes`,
+    arrayMap(pairs -> CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), pairs), 'Map(LowCardinality(String), String)'), links.attributes) AS `Links.Attributes`,
     request_id,
     request_items,
     policy_id,
@@ -3540,130 +3202,44 @@ AS SELECT
 FROM
 (
     SELECT
-        resource,
-        policy_id,
-        policy_key_ids,
-        policy_keys,
-        request_id,
-        request_items,
-        scope_name,
-        scope_version,
-        trace_ids AS trace_id,
-        span_ids AS span_id,
-        trace_states AS trace_state,
-        parents AS parent_span_id,
-        names AS name,
-        kinds AS kind,
-        starts AS start_time,
-        ends AS end_time,
-        attribute_lists AS attributes,
-        event_lists AS events,
-        link_lists AS links,
-        messages AS status_message,
-        codes AS status_code
-    FROM
-    (
-        SELECT
-            CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, a.value.bool_value, a.value.value = 3, a.value.int_value, a.value.value = 4, replaceRegexpOne(transform(a.value.double_value, ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], a.value.double_value), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), resource_attributes), 'Map(LowCardinality(String), String)') AS resource,
-            policy_id,
-            policy_key_ids,
-            policy_keys,
-            request_id,
-            request_items,
-            scope_name,
-            scope_version,
-            trace_ids,
-            span_ids,
-            trace_states,
-            parents,
-            names,
-            kinds,
-            starts,
-            ends,
-            attribute_lists,
-            event_lists,
-            link_lists,
-            messages,
-            codes
-        FROM
-        (
-            SELECT
-                `policy.id` AS policy_id,
-                `policy.key_ids` AS policy_key_ids,
-                `policy.keys` AS policy_keys,
-                resource_attributes,
-                request_id,
-                request_items,
-                scope_name,
-                scope_version,
-                trace_ids,
-                span_ids,
-                trace_states,
-                parents,
-                names,
-                kinds,
-                starts,
-                ends,
-                attribute_lists,
-                event_lists,
-                link_lists,
-                messages,
-                codes
-            FROM otlp_traces_private_in
-            ARRAY JOIN
-                `resource_spans.resource.attributes` AS resource_attributes,
-                `resource_spans.deprecated_spans` AS deprecated_spans,
-                `receipts.id` AS request_id,
-                `receipts.items` AS request_items,
-                `resource_spans.scope_spans.scope.name` AS scope_name,
-                `resource_spans.scope_spans.scope.version` AS scope_version,
-                `resource_spans.scope_spans.spans.trace_id` AS trace_ids,
-                `resource_spans.scope_spans.spans.span_id` AS span_ids,
-                `resource_spans.scope_spans.spans.trace_state` AS trace_states,
-                `resource_spans.scope_spans.spans.parent_span_id` AS parents,
-                `resource_spans.scope_spans.spans.name` AS names,
-                `resource_spans.scope_spans.spans.kind` AS kinds,
-                `resource_spans.scope_spans.spans.start_time_unix_nano` AS starts,
-                `resource_spans.scope_spans.spans.end_time_unix_nano` AS ends,
-                `resource_spans.scope_spans.spans.attributes` AS attribute_lists,
-                `resource_spans.scope_spans.spans.events` AS event_lists,
-                `resource_spans.scope_spans.spans.links` AS link_lists,
-                `resource_spans.scope_spans.spans.status.message` AS messages,
-                `resource_spans.scope_spans.spans.status.code` AS codes
-            WHERE throwIf(notEmpty(deprecated_spans) OR (length(resource_attributes.key) != arrayUniq(resource_attributes.key)) OR has(resource_attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), resource_attributes.value.array_value.`values`.value), 'this resource needs repair') = 0
-        )
-        ARRAY JOIN
-            scope_name,
-            scope_version,
-            trace_ids,
-            span_ids,
-            trace_states,
-            parents,
-            names,
-            kinds,
-            starts,
-            ends,
-            attribute_lists,
-            event_lists,
-            link_lists,
-            messages,
-            codes
-    )
-    ARRAY JOIN
-        trace_ids,
-        span_ids,
-        trace_states,
-        parents,
-        names,
-        kinds,
-        starts,
-        ends,
-        attribute_lists,
-        event_lists,
-        link_lists,
-        messages,
-        codes
+        `policy.id` AS policy_id,
+        `policy.key_ids` AS policy_key_ids,
+        `policy.keys` AS policy_keys,
+        `receipt.id` AS request_id,
+        `receipt.items` AS request_items,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `resource.attributes`), 'Map(LowCardinality(String), String)') AS resource,
+        `scope_spans.scope.name` AS scope_name,
+        `scope_spans.scope.version` AS scope_version,
+        `scope_spans.spans.trace_id`,
+        `scope_spans.spans.span_id`,
+        `scope_spans.spans.trace_state`,
+        `scope_spans.spans.parent_span_id`,
+        `scope_spans.spans.name`,
+        `scope_spans.spans.kind`,
+        `scope_spans.spans.start_time_unix_nano`,
+        `scope_spans.spans.end_time_unix_nano`,
+        `scope_spans.spans.attributes`,
+        `scope_spans.spans.events`,
+        `scope_spans.spans.links`,
+        `scope_spans.spans.status.message`,
+        `scope_spans.spans.status.code`
+    FROM otlp_traces_private_in
+    WHERE throwIf(deprecated OR (length(`resource.attributes`.key) != arrayUniq(`resource.attributes`.key)) OR has(`resource.attributes`.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), `resource.attributes`.value.array_value.`values`.value), 'this resource needs repair') = 0
 )
+ARRAY JOIN
+    `scope_spans.spans.trace_id` AS trace_id,
+    `scope_spans.spans.span_id` AS span_id,
+    `scope_spans.spans.trace_state` AS trace_state,
+    `scope_spans.spans.parent_span_id` AS parent_span_id,
+    `scope_spans.spans.name` AS name,
+    `scope_spans.spans.kind` AS kind,
+    `scope_spans.spans.start_time_unix_nano` AS start_time,
+    `scope_spans.spans.end_time_unix_nano` AS end_time,
+    `scope_spans.spans.attributes` AS attributes,
+    `scope_spans.spans.events` AS events,
+    `scope_spans.spans.links` AS links,
+    `scope_spans.spans.status.message` AS status_message,
+    `scope_spans.spans.status.code` AS status_code
 WHERE throwIf((length(trace_id) != 16) OR (length(span_id) != 8) OR (length(parent_span_id) NOT IN (0, 8)) OR (trace_id = unhex('00000000000000000000000000000000')) OR (span_id = unhex('0000000000000000')) OR (start_time = 0) OR (start_time >= 4294967296000000000) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), events.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), events.attributes.value.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), links.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), links.attributes.value.value), 'this span needs repair') = 0
 
 CREATE TABLE privacy_rules

@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from otlp_bodies import START_NS, body, request, span
 
-from collector.commits import MARK_FIELD, Handles, Receipt
+from collector.commits import Handles, Receipt
 from collector.intake import Intake, Limits
 from collector.protobuf import bytes_field
 from collector.refusals import BusyError, RefusedError, UndecodableError
@@ -174,9 +174,16 @@ def test_after_a_failed_insert_the_same_request_is_stored_once(store: Store) -> 
 
 
 def test_a_sender_cannot_write_the_marks_of_requests(store: Store) -> None:
-    forged = body(2) + bytes_field(MARK_FIELD, bytes_field(1, b"not mine")) * 2
+    """Wherever in the request they stand."""
+    marks = b"".join(bytes_field(number, bytes_field(1, b"not mine")) for number in (4, 5, 6, 2000, 2001))
+    content = request(span(), span())
+    [group] = content.resource_spans
+    [scope] = group.scope_spans
+    group.resource.MergeFromString(marks)
+    scope.MergeFromString(marks)
+    group.MergeFromString(marks)
     with taking(store) as intake:
-        assert send(intake, forged) == Receipt(stored=2)
+        assert send(intake, content.SerializeToString() + marks) == Receipt(stored=2)
     assert rows_by_request(store) == [(2, 2)]
     assert store.value("SELECT countIf(request_id = 'not mine') FROM otel_traces") == 0
 
