@@ -19,21 +19,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, SecretBytes, StringConstraints, model_validator
+from pydantic import AfterValidator, SecretBytes, StringConstraints
 
 from collector.protobuf import bytes_field
 from core.errors import ConfigurationError
 from core.findings import Finding, nearest
+from core.secret import KEY_BYTES, Secret, is_strong
 from core.yamlfile import FileModel, Location, Parsed
 from store.client import Store
 from store.sqlfile import read
 from workflows.model import Workflow
 
 SQL = Path(__file__).parent / "sql"
-# HMAC-SHA-256 gains nothing from longer keys, and loses with shorter ones.
-KEY_BYTES = 32
-# A key of good randomness has more different bytes, also when it is written in hexadecimal.
-KEY_VARIETY = 8
 # `policy` in the rows of the signals.
 POLICY_FIELD = 6
 # What derivation and the conventions need to recognise, whatever a site lists.
@@ -60,33 +57,6 @@ Pattern = Annotated[
 KeyId = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$", max_length=32)]
 
 
-class Secret(FileModel):
-    """Where a secret is kept: an environment variable, or a file relative to the project folder."""
-
-    env: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    file: Path | None = None
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Secret:
-        if (self.env is None) == (self.file is None):
-            raise ValueError("a secret needs either `env` or `file`, where it is kept")
-        return self
-
-    @property
-    def place(self) -> str:
-        """For people; says nothing of the secret."""
-        return f"environment variable {self.env}" if self.env else f"file {str(self.file)!r}"
-
-    def read(self, root: Path) -> SecretBytes:
-        """The secret without white space around it; empty when it is not there."""
-        if self.env is not None:
-            return SecretBytes(os.environ.get(self.env, "").strip().encode())
-        try:
-            return SecretBytes((root / (self.file or "")).read_bytes().strip())
-        except OSError:
-            return SecretBytes(b"")
-
-
 class Key(FileModel):
     """A key of tokens. `id` is the first part of every token made with it."""
 
@@ -96,8 +66,7 @@ class Key(FileModel):
     def read(self, root: Path) -> SecretBytes:
         """The key itself. Raises ConfigurationError when it is missing or can be guessed."""
         secret = self.secret.read(root)
-        content = secret.get_secret_value()
-        if len(content) < KEY_BYTES or len(set(content)) < KEY_VARIETY:
+        if not is_strong(secret.get_secret_value()):
             raise ConfigurationError(
                 f"privacy key {self.id!r}: {self.secret.place} is missing, holds less than {KEY_BYTES} bytes, "
                 "or repeats a few of them; make one with `openssl rand -hex 32`"

@@ -36,6 +36,8 @@ class Running(BaseModel):
     store_url: str
     reader_token: SecretStr
     writer_token: SecretStr
+    acts_url: str = ""
+    acts_token: SecretStr = SecretStr("")
     urls: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -93,6 +95,7 @@ class DataFolder:
             tokens = {
                 "reader_token": running.reader_token.get_secret_value(),
                 "writer_token": running.writer_token.get_secret_value(),
+                "acts_token": running.acts_token.get_secret_value(),
             }
             _write(self.path / "run.json", {**running.model_dump(exclude=set(tokens)), **tokens})
 

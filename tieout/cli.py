@@ -8,7 +8,7 @@ import sys
 import typer
 
 from core.errors import TieoutError
-from tieout.commands import alerts, data, life, read, site
+from tieout.commands import alerts, audit, data, exceptions, life, read, site
 from tieout.output import message
 
 app = typer.Typer(
@@ -23,7 +23,9 @@ life.register(app)
 site.register(app)
 data.register(app)
 read.register(app)
+exceptions.register(app)
 alerts.register(app)
+audit.register(app)
 
 
 def main() -> None:

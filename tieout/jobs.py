@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -22,10 +22,16 @@ from alerts.run import evaluate_rules, retire_removed
 from collector.derive import derive_events
 from core.clock import Clock, SystemClock
 from core.errors import TieoutError
+from kpis.kpi import Kpi
 from probes.run import run_probe
+from reconcile.acts import Desk
+from reconcile.policy import activate_levels
 from reconcile.run import reconcile
+from reconcile.sweep import sweep
+from store.audit import AuditLog
 from store.client import Store
 from store.sqlfile import read
+from tieout.notary import note_activations, note_publication
 from tieout.pipeline import SQL, alert_kpis, moment, publish_all
 from tieout.project import Project
 
@@ -45,8 +51,8 @@ class Job:
     work: Callable[[Store, datetime], int]
 
 
-def jobs_of(project: Project) -> list[Job]:
-    """Every job of a project, with how often it runs."""
+def jobs_of(project: Project, desk: Desk | None = None, audit: AuditLog | None = None) -> list[Job]:
+    """Every job of a project, with how often it runs. With a desk, exceptions live; with a log, what is published is in it."""
     every = project.settings.jobs
     workflows = project.workflows
     watched = alert_kpis(project)
@@ -56,11 +62,18 @@ def jobs_of(project: Project) -> list[Job]:
 
     reconcile_all = _Reconcile(project)
 
+    def publish(store: Store, chosen: Iterable[Kpi], job: str, now: datetime) -> int:
+        run_id = uuid.uuid4().hex
+        written = publish_all(store, project, chosen, now, run_id)
+        if written and audit is not None:
+            note_publication(store, audit, job, run_id, now)
+        return written
+
     def kpis(store: Store, now: datetime) -> int:
-        return publish_all(store, project, project.kpis.values(), now, uuid.uuid4().hex)
+        return publish(store, project.kpis.values(), "kpis", now)
 
     def evaluate(store: Store, now: datetime) -> int:
-        written = publish_all(store, project, watched, now, uuid.uuid4().hex)
+        written = publish(store, watched, "alerts", now)
         changes = 0
         for workflow in workflows.values():
             rules = project.alerts.rules_of(workflow.workflow)
@@ -77,6 +90,8 @@ def jobs_of(project: Project) -> list[Job]:
         Job("deliver", every.deliver, send),
         Job("kpis", every.kpis, kpis),
     ]
+    if desk is not None and audit is not None:
+        jobs.append(Job("exceptions", every.exceptions, _exceptions(project, desk, audit)))
     return jobs + [_probe_job(project, name) for name in project.probes]
 
 
@@ -103,6 +118,18 @@ class _Reconcile:
         return written
 
 
+def _exceptions(project: Project, desk: Desk, audit: AuditLog) -> Callable[[Store, datetime], int]:
+    """Brings service levels into force, writes down what came into force, and does what exceptions do by themselves."""
+
+    def run(store: Store, now: datetime) -> int:
+        activated = activate_levels(store, project.policy, now)
+        noted = note_activations(store, audit, now)
+        pairs = {name: moment(store, workflow, now).as_of for name, workflow in project.workflows.items()}
+        return activated + noted + sweep(store, desk, pairs, now)
+
+    return run
+
+
 def _probe_job(project: Project, name: str) -> Job:
     probe = project.probes[name]
     workflow = project.workflows[probe.workflow]
@@ -119,10 +146,11 @@ def _probe_job(project: Project, name: str) -> Job:
 class Runner:
     """Runs jobs on schedule until stopped, and writes what became of each run to `job_runs`."""
 
-    def __init__(self, store: Store, project: Project, clock: Clock) -> None:
+    def __init__(self, store: Store, project: Project, clock: Clock, jobs: Sequence[Job]) -> None:
         self._store = store
         self._project = project
         self._clock = clock
+        self._jobs = jobs
         self._handles: dict[str, Store] = {}
         self._last_row: dict[str, datetime] = {}
         self._lock = threading.Lock()
@@ -137,7 +165,7 @@ class Runner:
         """Starts all jobs, each at once and then at its own pace."""
         now = self._clock.now()
         retire_removed(self._store, self._project.alerts.rules, now)
-        for number, job in enumerate(jobs_of(self._project)):
+        for number, job in enumerate(self._jobs):
             self._handles[job.name] = self._store.another()
             self._scheduler.add_job(
                 self.run_once,

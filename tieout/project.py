@@ -22,6 +22,8 @@ from kpis.load import SHIPPED as SHIPPED_KPIS
 from kpis.load import check_names, load_kpis
 from probes.load import load_probes
 from probes.probe import ProbeFile
+from reconcile.people import check as check_access
+from reconcile.policy import Policy, load_policy
 from tieout.settings import Settings, load_settings, reachable
 from workflows.load import load_workflows
 from workflows.model import Workflow
@@ -40,6 +42,7 @@ class Project:
     probes: Mapping[str, ProbeFile]
     kpis: Mapping[str, Kpi]
     alerts: AlertConfig
+    policy: Policy = field(default_factory=Policy)
     parsed: Parsed | None = field(default=None, compare=False)
 
     @property
@@ -72,6 +75,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
         findings += check_correlation(settings.correlation, parsed, workflows.values())
         findings += check_collector(settings.collector, parsed, root, _otlp_addresses(settings))
         findings += check_privacy(settings.privacy, parsed, root)
+        findings += check_access(settings.access, parsed)
     mappings, problems = load_mappings(root / "mappings", workflows)
     findings += problems
     probes, problems = load_probes(root / "probes", workflows)
@@ -80,6 +84,8 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     findings += problems + check_names(kpis.values(), list(workflows.values()))
     alerts, problems = load_rules(root / "alerts", _kpi_names(kpis, workflows), workflows)
     findings += problems + _sources(workflows, root, {*mappings, *probes})
+    policy, problems = load_policy(root, workflows)
+    findings += problems
     if settings is None:
         return None, sorted(findings)
     project = Project(
@@ -90,6 +96,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
         {name: probe for name, (probe, _) in probes.items()},
         kpis,
         alerts,
+        policy,
         parsed,
     )
     return project, sorted(findings)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,13 +30,17 @@ from collector.settings import needs_guarding
 from collector.telemetry import retain
 from core.clock import Clock, SystemClock
 from core.errors import CannotRunError, ConfigurationError
+from dashboard.launch import Acts
 from dashboard.launch import command as dashboard_command
 from dashboard.launch import environment as dashboard_environment
+from reconcile.acts import Desk
+from reconcile.service import DASHBOARD, LOCAL, Caller, service
 from store.client import Store
 from store.endpoint import endpoint
 from store.failed_writes import looking
 from store.folder import DataFolder, Running
-from tieout.jobs import Runner
+from tieout.desk import audit_log, desk_of
+from tieout.jobs import Runner, jobs_of
 from tieout.opening import HOME, prepare, server_store
 from tieout.project import Project
 from tieout.settings import reachable
@@ -107,21 +111,40 @@ def _start(
         urls["store"] = _url(sockets["store"])
     if "collector" in roles:
         urls |= _collector(project, store, clock, sockets["otlp"], stack)
+    desk = _desk(project, store, stack)
+    if desk is not None and (embedded or "dashboard" in roles):
+        app = service(desk, {tokens["acts"]: Caller(LOCAL), tokens["dashboard"]: Caller(DASHBOARD)}, clock)
+        stack.enter_context(_server(app, sockets["acts"]))
+        urls["acts"] = _url(sockets["acts"])
     if "jobs" in roles:
-        runner = Runner(store, project, clock)
+        audit = audit_log(project, store) if desk is not None else None
+        runner = Runner(store, project, clock, jobs_of(project, desk, audit))
         runner.start()
         stack.callback(runner.stop)
     if "dashboard" in roles:
         store_url = urls.get("store", project.settings.store.url)
-        urls["dashboard"] = stack.enter_context(_dashboard(project, store_url, tokens["reader"]))
+        urls["dashboard"] = stack.enter_context(_dashboard(project, store_url, urls.get("acts", ""), tokens))
     if folder is not None:
         folder.publish(
             Running(
                 pid=os.getpid(), store_url=urls["store"], urls=urls,
                 reader_token=SecretStr(tokens["reader"]), writer_token=SecretStr(tokens["writer"]),
+                acts_url=urls.get("acts", ""), acts_token=SecretStr(tokens["acts"]),
             )
         )  # fmt: skip
     return Started(store, urls, tokens)
+
+
+def _desk(project: Project, store: Store, stack: ExitStack) -> Desk | None:
+    """Where acts on exceptions are done; null, and said so, where no key for the audit log can be kept."""
+    own = stack.enter_context(store.another())
+    try:
+        desk = desk_of(project, own)
+    except CannotRunError as error:
+        log.warning("exceptions can only be looked at here: %s", error)
+        return None
+    desk.finish()
+    return desk
 
 
 def _collector(
@@ -181,7 +204,8 @@ def _open_store(project: Project, clock: Clock, stack: ExitStack, folder: DataFo
 
 
 def _tokens(project: Project) -> dict[str, str]:
-    given = {"reader": project.settings.store.reader_token, "writer": project.settings.store.writer_token}
+    store = project.settings.store
+    given = {"reader": store.reader_token, "writer": store.writer_token, "acts": None, "dashboard": None}
     return {
         role: token.get_secret_value() if token else secrets.token_urlsafe(32)
         for role, token in given.items()
@@ -197,6 +221,8 @@ def _sockets(
     """Ports are taken before the store is opened, so a busy one ends the start at once."""
     listen = project.settings.listen
     wanted = {"store": listen.store} if embedded else {}
+    if embedded or "dashboard" in roles:
+        wanted["acts"] = listen.acts
     if "collector" in roles:
         wanted["otlp"] = listen.otlp
     guarded = project.settings.collector.guarded
@@ -272,12 +298,17 @@ def _server(app: Any, sock: socket.socket, **options: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _dashboard(project: Project, store_url: str, token: str) -> Iterator[str]:
+def _dashboard(project: Project, store_url: str, acts_url: str, tokens: Mapping[str, str]) -> Iterator[str]:
     """The dashboard as a child process that ends with this one."""
     host, port = project.settings.listen.dashboard.rsplit(":", 1)
     child = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
         [sys.executable, "-m", "tieout.child", *dashboard_command(int(port), host.strip("[]"))],
-        env=dashboard_environment(store_url, token, project.root),
+        env=dashboard_environment(
+            store_url,
+            tokens["reader"],
+            project.root,
+            acts=_acts_of_dashboard(project, acts_url, tokens["dashboard"]),
+        ),
         cwd=HOME,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -291,6 +322,14 @@ def _dashboard(project: Project, store_url: str, token: str) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _acts_of_dashboard(project: Project, url: str, token: str) -> Acts | None:
+    """How people act on the dashboard; null when it only shows."""
+    access = project.settings.access.dashboard
+    if access is None or not url:
+        return None
+    return Acts(url, token, user=access.user or "", header=access.header or "", sign_in=access.sign_in)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from collector.correlation import Correlation
@@ -22,7 +22,9 @@ from collector.settings import CollectorSettings
 from collector.telemetry import Retention
 from core.duration import Duration
 from core.findings import Finding
+from core.secret import Secret
 from core.yamlfile import FileModel, Parsed, load
+from reconcile.people import AccessSettings
 
 
 def _address(text: str) -> str:
@@ -46,8 +48,9 @@ Address = Annotated[str, AfterValidator(_address)]
 
 
 class Listen(FileModel):
-    """Where tieout listens: OTLP over HTTP and gRPC, ClickHouse's HTTP protocol, the dashboard.
+    """Where tieout listens: OTLP over HTTP and gRPC, ClickHouse's HTTP protocol, the dashboard, acts on exceptions.
 
+    Port 0 is any free one; commands and the dashboard find it.
     Loopback only, unless `insecure` says that something else guards the port, or `collector` has TLS and tokens.
     """
 
@@ -55,6 +58,7 @@ class Listen(FileModel):
     otlp_grpc: Address = "127.0.0.1:4317"
     store: Address = "127.0.0.1:8123"
     dashboard: Address = "127.0.0.1:8501"
+    acts: Address = "127.0.0.1:0"
     insecure: bool = False
 
 
@@ -79,6 +83,20 @@ class Jobs(FileModel):
     kpis: Duration = timedelta(minutes=5)
     alerts: Duration = timedelta(seconds=15)
     deliver: Duration = timedelta(seconds=5)
+    exceptions: Duration = timedelta(seconds=30)
+
+
+class AuditKey(FileModel):
+    """A key of the audit log. Every row names the `id` of the key it was written with."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$", max_length=32)]
+    secret: Secret
+
+
+class AuditSettings(FileModel):
+    """`keys` of the audit log, the newest first; it writes, the others only verify. Without any, a key is made in the data folder."""
+
+    keys: tuple[AuditKey, ...] = ()
 
 
 class _Fields(BaseModel):
@@ -92,11 +110,14 @@ class _Fields(BaseModel):
     collector: CollectorSettings = Field(default_factory=CollectorSettings)
     privacy: Privacy | None = None
     retention: Retention = Field(default_factory=Retention)
+    access: AccessSettings = Field(default_factory=AccessSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
 
 
 class ProjectFile(_Fields, FileModel):
     """`tieout.yaml`: `title` of the installation, `shipped_workflows` in use, store, listeners, jobs, correlation,
     collector. With `privacy`, only what it names is kept of telemetry; `retention` says for how long.
+    `access`: who may act on exceptions.
 
     `kpi_window` is the period that cohort and flow KPIs look back over, instead of the one in their headers.
     """

@@ -46,13 +46,14 @@ from collector.app import receiver
 from collector.correlation import Correlation
 from collector.derive import derive_events
 from collector.intake import Intake, Limits
-from collector.privacy import Key, Policy, Privacy, Secret, policy_of, set_policy
+from collector.privacy import Key, Policy, Privacy, policy_of, set_policy
 from collector.protobuf import bytes_field
 from collector.refusals import PolicyError
 from collector.scope_rows import receipt_mark, scope_rows
 from collector.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
 from core.clock import ManualClock
 from core.errors import ConfigurationError
+from core.secret import Secret
 from store.client import Store
 
 NEW_KEY_ENV = "TIEOUT_TEST_PRIVACY_NEW_KEY"

@@ -8,7 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretBytes, SecretStr
+
+from reconcile.acts import Desk
+from reconcile.life import Role
+from reconcile.people import People
+from reconcile.policy import Policy
 from reconcile.run import reconcile
+from store.audit import AuditLog
 from store.client import Store
 from workflows.load import load_workflows
 from workflows.model import Workflow
@@ -94,6 +101,14 @@ def fill(store: Store, *, many: int = 0) -> Workflow:
     mark(store, "bank", END - timedelta(days=1))
     reconcile(store, [rules], KNOWN + timedelta(minutes=1))
     return rules
+
+
+def desk(store: Store) -> Desk:
+    """Where its people act: ada and grace work, lin approves, vera only looks."""
+    roles = {"ada": Role.WORKER, "grace": Role.WORKER, "lin": Role.APPROVER, "vera": Role.VIEWER}
+    log = AuditLog(store, {"k1": SecretBytes(b"0123456789abcdef0123456789abcdef")})
+    people = People(roles, Role.VIEWER, dict[str, SecretStr]())
+    return Desk(store, log, Policy(), people, lambda _workflow, _now: END)
 
 
 def mark(store: Store, source: str, through: datetime, known_at: datetime = KNOWN) -> None:

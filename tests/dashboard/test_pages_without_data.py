@@ -14,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 from core.clock import ManualClock
 from dashboard import data
 from dashboard.names import URL
-from reconcile.actions import act
+from reconcile.acts import Request
+from reconcile.life import Action
 from reconcile.run import reconcile
 from store.client import Store
 from store.sqlfile import folder
@@ -140,12 +141,14 @@ def test_what_people_did_shows_on_the_exception(store: Store, open_page: OpenPag
         {"v": company.END, "k": KNOWN},
     )
     name = found[0]["exception_id"]
-    act(store, name, "assigned", "ada", KNOWN + timedelta(hours=1), owner="grace")
-    act(store, name, "explained", "grace", KNOWN + timedelta(hours=2), note="<b>supplier closed</b>")
+    desk = company.desk(store)
+    desk.do(Request(Action.ASSIGNED, (name,), owner="grace"), "ada", KNOWN + timedelta(hours=1))
+    explained = Request(Action.EXPLAINED, (name,), reason="OTHER", note="<b>supplier closed</b>")
+    desk.do(explained, "grace", KNOWN + timedelta(hours=2))
     app = open_page("exception", id=name)
     acts = next(table.value for table in app.dataframe if "Who" in table.value.columns)
     assert list(acts["Who"]) == ["ada", "grace"]
-    assert list(acts["Why"]) == ["to grace", "<b>supplier closed</b>"]
+    assert list(acts["Why"]) == ["to grace", "OTHER · <b>supplier closed</b>"]
     listed = open_page("exceptions", holder="somebody").dataframe[0].value
     assert list(listed["Assigned to"]) == ["grace"]
     assert list(listed["Status"]) == ["explained"]

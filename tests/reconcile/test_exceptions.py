@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from desks import desk_of, do
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from story import FIRST, PAYMENT, Story, Teller, complete, on, workflow
 from world import AT, empty
 
-from core.errors import ConfigurationError
-from reconcile.actions import act, exists
+from reconcile.life import Act, Action, life_of
 from store.client import Store
 
 END = on(6, 1)
@@ -32,7 +31,7 @@ def overdue(store: Store, *keys: str) -> tuple[Story, dict[str, str]]:
 
 def statuses(store: Store, known_at: datetime, as_of: datetime = END) -> dict[str, dict[str, Any]]:
     rows = store.rows(
-        f"SELECT item_key, status, is_open, assignee, reason, note, resolved_at, age_days FROM exceptions_at({AT})",
+        f"SELECT item_key, status, is_open, assignee, reason, note, resolved_at, age_days, until, version, lapsed FROM exceptions_at({AT})",
         {"as_of": as_of, "known_at": known_at},
     )
     return {row["item_key"]: row for row in rows}
@@ -40,17 +39,10 @@ def statuses(store: Store, known_at: datetime, as_of: datetime = END) -> dict[st
 
 def test_each_act_is_a_row_and_none_is_changed(store: Store) -> None:
     _, ids = overdue(store, "I1")
+    desk = desk_of(store, END)
     for number, action in enumerate(("assigned", "acknowledged", "resolved"), start=1):
-        act(
-            store,
-            ids["I1"],
-            action,
-            "ana",
-            on(7, number),
-            owner="treasury",
-            reason="TIMING",
-            note=f"note {number}",
-        )  # type: ignore[arg-type]
+        more = {"owner": "treasury"} if action == "assigned" else {}
+        do(desk, action, ids["I1"], "ana", on(7, number), reason="TIMING", note=f"note {number}", **more)
         assert store.value("SELECT count() FROM exceptions") == number
     rows = store.rows("SELECT * FROM exceptions ORDER BY at")
     assert [(row["action"], row["actor"], row["at"], row["known_at"], row["note"]) for row in rows] == [
@@ -62,15 +54,22 @@ def test_each_act_is_a_row_and_none_is_changed(store: Store) -> None:
 
 def test_the_status_is_what_was_known_of_it(store: Store) -> None:
     _, ids = overdue(store, "I1", "I2")
-    act(store, ids["I1"], "assigned", "ana", on(7, 1), owner="treasury")
-    act(store, ids["I1"], "acknowledged", "bo", on(7, 2))
-    act(store, ids["I1"], "explained", "bo", on(7, 3), reason="TIMING", note="the bank was closed")
-    act(store, ids["I1"], "resolved", "bo", on(7, 4), note="paid by cheque")
-    act(store, ids["I1"], "reopened", "cy", on(7, 5))
-    told = [(statuses(store, on(7, day))["I1"]) for day in range(1, 6)]
-    assert [row["status"] for row in told] == ["open", "acknowledged", "explained", "resolved", "open"]
-    assert [row["is_open"] for row in told] == [1, 1, 1, 0, 1]
-    assert [row["resolved_at"] for row in told] == [None, None, None, on(7, 4), None]
+    desk, one = desk_of(store, END), ids["I1"]
+    do(desk, "assigned", one, "ana", on(7, 1), owner="treasury")
+    do(desk, "acknowledged", one, "bo", on(7, 2))
+    do(desk, "explained", one, "bo", on(7, 3), reason="TIMING", note="the bank was closed")
+    do(desk, "waiver_requested", one, "bo", on(7, 4), reason="TIMING", until=on(9, 1))
+    do(desk, "waived", one, "cy", on(7, 5))
+    do(desk, "resolved", one, "bo", on(7, 6), note="paid by cheque")
+    do(desk, "reopened", one, "cy", on(7, 7))
+    told = [(statuses(store, on(7, day))["I1"]) for day in range(1, 8)]
+    assert [row["status"] for row in told] == [
+        "open", "acknowledged", "explained", "waiver_requested", "waived", "resolved", "open",
+    ]  # fmt: skip
+    # What is waived is still wrong.
+    assert [row["is_open"] for row in told] == [1, 1, 1, 1, 1, 0, 1]
+    assert [row["resolved_at"] for row in told] == [None, None, None, None, None, on(7, 6), None]
+    assert [row["until"] for row in told] == [None, on(7, 9), None, None, on(9, 1), None, None]
     assert {row["assignee"] for row in told} == {"treasury"}
     assert (told[-1]["reason"], told[-1]["note"]) == ("TIMING", "paid by cheque")
     before = statuses(store, on(6, 30))
@@ -87,7 +86,7 @@ def test_what_arrived_is_resolved_whatever_people_said(store: Store) -> None:
     )
     story.run()
     (row,) = story.ask(END, on(7, 1))
-    act(store, row["exception_id"], "acknowledged", "ana", on(7, 1))
+    do(desk_of(store, END), "acknowledged", row["exception_id"], "ana", on(7, 1))
     assert statuses(store, on(7, 1))["I1"]["status"] == "acknowledged"
     late = statuses(store, on(7, 2))["I1"]
     assert (late["status"], late["resolved_at"], late["age_days"]) == ("resolved", on(5, 1), 59)
@@ -96,8 +95,9 @@ def test_what_arrived_is_resolved_whatever_people_said(store: Store) -> None:
 def test_age_stops_when_a_person_resolves_it_and_grows_on_after_a_reopening(store: Store) -> None:
     _, ids = overdue(store, "I1")
     due = on(2, 1) + timedelta(days=30)
-    act(store, ids["I1"], "resolved", "ana", due + timedelta(days=10), note="paid by cheque")
-    act(store, ids["I1"], "reopened", "ana", due + timedelta(days=40))
+    desk = desk_of(store, END)
+    do(desk, "resolved", ids["I1"], "ana", due + timedelta(days=10), note="paid by cheque")
+    do(desk, "reopened", ids["I1"], "ana", due + timedelta(days=40))
     assert statuses(store, due + timedelta(days=30), as_of=due + timedelta(days=30))["I1"]["age_days"] == 10
     assert statuses(store, due + timedelta(days=50), as_of=due + timedelta(days=50))["I1"]["age_days"] == 50
 
@@ -125,62 +125,25 @@ def test_an_exception_has_the_same_id_in_every_view(store: Store) -> None:
     story.tell(tell.event("approved", on(2, 2), known_at=on(8, 1))).run(on(8, 2))
     ids = {row["exception_id"] for known_at in (on(6, 30), on(8, 1)) for row in story.ask(END, known_at)}
     assert len(ids) == 1
-    assert exists(store, ids.pop())
-    assert not exists(store, "f" * 32)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({"actor": ""}, "needs a person"),
-        ({"action": "assigned"}, "assign needs an owner"),
-        ({"action": "explained"}, "explained needs a reason code or a note"),
-        ({"action": "resolved"}, "resolved needs a reason code or a note"),
-        ({"exception_id": "f" * 32}, "no exception 'f+'"),
-        ({"exception_id": ""}, "no exception ''"),
-    ],
-)
-def test_an_act_that_lacks_something_is_refused_and_leaves_nothing(
-    store: Store, wrong: dict[str, Any], words: str
-) -> None:
-    _, ids = overdue(store, "I1")
-    given = {"exception_id": ids["I1"], "action": "acknowledged", "actor": "ana", "now": on(7, 1), **wrong}
-    with pytest.raises(ConfigurationError, match=words):
-        act(store, **given)
-    assert store.value("SELECT count() FROM exceptions") == 0
-
-
-@dataclass(frozen=True)
-class Act:
-    """An act as people did it, for the recomputation."""
-
-    item: str
-    action: str
-    at: datetime
-    known_at: datetime
-
-
-def status_of(acts: Sequence[Act], known_at: datetime) -> str:
-    """The newest act that says something of the state; assigning does not."""
-    telling = [done for done in acts if done.known_at <= known_at and done.action != "assigned"]
-    newest = max(telling, key=lambda done: (done.at, done.known_at), default=None)
-    return "open" if newest is None or newest.action == "reopened" else newest.action
 
 
 ITEMS = [f"I{n}" for n in range(12)]
 ACTS = st.lists(
     st.builds(
-        lambda item, action, at, later: Act(item, action, at, at + timedelta(hours=later)),
-        st.sampled_from(ITEMS), st.sampled_from(["assigned", "acknowledged", "explained", "resolved", "reopened"]),
+        lambda number, item, action, at, later, ends: Act(
+            f"{number:032}", item, action, at, at + timedelta(hours=later), "ana", owner="team",
+            until=at + timedelta(hours=ends) if ends else None),
+        st.integers(0, 9_999), st.sampled_from(ITEMS), st.sampled_from(list(Action)),
         st.integers(0, 400).map(lambda hour: on(7, 1) + timedelta(hours=hour, seconds=hour)), st.sampled_from([0, 0, 30]),
+        st.sampled_from([0, 0, 5, 500]),
     ),
-    max_size=60, unique_by=lambda done: (done.item, done.at),
+    max_size=60, unique_by=(lambda done: (done.exception_id, done.at), lambda done: done.act_id),
 )  # fmt: skip
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=ACTS)
-def test_the_status_equals_the_recomputation_whatever_order_acts_were_stored_in(
+def test_the_view_says_what_the_state_machine_says_as_of_any_time_whatever_order_acts_were_stored_in(
     store: Store, acts: list[Act]
 ) -> None:
     empty(
@@ -188,21 +151,15 @@ def test_the_status_equals_the_recomputation_whatever_order_acts_were_stored_in(
         ("exceptions", "events", "event_objects", "watermarks", "expectations", "workflow_versions", "marks"),
     )
     _, ids = overdue(store, *ITEMS)
-    store.insert(
-        "exceptions",
-        [
-            {
-                "exception_id": ids[done.item],
-                "action": done.action,
-                "at": done.at,
-                "known_at": done.known_at,
-                "actor": "ana",
-            }
-            for done in acts
-        ],
-    )
+    # Every third one is there twice.
+    stored = [asdict(replace(act, exception_id=ids[act.exception_id])) for act in [*acts, *acts[::3]]]
+    store.insert("exceptions", stored)
     for known_at in (FIRST, on(7, 3, 5), on(7, 12), on(9, 1)):
-        found = {item: row["status"] for item, row in statuses(store, known_at).items()}
+        found = {
+            item: (row["status"], row["version"], row["assignee"], row["lapsed"])
+            for item, row in statuses(store, known_at).items()
+        }
+        lives = {item: life_of([act for act in acts if act.exception_id == item], known_at) for item in ITEMS}
         assert found == {
-            item: status_of([done for done in acts if done.item == item], known_at) for item in ITEMS
+            item: (life.status, life.version, life.assignee, life.lapsed) for item, life in lives.items()
         }

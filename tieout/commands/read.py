@@ -1,10 +1,9 @@
-"""Answers out: kpi, exceptions, explain."""
+"""Answers out: kpi, explain."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any
 
 import typer
 
@@ -12,9 +11,7 @@ from core.errors import ConfigurationError
 from core.findings import nearest
 from kpis.kpi import Kpi
 from kpis.run import compute
-from reconcile.actions import Action, act
 from reconcile.explain import Explanation, explain, find
-from store.sqlfile import read as sql
 from tieout.commands.options import (
     AsOfOption,
     ByOption,
@@ -28,20 +25,15 @@ from tieout.commands.options import (
     present,
 )
 from tieout.opening import store_of
-from tieout.output import message, out, print_json, print_table
-from tieout.pipeline import SQL
+from tieout.output import out, print_json, print_table
 from tieout.project import DEFAULT, Project, open_project
 
 kpi_app = typer.Typer(no_args_is_help=True, help="Figures: list, show, explain.")
-exceptions_app = typer.Typer(
-    no_args_is_help=True, help="Exceptions: list, show, and what people do with them."
-)
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
     app.add_typer(kpi_app, name="kpi")
-    app.add_typer(exceptions_app, name="exceptions")
     app.command("explain")(explain_key)
 
 
@@ -124,121 +116,6 @@ def _kpi_row(kpi: Kpi) -> dict[str, Any]:
         "measures": measures,
         "version": kpi.version,
     }
-
-
-# --- exceptions
-
-
-@exceptions_app.command("list")
-def exceptions_list(
-    project: ProjectOption = DEFAULT,
-    workflow: WorkflowOption = "",
-    by: ByOption = "",
-    status: Annotated[
-        str, typer.Option(help="open, acknowledged, explained, resolved; empty for all.")
-    ] = "open",
-    owner: Annotated[str, typer.Option(help="Team or assignee.")] = "",
-    expectation: Annotated[str, typer.Option(help="Rule of the workflow.")] = "",
-    as_of: AsOfOption = "",
-    known_at: KnownAtOption = "",
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most.")] = 50,
-    offset: Annotated[int, typer.Option(min=0, help="Rows to leave out first.")] = 0,
-    json: JsonOption = False,
-) -> None:
-    """Exceptions, oldest first, or their ageing by a segment. Example: tieout exceptions list --by owner"""
-    loaded = open_project(project)
-    rows: list[dict[str, Any]] = []
-    with store_of(loaded, present(), "exceptions list") as store:
-        for flow in chosen(loaded, workflow):
-            at = pair(store, flow, as_of, known_at)
-            query = {
-                "workflow": flow.workflow, "as_of": at.as_of, "known_at": at.known_at, "status": status, "owner": owner,
-                "expectation": expectation, "id": "", "limit": limit, "offset": offset,
-            }  # fmt: skip
-            if by:
-                query["dimension"] = dimension(flow, by)
-                rows += [
-                    {"workflow": flow.workflow, **row}
-                    for row in store.rows(sql(SQL / "exceptions_by.sql"), query)
-                ]
-            else:
-                rows += store.rows(sql(SQL / "exceptions.sql"), query)
-    if json:
-        print_json({"exceptions": rows})
-        return
-    short = [
-        "exception_id",
-        "expectation",
-        "state",
-        "owner",
-        "item_type",
-        "item_key",
-        "due_at",
-        "age_days",
-        "amount",
-    ]
-    print_table(rows, None if by else short)
-    if not by and len(rows) >= limit:
-        message(f"only the first {limit} of each workflow; --limit and --offset show more")
-
-
-@exceptions_app.command("show")
-def exceptions_show(
-    exception_id: Annotated[str, typer.Argument(help="Id from `tieout exceptions list`.")],
-    project: ProjectOption = DEFAULT,
-    as_of: AsOfOption = "",
-    known_at: KnownAtOption = "",
-    json: JsonOption = False,
-) -> None:
-    """One exception with the story of its item. Example: tieout exceptions show 0f3c…"""
-    explain_key(exception_id, project, as_of, known_at, json)
-
-
-def _acting(action: Action, about: str) -> None:
-    """One command per act: they differ in what they need, not in what they do."""
-
-    def command(
-        exception_id: Annotated[str, typer.Argument(help="Id from `tieout exceptions list`.")],
-        project: ProjectOption = DEFAULT,
-        by: Annotated[str, typer.Option("--by", help="Who does it.", envvar="TIEOUT_USER")] = os.environ.get(
-            "USER", ""
-        ),
-        to: Annotated[str, typer.Option("--to", help="New owner, for assign.")] = "",
-        reason: Annotated[str, typer.Option(help="Reason code.")] = "",
-        note: Annotated[str, typer.Option(help="What should be remembered.")] = "",
-        json: JsonOption = False,
-    ) -> None:
-        loaded = open_project(project)
-        now = present()
-        with store_of(loaded, now, "exceptions", write=True) as store:
-            act(store, exception_id, action, by, now, owner=to, reason=reason, note=note)
-        if json:
-            print_json({"exception_id": exception_id, "action": action, "by": by, "at": now})
-        else:
-            message(f"{exception_id}: {action} by {by}")
-
-    name = {
-        "assigned": "assign",
-        "acknowledged": "ack",
-        "explained": "explain",
-        "resolved": "resolve",
-        "reopened": "reopen",
-    }
-    command.__doc__ = (
-        f"{about} Example: tieout exceptions {name[action]} ID --by ann --note 'called the supplier'"
-    )
-    exceptions_app.command(name[action])(command)
-
-
-_ABOUT = {
-    "assigned": "Gives an exception to a person or team (--to).",
-    "acknowledged": "Says that somebody works on it.",
-    "explained": "Says why it is as it is.",
-    "resolved": "Ends it by hand, with a reason.",
-    "reopened": "Opens it again.",
-}
-for _action in get_args(Action):
-    _acting(cast("Action", _action), _ABOUT[_action])
 
 
 # --- explain
