@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Any
 
 from core.duration import format_duration
 from store.client import Store
-from store.sqlfile import SqlFile, read
+from store.sqlfile import read
+from store.views import bodies, flattened
 from workflows.model import Rule, Workflow
 
 SQL = Path(__file__).parent / "sql"
 VIEWS = Path(__file__).parent / "views"
-# A call of one of our views; its arguments are bound parameters of the same names.
-_CALL = re.compile(r"\b((?:verdicts|expectations|leg_sums)_of)\((?:[^()]|\([^()]*\))*\)")
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def _verdicts(
     """Own verdicts first, then failing ones of neighbours."""
     around = {(near.object_type, near.object_key) for near in neighbours} | {(object_type, object_key)}
     rows = store.rows(
-        _without_views(read(SQL / "verdicts_of_items.sql")),
+        flattened(read(SQL / "verdicts_of_items.sql").text, bodies(VIEWS)),
         {
             "workflow": workflow, "as_of": as_of, "known_at": known_at,
             "items": sorted({key for _, key in around}), "types": sorted({kind for kind, _ in around}),
@@ -161,19 +159,6 @@ def _verdicts(
         if row not in own and row["failing"] and (row["item_type"], row["item_key"]) in around
     ]
     return own + near
-
-
-def _without_views(query: SqlFile) -> SqlFile:
-    """The same query on the texts of its views: the engine plans a view anew at every level that reads it."""
-    text = query.text
-    while _CALL.search(text):
-        text = _CALL.sub(lambda call: f"({_body_of(call[1])})", text)
-    return replace(query, text=text)
-
-
-def _body_of(view: str) -> str:
-    (file,) = VIEWS.glob(f"*_{view}.sql")
-    return read(file).text.split(" AS\n", 1)[1].rstrip(";")
 
 
 def _event(workflow: Workflow, row: Mapping[str, Any]) -> Entry:

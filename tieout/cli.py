@@ -8,7 +8,7 @@ import sys
 import typer
 
 from core.errors import TieoutError
-from tieout.commands import alerts, data, life, read, site
+from tieout.commands import alerts, data, life, match, read, site
 from tieout.output import message
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ life.register(app)
 site.register(app)
 data.register(app)
 read.register(app)
+match.register(app)
 alerts.register(app)
 
 
