@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -14,13 +13,12 @@ from typing import Any
 
 from core.duration import format_duration
 from store.client import Store
-from store.sqlfile import SqlFile, read
+from store.sqlfile import read, without_comments
+from store.views import bodies, flattened
 from workflows.model import Rule, Workflow
 
 SQL = Path(__file__).parent / "sql"
 VIEWS = Path(__file__).parent / "views"
-# A call of one of our views; its arguments are bound parameters of the same names.
-_CALL = re.compile(r"\b((?:verdicts|expectations|leg_sums)_of)\((?:[^()]|\([^()]*\))*\)")
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ def _verdicts(store: Store, where: Mapping[str, Any]) -> list[dict[str, Any]]:
     linked = store.rows(read(SQL / "linked.sql"), where)
     around = {(row["object_type"], row["object_key"]) for row in linked} | {item}
     rows = store.rows(
-        _without_views(SQL / "verdicts_of_items.sql"),
+        _verdicts_query(),
         {
             **where, "items": sorted({key for _, key in around}),
             "types": sorted({kind for kind, _ in around}),
@@ -187,18 +185,9 @@ def _verdicts(store: Store, where: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 @cache
-def _without_views(path: Path) -> SqlFile:
-    """The query on the texts of its views: the engine plans a view anew at every level that reads it."""
-    query = read(path)
-    text = query.text
-    while _CALL.search(text):
-        text = _CALL.sub(lambda call: f"({_body_of(call[1])})", text)
-    return replace(query, text=text)
-
-
-def _body_of(view: str) -> str:
-    (file,) = VIEWS.glob(f"*_{view}.sql")
-    return read(file).text.split(" AS\n", 1)[1].rstrip(";")
+def _verdicts_query() -> str:
+    """On the texts of its views: the engine plans a view anew at every level that reads it."""
+    return without_comments(flattened(read(SQL / "verdicts_of_items.sql").text, bodies(VIEWS)))
 
 
 def _event(workflow: Workflow, row: Mapping[str, Any]) -> Entry:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
 from reconcile.rules import event_rules, leg_rules, reference_rules
 from store.client import Store
 from store.sqlfile import read
 from workflows.model import Workflow
 
 SQL = Path(__file__).parent / "sql"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Facts are stamped before they are committed: the newest are left for the next run. What is stored later still,
 # by a long import say, shows in the number of facts up to a mark, and the job goes back to the mark that still adds up.
@@ -25,8 +24,6 @@ SETTLE = timedelta(seconds=1)
 FACTS_AT_ONCE = 1_000_000
 # More objects than this are not handed back to the engine by name.
 MOST_NAMED = 10_000
-# Marks that are looked at for going back; before them, everything is read again.
-MOST_MARKS = 100_000
 
 
 @dataclass(frozen=True)
@@ -53,21 +50,21 @@ def reconcile(
 def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Reconciled:
     _activate(store, workflow, now)
     job = f"reconcile/{workflow.workflow}/{workflow.version}"
-    last = store.one(read(SQL / "mark.sql"), {"job": job, "most": 1})
-    facts = _facts(store, until)
-    mark = _read_up_to(store, job, last)
-    if last and mark == last["read_up_to"] and facts == last["facts_then"]:
+    last = last_mark(store, job)
+    known = facts(store, until)
+    mark = read_up_to(store, job, last)
+    if last and mark == last["read_up_to"] and known == last["facts_then"]:
         return Reconciled(workflow.workflow, 0, 0, until)
     base = {
         "workflow": workflow.workflow,
         "version": workflow.version,
-        "mark": _text(mark),
-        "until": _text(until),
+        "mark": text(mark),
+        "until": text(until),
         "steps": list(workflow.steps),
         "failed_steps": [name for name, step in workflow.steps.items() if step.failed],
     }
     before = store.one(read(SQL / "counts.sql"))
-    shares = 1 + (facts - _facts(store, mark)) // FACTS_AT_ONCE
+    shares = 1 + (known - facts(store, mark)) // FACTS_AT_ONCE
     for share in range(shares):
         told = {**base, "rules": event_rules(workflow), "shares": shares, "share": share}
         store.command(read(SQL / "expect_from_events.sql"), told)
@@ -77,31 +74,14 @@ def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Re
         _follow(store, "news_of_legs.sql", "leg_members.sql", {**base, "legs": legs})
     after = store.one(read(SQL / "counts.sql"))
     if not last or until > last["read_up_to"]:
-        store.insert("marks", [{"job": job, "mark": until, "facts": facts, "at": now}])
+        set_mark(store, job, until, known, now)
     written = {table: int(after[table]) - int(before[table]) for table in after}
     return Reconciled(workflow.workflow, written["expectations"], written["members"], until)
 
 
-def _facts(store: Store, until: datetime) -> int:
-    """Facts of all workflows known up to `until`."""
-    return int(store.value(read(SQL / "facts.sql"), {"until": _text(until)}))
-
-
-def _read_up_to(store: Store, job: str, last: Mapping[str, Any]) -> datetime:
-    """The newest mark behind which no fact came in since it was set; the epoch when there is none."""
-    if not last:
-        return EPOCH
-    if _facts(store, last["read_up_to"]) == last["facts_then"]:
-        return cast(datetime, last["read_up_to"])
-    marks = store.rows(read(SQL / "mark.sql"), {"job": job, "most": MOST_MARKS})
-    # A late fact is behind every mark after its time: newest first, the marks that add up are the last ones.
-    first = bisect_left(marks, True, key=lambda row: _facts(store, row["read_up_to"]) == row["facts_then"])
-    return cast(datetime, marks[first]["read_up_to"]) if first < len(marks) else EPOCH
-
-
 def _follow(store: Store, news: str, write: str, given: Mapping[str, Any]) -> None:
     """Writes what follows from links: only around what is new, or everywhere when that is too much to name."""
-    first = given["mark"] == _text(EPOCH)
+    first = given["mark"] == text(EPOCH)
     things = [] if first else store.value(read(SQL / news), {**given, "most": MOST_NAMED})
     everywhere = first or len(things) >= MOST_NAMED
     if everywhere or things:
@@ -124,7 +104,3 @@ def _activate(store: Store, workflow: Workflow, now: datetime) -> None:
             }
         ],
     )
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

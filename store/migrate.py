@@ -15,6 +15,7 @@ from pathlib import Path
 from store.client import Store
 from store.errors import MigrationError, NewerSchemaError, StoreError
 from store.sqlfile import statements
+from store.views import bodies, flattened
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FUNCTIONS = Path(__file__).parent / "functions"
@@ -97,11 +98,14 @@ def migrate(
 
 
 def replace_views(store: Store, folder: Path) -> list[str]:
-    """Creates or replaces the views or functions in `folder`, in order of file name; returns their names."""
+    """Creates or replaces the views or functions in `folder`, in order of file name; returns their names.
+
+    A view that reads others of the folder is created with their texts in it.
+    """
     names = []
     for path in sorted(folder.glob("*.sql")):
         for statement in statements(path.read_text(encoding="utf-8")):
-            store.command(statement)
+            store.command(flattened(statement, bodies(folder)))
         names.append(path.stem)
     return names
 

@@ -25,6 +25,7 @@ from core.errors import TieoutError
 from kpis.kpi import Kpi
 from probes.run import run_probe
 from reconcile.acts import Desk
+from reconcile.matching.run import match
 from reconcile.policy import activate_levels
 from reconcile.run import reconcile
 from reconcile.sweep import sweep
@@ -60,7 +61,12 @@ def jobs_of(project: Project, desk: Desk | None = None, audit: AuditLog | None =
     def derive(store: Store, now: datetime) -> int:
         return derive_events(store, workflows.values(), project.settings.correlation, now)
 
-    reconcile_all = _Reconcile(project)
+    def reconcile_all(store: Store, now: datetime) -> int:
+        done = reconcile(store, list(workflows.values()), now)
+        return sum(one.expectations + one.members for one in done)
+
+    def match_all(store: Store, now: datetime) -> int:
+        return sum(one.decisions for one in match(store, project.matching.values(), workflows, now))
 
     def publish(store: Store, chosen: Iterable[Kpi], job: str, now: datetime) -> int:
         run_id = uuid.uuid4().hex
@@ -85,7 +91,8 @@ def jobs_of(project: Project, desk: Desk | None = None, audit: AuditLog | None =
 
     jobs = [
         Job("derive", every.derive, derive),
-        Job("reconcile", every.reconcile, reconcile_all),
+        Job("reconcile", every.reconcile, _WhileFactsCome(reconcile_all)),
+        Job("match", every.match, _WhileFactsCome(match_all)),
         Job("alerts", every.alerts, evaluate),
         Job("deliver", every.deliver, send),
         Job("kpis", every.kpis, kpis),
@@ -95,16 +102,16 @@ def jobs_of(project: Project, desk: Desk | None = None, audit: AuditLog | None =
     return jobs + [_probe_job(project, name) for name in project.probes]
 
 
-class _Reconcile:
-    """The reconcile job, which rests while nothing comes.
+class _WhileFactsCome:
+    """A job that rests while nothing comes.
 
     Facts stamped in the last moments are left for the next run, so it runs on a little after the last of them.
     """
 
     _MORE_RUNS = 2
 
-    def __init__(self, project: Project) -> None:
-        self._workflows = list(project.workflows.values())
+    def __init__(self, work: Callable[[Store, datetime], int]) -> None:
+        self._work = work
         self._seen: dict[str, int] = {}
         self._quiet = 0
 
@@ -113,7 +120,7 @@ class _Reconcile:
         self._quiet = self._quiet + 1 if counts == self._seen else 0
         if self._quiet > self._MORE_RUNS:
             return 0
-        written = sum(done.expectations + done.members for done in reconcile(store, self._workflows, now))
+        written = self._work(store, now)
         self._seen = counts
         return written
 

@@ -22,6 +22,8 @@ from kpis.load import SHIPPED as SHIPPED_KPIS
 from kpis.load import check_names, load_kpis
 from probes.load import load_probes
 from probes.probe import ProbeFile
+from reconcile.matching.load import load_matching
+from reconcile.matching.model import Ruling
 from reconcile.people import check as check_access
 from reconcile.policy import Policy, load_policy
 from tieout.settings import Settings, load_settings, reachable
@@ -40,6 +42,7 @@ class Project:
     workflows: Mapping[str, Workflow]
     loaded_mappings: Mapping[str, tuple[ImportMapping, Parsed]]
     probes: Mapping[str, ProbeFile]
+    matching: Mapping[str, Ruling]
     kpis: Mapping[str, Kpi]
     alerts: AlertConfig
     policy: Policy = field(default_factory=Policy)
@@ -80,6 +83,8 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     findings += problems
     probes, problems = load_probes(root / "probes", workflows)
     findings += problems
+    matching, problems = load_matching(root / "matching", workflows, {*mappings, *probes})
+    findings += problems
     kpis, problems = load_kpis([folder for folder in (SHIPPED_KPIS, root / "kpis") if folder.is_dir()])
     findings += problems + check_names(kpis.values(), list(workflows.values()))
     alerts, problems = load_rules(root / "alerts", _kpi_names(kpis, workflows), workflows)
@@ -94,6 +99,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
         workflows,
         mappings,
         {name: probe for name, (probe, _) in probes.items()},
+        matching,
         kpis,
         alerts,
         policy,

@@ -22,7 +22,7 @@ listen:
   store: 127.0.0.1:8123    # ClickHouse's HTTP protocol, for any ClickHouse client
   dashboard: 127.0.0.1:8501
 
-jobs: {{derive: 2s, reconcile: 5s, kpis: 5m, alerts: 15s, deliver: 5s}}
+jobs: {{derive: 2s, reconcile: 5s, match: 10s, kpis: 5m, alerts: 15s, deliver: 5s}}
 """,
     "mappings/hospital_billing.yaml": "@mappings/hospital_billing.yaml",
     "mappings/procure_to_payment.yaml": "@mappings/procure_to_payment.yaml",
@@ -38,6 +38,12 @@ a file here with the name of a shipped one replaces it.
 # Probes of this site
 
 One YAML file a source that tieout reads: `kind: sql`, `rest` or `files`. Secrets by reference: `${NAME}` or `${file:/run/secrets/x}`.
+""",
+    "matching/README.md": """\
+# Matching rules of this site
+
+One YAML file a rule: which records of two or more systems belong together, and how far they may differ. Tables they look
+things up in are CSV files in `tables/`; tests are files `*_test.yaml`, run by `tieout test`.
 """,
     "kpis/README.md": """\
 # KPIs of this site

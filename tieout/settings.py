@@ -80,6 +80,7 @@ class Jobs(FileModel):
 
     derive: Duration = timedelta(seconds=2)
     reconcile: Duration = timedelta(seconds=5)
+    match: Duration = timedelta(seconds=10)
     kpis: Duration = timedelta(minutes=5)
     alerts: Duration = timedelta(seconds=15)
     deliver: Duration = timedelta(seconds=5)

@@ -1,4 +1,4 @@
-"""`tieout test`: the tests a site wrote for its KPIs and alert rules, on an engine of their own."""
+"""`tieout test`: the tests a site wrote for its matching rules, KPIs and alert rules, on an engine of their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import datetime
 from alerts.testing import run_tests as run_alert_tests
 from core.findings import Finding
 from kpis.testing import run_tests as run_kpi_tests
+from reconcile.matching.testing import run_tests as run_matching_tests
 from store.client import Store
 from tieout.opening import prepare
 from tieout.project import Project
@@ -26,8 +27,8 @@ class SiteTest:
 
 
 def run_site_tests(project: Project, now: datetime) -> list[SiteTest]:
-    """Every `alerts/*_test.yaml` and `kpis/**/*_test.yaml`. A mistake in a test file is a failed test."""
-    return [*alert_tests(project), *_kpi_tests(project, now)]
+    """Every `alerts/*_test.yaml`, `matching/*_test.yaml` and `kpis/**/*_test.yaml`. A mistake in a test file is a failed test."""
+    return [*alert_tests(project), *_stored_tests(project, now)]
 
 
 def alert_tests(project: Project) -> list[SiteTest]:
@@ -36,16 +37,23 @@ def alert_tests(project: Project) -> list[SiteTest]:
     return [*_failed_files(report.findings), *(_test(o.file, o.name, o.failures) for o in report.outcomes)]
 
 
-def _kpi_tests(project: Project, now: datetime) -> list[SiteTest]:
-    if not any((project.root / "kpis").rglob("*_test.y*ml")):
+def _stored_tests(project: Project, now: datetime) -> list[SiteTest]:
+    """The tests that need an engine: one for both kinds, since a process opens only one."""
+    kpis, matching = project.root / "kpis", project.root / "matching"
+    if not any(kpis.rglob("*_test.y*ml")) and not any(matching.glob("*_test.y*ml")):
         return []
     with (
         tempfile.TemporaryDirectory(prefix="tieout-test-") as folder,
         Store(f"chdb://{folder}/engine") as store,
     ):
         prepare(store, now)
-        report = run_kpi_tests(project.root / "kpis", project.kpis, store)
-    return [*_failed_files(report.findings), *(_test(o.file, o.name, o.failures) for o in report.outcomes)]
+        matched = run_matching_tests(matching, project.matching, project.workflows, store)
+        figures = run_kpi_tests(kpis, project.kpis, store)
+    return [
+        *_failed_files([*matched.findings, *figures.findings]),
+        *(_test(o.file, o.name, o.failures) for o in matched.outcomes),
+        *(_test(o.file, o.name, o.failures) for o in figures.outcomes),
+    ]
 
 
 def _failed_files(findings: Iterable[Finding]) -> list[SiteTest]:

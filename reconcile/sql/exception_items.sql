@@ -1,8 +1,6 @@
 -- The items that exceptions are of, by workflow
-SELECT
-    workflow, groupUniqArray(item_key) AS items,
-    groupUniqArray(lower(hex(sipHash128(workflow, expectation, item_type, item_key, opened_by)))) AS ids
-FROM expectations
-WHERE lower(hex(sipHash128(workflow, expectation, item_type, item_key, opened_by))) IN {ids:Array(String)}
+SELECT workflow, groupUniqArray(item_key) AS items, groupUniqArray(exception_id) AS ids
+FROM exception_ids
+WHERE exception_id IN {ids:Array(String)}
 GROUP BY workflow
 ORDER BY workflow

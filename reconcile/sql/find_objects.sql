@@ -26,9 +26,8 @@ FROM (
     GROUP BY workflow, from_type, from_key
     UNION ALL
     SELECT workflow, item_type, item_key, 0
-    FROM expectations
-    WHERE length(text) = 32
-        AND lower(hex(sipHash128(workflow, expectation, item_type, item_key, opened_by))) = lower(text)
+    FROM exception_ids
+    WHERE length(text) = 32 AND exception_id = lower(text)
     GROUP BY workflow, item_type, item_key
 )
 GROUP BY workflow, object_type, object_key

@@ -1,4 +1,5 @@
--- One verdict per expectation of some items (all, when `items` is empty) as of (V, K). States and their meaning: docs/reference/states.md.
+-- One verdict per expectation of some items (all, when `items` is empty) as of (V, K): those of workflows, then those of matching
+-- rules. States and their meaning: docs/reference/states.md.
 CREATE OR REPLACE VIEW verdicts_of AS
 WITH
 marks_known AS (
@@ -106,4 +107,13 @@ SELECT
     detected_at,
     if(isNull(detected_at), NULL, if(kind = 'once', reversed_at, closed_at)) AS resolved_at,
     trace_id, known_at
-FROM noticed;
+FROM noticed
+UNION ALL
+SELECT
+    workflow, version, expectation, kind, code, clock, owner, item_type, item_key, exception_id,
+    opened_at, opened_by, opened_step, due_at, closed_at, closed_by, closed_as, reversed_at,
+    attempts, failures, failed_at, expected, actual, residual, amount, currency, dims, watermark, covered, state,
+    due, matched, unknown, failing, detected_at, resolved_at, trace_id, known_at
+FROM match_verdicts_of(
+    as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)},
+    version = '');

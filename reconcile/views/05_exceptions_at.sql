@@ -24,8 +24,7 @@ acts AS (
     WHERE known_at <= {known_at:DateTime64(6, 'UTC')}
         -- The acts of a few items are found by their ids; the ids of all would only cost.
         AND (empty({items:Array(String)}) OR exception_id IN (
-            SELECT lower(hex(sipHash128(workflow, expectation, item_type, item_key, opened_by)))
-            FROM expectations WHERE item_key IN {items:Array(String)}))
+            SELECT exception_id FROM exception_ids WHERE item_key IN {items:Array(String)}))
     GROUP BY exception_id
 )
 SELECT

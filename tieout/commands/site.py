@@ -56,7 +56,7 @@ def check(project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
     if loaded is not None and not json:
         message(
             f"{project.resolve()}: {len(loaded.workflows)} workflows, {len(loaded.mappings)} mappings, "
-            f"{len(loaded.probes)} probes, {len(loaded.kpis)} KPIs, no mistakes"
+            f"{len(loaded.probes)} probes, {len(loaded.matching)} matching rules, {len(loaded.kpis)} KPIs, no mistakes"
         )
 
 
@@ -74,7 +74,7 @@ def _engine_findings(project: Project) -> list[Finding]:
 
 
 def run_tests(project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
-    """The tests of the site's own KPIs and alert rules. Example: tieout test"""
+    """The tests of the site's own matching rules, KPIs and alert rules. Example: tieout test"""
     from tieout.site_tests import run_site_tests
 
     results = run_site_tests(open_project(project), present())

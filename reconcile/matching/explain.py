@@ -1,0 +1,185 @@
+"""Why a record is matched or is not: which rule and key, which gates passed, what came nearest, what would have done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from reconcile.matching.decide import decide, would_match
+from reconcile.matching.model import MatchingRule, Ruling
+from reconcile.matching.moments import Version
+from reconcile.matching.records import Decision, Gate, Record
+from reconcile.matching.results import results
+from reconcile.matching.rows import version_of
+from reconcile.matching.run import active_version
+from store.client import Store
+from store.sqlfile import read
+
+SQL = Path(__file__).parent / "sql"
+_WORDS = {
+    "open": "waits for {waits}",
+    "matched": "is matched exactly",
+    "matched_tol": "is matched within tolerance",
+    "partial": "is matched in part",
+    "mismatch": "does not agree",
+    "ambiguous": "could be matched in several ways, so nothing was decided",
+    "duplicate": "is there more than once",
+    "reversed": "was taken back",
+    "unusable": "cannot be used",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One record of a decision."""
+
+    leg: str
+    record: str
+    day: str
+    amount: str
+    currency: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """What one rule made of a record as of (V, K). `would_match`: what change would have let it match.
+    `candidates`: records of other legs whose key is nearly the same.
+    """
+
+    rule: str
+    title: str
+    version: str
+    key: str
+    key_number: int
+    verdict: str
+    headline: str
+    lines: list[Line]
+    gates: list[Gate]
+    would_match: list[str]
+    nearest: str
+    candidates: list[dict[str, Any]]
+    said: list[dict[str, Any]]
+
+
+def explain_match(
+    store: Store,
+    rulings: Mapping[str, Ruling],
+    record: str,
+    as_of: datetime,
+    known_at: datetime,
+    now: datetime,
+) -> list[Story]:
+    """What each rule says of the record with this key; an empty list when no rule reads it.
+
+    The decision is made again from the records, by the same code, so it holds for any (V, K).
+    """
+    versions = [
+        (name, ruling.version)
+        for name, ruling in rulings.items()
+        if active_version(store, name, now) == ruling.version
+    ]
+    given = {"record": record, "versions": versions, "as_of": as_of, "known_at": known_at}
+    stories: dict[str, Story] = {}
+    for row in store.rows(read(SQL / "records_of.sql"), given) if versions else []:
+        ruling = rulings[row["rule"]]
+        told = [version_of(one) for one in row["versions"]]
+        story = _story(store, ruling, row, told, record, as_of, known_at)
+        # A later key decides on what an earlier one left open.
+        if story is not None and (row["rule"] not in stories or story.verdict not in ("open", "none")):
+            stories[row["rule"]] = story
+    return list(stories.values())
+
+
+def _story(
+    store: Store,
+    ruling: Ruling,
+    row: Mapping[str, Any],
+    told: list[Version],
+    record: str,
+    as_of: datetime,
+    known_at: datetime,
+) -> Story | None:
+    rule, number = ruling.rule, int(row["pass"])
+    last = {one.place: one for one in told}
+    standing = [one.record for one in last.values() if not one.gone]
+    decision = next(
+        (
+            one
+            for one in decide(rule, rule.keys[number - 1], standing)
+            if any(member.key == record for member in one.records)
+        ),
+        None,
+    )
+    if decision is None:
+        return _absent(ruling, row, record) if any(one.record.key == record for one in told) else None
+    itself = next(member for member in decision.records if member.key == record)
+    failed = [gate for gate in decision.gates if gate.passed is False]
+    return Story(
+        rule=rule.rule,
+        title=rule.title,
+        version=ruling.version,
+        key=row["key"].replace("\x1f", " / "),
+        key_number=number,
+        verdict=decision.verdict,
+        headline=_headline(rule, number, decision, record),
+        lines=[_line(member) for member in decision.records],
+        gates=list(decision.gates),
+        would_match=[would_match(gate) for gate in failed],
+        nearest=decision.nearest,
+        candidates=list(_candidates(store, ruling, row["key"], itself, as_of, known_at))
+        if decision.waits
+        else [],
+        said=results(store, as_of, known_at, rule=rule.rule, items=[record]),
+    )
+
+
+def _absent(ruling: Ruling, row: Mapping[str, Any], record: str) -> Story:
+    """A record that is under this key no longer, or not yet."""
+    gates = ", ".join(
+        f"{field} {' or '.join(values)}"
+        for leg in ruling.rule.legs.values()
+        for field, values in leg.when.items()
+    )
+    when = f" or is not in a state that counts ({gates})" if gates else ""
+    return Story(
+        ruling.rule.rule, ruling.rule.title, ruling.version, row["key"].replace("\x1f", " / "), int(row["pass"]), "none",
+        f"{record} does not take part: it was deleted, has another key by now{when}.", [], [], [], "", [], [],
+    )  # fmt: skip
+
+
+def _headline(rule: MatchingRule, number: int, decision: Decision, record: str) -> str:
+    words = _WORDS[decision.verdict].format(waits=" and ".join(decision.waits) or "nothing")
+    by = ", ".join(rule.keys[number - 1].fields)
+    others = len(decision.records) - 1
+    together = f" together with {others} other record{'s' if others > 1 else ''}" if others else ""
+    why = "; ".join(
+        f"{fault.code}: {fault.field} {fault.actual or 'nothing'}, expected {fault.expected or 'nothing'}"
+        for fault in decision.faults
+    )
+    return f"{record} {words}{together}, by {by}" + (f": {why}" if why else "") + "."
+
+
+def _line(record: Record) -> Line:
+    amount = "" if record.worth is None else format(record.worth.normalize(), "f")
+    return Line(record.leg, record.key, record.day.isoformat(), amount, record.currency)
+
+
+def _candidates(
+    store: Store, ruling: Ruling, key: str, record: Record, as_of: datetime, known_at: datetime
+) -> Iterator[dict[str, Any]]:
+    found = store.rows(
+        read(SQL / "candidates.sql"),
+        {
+            "rule": ruling.rule.rule, "version": ruling.version, "leg": record.leg, "key": key, "worth": record.worth,
+            "day": record.day, "as_of": as_of, "known_at": known_at,
+        },
+    )  # fmt: skip
+    names = ruling.rule.keys[0].fields
+    mine = key.split("\x1f")
+    for one in found:
+        theirs = one["key"].split(" / ")
+        off = [f"{name} {b!r} were {a!r}" for name, a, b in zip(names, mine, theirs, strict=False) if a != b]
+        yield {**one, "would_match": "if " + " and ".join(off) if off else ""}

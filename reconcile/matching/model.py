@@ -1,0 +1,252 @@
+"""What a matching rule may say. The models are the reference: every key is documented here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from core.duration import Duration
+from core.yamlfile import FileModel
+from reconcile.matching.tables import Table
+from workflows.model import ExceptionCode, Name, Normalisation, StepName
+
+Method = Literal["group", "pair", "subset"]
+Meaning = Literal["amount", "quantity", "price", "text"]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Share = Annotated[Decimal, Field(ge=0)]
+SourceField = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+# What every record has, whatever its system calls its fields.
+OWN_FIELDS = ("@key", "@amount", "@currency")
+
+
+class Drop(FileModel):
+    """`drop: "-/ "` takes these characters out wherever they stand."""
+
+    drop: Annotated[str, StringConstraints(min_length=1, max_length=20)]
+
+
+class Through(FileModel):
+    """`map: item_xref` replaces the value by what that table says on the day of the record."""
+
+    map: Name
+
+
+Change = Normalisation | Drop | Through
+
+
+class Leg(FileModel):
+    """One system's records. Either `type` (state, of `system` or of any) or `step` (events of the workflow).
+
+    `fields`: what the rule calls a field → what the source calls it; `@key`, `@amount` and `@currency` are the
+    record's own. `when`: only records with one of these values count, for example only posted ones. `many`:
+    several records may make up this leg of one item. `date`: field with the business day; else the day the
+    record holds from. `within`: how long after the first record of the item this leg may take.
+    `sources` prove that a record is not there; default: those of the workflow. `original`: field that names the
+    record this one takes back.
+    """
+
+    type: Name | None = None
+    system: str = ""
+    step: StepName | None = None
+    fields: dict[Name, SourceField] = Field(min_length=1)
+    when: dict[Name, tuple[str, ...]] = Field(default_factory=dict)
+    many: bool = False
+    date: Name | None = None
+    within: Duration = timedelta(0)
+    sources: tuple[str, ...] = ()
+    original: Name | None = None
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_record(self) -> Leg:
+        if bool(self.type) == bool(self.step):
+            raise ValueError("a leg has either 'type' (state of objects) or 'step' (events)")
+        return self
+
+
+class Number(FileModel):
+    """How a number is made comparable. `unit`: fields whose values, joined by `|`, `factors` turns into the base
+    unit; a number that is `per` unit is divided by the factor. `currency`: field with its currency, which
+    `rates` turns into the rule's currency at the record's day.
+    """
+
+    unit: tuple[Name, ...] = ()
+    factors: Name | None = None
+    per: bool = False
+    currency: Name | None = None
+    rates: Name | None = None
+
+    @model_validator(mode="after")
+    def _has_tables(self) -> Number:
+        if bool(self.unit) != bool(self.factors):
+            raise ValueError("'unit' and 'factors' belong together")
+        if self.rates and not self.currency:
+            raise ValueError("'rates' needs 'currency', the field that names it")
+        return self
+
+
+class Window(FileModel):
+    """`days: [-3, 5]`: the other record may be dated up to 3 days before and 5 days after the first leg's."""
+
+    days: tuple[int, int]
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Window:
+        if self.days[0] > self.days[1]:
+            raise ValueError("the window ends before it begins; write [earliest, latest]")
+        return self
+
+
+class Key(FileModel):
+    """Records with the same `fields` belong together; the first key decides, later ones try what is left.
+
+    `method`: `group` makes one item of all of them and compares sums; `pair` assigns them one to one;
+    `subset` also finds several that add up to several.
+    """
+
+    fields: tuple[Name, ...] = Field(min_length=1)
+    method: Method = "group"
+    window: Window | None = None
+
+
+class Tier(FileModel):
+    """A limit for expected values of at least `above`."""
+
+    above: Share
+    abs: Share = Decimal(0)
+    pct: Share = Decimal(0)
+
+
+class Limit(FileModel):
+    """How far a value may be off on one side: the larger of `abs` and `pct` percent of the expected value, but at
+    most `cap`. `tiers` replace `abs` and `pct` for larger values. `any`: this side is not checked.
+    """
+
+    abs: Share = Decimal(0)
+    pct: Share = Decimal(0)
+    cap: Share | None = None
+    tiers: tuple[Tier, ...] = ()
+    any: bool = False
+
+
+class Comparison(FileModel):
+    """What must agree: `field` of leg `expected` and of leg `actual`.
+
+    `means`: `amount` and `quantity` are summed over a leg, `price` is weighted by quantity, `text` must be equal.
+    `over` and `under` say how far the actual may lie above and below. While the actual leg may still grow, an
+    `under` is not yet wrong.
+    """
+
+    field: Name
+    means: Meaning
+    expected: Name
+    actual: Name
+    over: Limit = Limit()
+    under: Limit = Limit()
+
+
+class Reversals(FileModel):
+    """`self_cancelling`: equal and opposite amounts in one leg of one group cancel, without a reference."""
+
+    self_cancelling: bool = True
+
+
+class Budget(FileModel):
+    """How far the search for several-to-several goes: in records and in steps, so that it is repeatable."""
+
+    max_items: Annotated[int, Field(ge=2, le=200)] = 30
+    max_nodes: Annotated[int, Field(ge=100, le=5_000_000)] = 50_000
+
+
+class Outcome(FileModel):
+    """`auto_clear: false` makes every match a suggestion. Ambiguity is always one."""
+
+    auto_clear: bool = True
+
+
+class MatchingRule(FileModel):
+    """One matching rule; its name is the name of its file.
+
+    `workflow` it belongs to. `currency` money is compared in. `normalise`: changes by field, in order. `numbers`:
+    fields that are numbers. `tax_freight`: numbers that explain a difference. `rounding`: a rest up to this is
+    rounding. `header`: key fields by which items are rolled up. `reversals`, `budget`, `outcome`. `owner`, and
+    `owners` by exception code. `age_by`: `due` or `record`, the day of the oldest record.
+    """
+
+    rule: Name
+    title: str
+    workflow: Name
+    currency: Currency = "USD"
+    legs: dict[Name, Leg] = Field(min_length=2, max_length=8)
+    normalise: dict[Name, tuple[Change, ...]] = Field(default_factory=dict)
+    keys: tuple[Key, ...] = Field(min_length=1, max_length=5)
+    numbers: dict[Name, Number] = Field(default_factory=dict)
+    compare: dict[Name, Comparison] = Field(min_length=1)
+    tax_freight: tuple[Name, ...] = ()
+    rounding: Share = Decimal(0)
+    header: tuple[Name, ...] = ()
+    reversals: Reversals = Reversals()
+    budget: Budget = Budget()
+    outcome: Outcome = Outcome()
+    owner: str
+    owners: dict[ExceptionCode, str] = Field(default_factory=dict)
+    age_by: Literal["due", "record"] = "due"
+    runbook: str = ""
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """Numbers in the order records keep them."""
+        return tuple(self.numbers)
+
+    @property
+    def text_names(self) -> tuple[str, ...]:
+        """Texts in the order records keep them: those compared, then those that make the header."""
+        compared = [one.field for one in self.compare.values() if one.means == "text"]
+        return tuple(dict.fromkeys([*compared, *self.header]))
+
+    @property
+    def leg_names(self) -> tuple[str, ...]:
+        return tuple(self.legs)
+
+    def owner_of(self, code: str) -> str:
+        """The team that clears exceptions of this code."""
+        return self.owners.get(code, self.owner)  # type: ignore[call-overload, no-any-return]
+
+    def owner_of_absence(self, leg: str) -> str:
+        """The team that clears a leg which is not there: without the first leg, the others are orphans."""
+        return self.owner_of("ORPHAN" if leg == self.leg_names[0] else "MISSING")
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A checked rule with the tables it reads; what decides is both."""
+
+    rule: MatchingRule
+    tables: Mapping[str, Table]
+
+    @property
+    def version(self) -> str:
+        """Hash of the rule and of the content of its tables: another rate, another version."""
+        told = self.rule.model_dump_json() + "".join(
+            f"{name}={self.tables[name].version}" for name in sorted(self.tables)
+        )
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def tables_of(rule: MatchingRule) -> Iterator[tuple[tuple[str | int, ...], str, bool]]:
+    """Every table a rule names: its place in the rule, its name, and whether it must hold numbers."""
+    for field, changes in rule.normalise.items():
+        for index, change in enumerate(changes):
+            if isinstance(change, Through):
+                yield ("normalise", field, index), change.map, False
+    for field, number in rule.numbers.items():
+        if number.factors:
+            yield ("numbers", field, "factors"), number.factors, True
+        if number.rates:
+            yield ("numbers", field, "rates"), number.rates, True

@@ -1,0 +1,152 @@
+"""The states of the records of one key → decisions for every moment (V, K) from which something else holds.
+
+Pure. What holds at V follows from what had happened by V, so evidence that becomes known at K only changes
+decisions from its own business time on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconcile.matching.decide import decide
+from reconcile.matching.model import Key, MatchingRule
+from reconcile.matching.records import Decision, Fault, Record
+
+# Records looked at for one key in one run. A key with very many records is decided at fewer moments, evenly taken;
+# between two of them the earlier one stands.
+MOST_WORK = 2_000_000
+
+Identity = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Version:
+    """One state of a record: from `occurred_at` on, as known from `known_at` on. `gone`: no longer under this key.
+    `origin`: the earlier key that left it open.
+    """
+
+    record: Record
+    occurred_at: datetime
+    known_at: datetime
+    row_hash: str
+    gone: bool
+    origin: str = ""
+    dims: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def order(self) -> tuple[str, str, str, datetime, datetime, str]:
+        return (*self.place, self.occurred_at, self.known_at, self.row_hash)
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What takes over from each other: states of one record that came from one earlier key."""
+        return (self.record.leg, self.record.key, self.origin)
+
+
+@dataclass(frozen=True)
+class Spell:
+    """How long a fault stands or stood; `until` is None while it does."""
+
+    fault: Fault
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class Held:
+    """A decision with its history: spells of its faults, and when the first of its records was there."""
+
+    decision: Decision
+    spells: tuple[Spell, ...]
+    opened_at: datetime
+
+
+@dataclass(frozen=True)
+class Moment:
+    """All decisions on a key that hold from `occurred_at` on, as known at `known_at` by `evidence` states."""
+
+    occurred_at: datetime
+    known_at: datetime
+    evidence: int
+    held: tuple[Held, ...]
+
+
+def moments(rule: MatchingRule, key: Key, versions: Iterable[Version], mark: datetime) -> Iterator[Moment]:
+    """Everything that became known after `mark`, moment by moment."""
+    ordered = sorted({version.order: version for version in versions}.values(), key=lambda one: one.order)
+    pairs = _thinned([*_pairs(ordered, mark)], len(ordered))
+    told: dict[datetime, _Story] = {}
+    for known_at, occurred_at, is_new in pairs:
+        story = told.get(known_at)
+        if story is None:
+            story = told[known_at] = _Story(rule, key, [one for one in ordered if one.known_at <= known_at])
+        held = story.at(occurred_at)
+        if is_new:
+            yield Moment(occurred_at, known_at, len(story.versions), held)
+
+
+def _pairs(versions: Sequence[Version], mark: datetime) -> Iterator[tuple[datetime, datetime, bool]]:
+    """Each K after the mark with each V, and whether that V is touched by what became known at K."""
+    for known_at in sorted({one.known_at for one in versions if one.known_at > mark}):
+        since = min(one.occurred_at for one in versions if one.known_at == known_at)
+        for occurred_at in sorted({one.occurred_at for one in versions if one.known_at <= known_at}):
+            yield known_at, occurred_at, occurred_at >= since
+
+
+def _thinned(
+    pairs: list[tuple[datetime, datetime, bool]], size: int
+) -> list[tuple[datetime, datetime, bool]]:
+    most = max(1, MOST_WORK // max(size, 1))
+    if len(pairs) <= most:
+        return pairs
+    step = -(-len(pairs) // most)
+    return [pair for number, pair in enumerate(reversed(pairs)) if number % step == 0][::-1]
+
+
+class _Story:
+    """One key as known at one K, told in business order."""
+
+    def __init__(self, rule: MatchingRule, key: Key, versions: list[Version]) -> None:
+        self._rule, self._key, self.versions = rule, key, versions
+        self._faults: dict[tuple[Identity, str, str, str], tuple[Fault, datetime]] = {}
+        self._ended: list[tuple[Identity, Spell]] = []
+
+    def at(self, occurred_at: datetime) -> tuple[Held, ...]:
+        """Decisions as of V; called for rising V."""
+        seen = [version for version in self.versions if version.occurred_at <= occurred_at]
+        last = {one.place: one for one in seen}
+        began: dict[Identity, datetime] = {}
+        for one in (one for one in seen if not one.gone):
+            began.setdefault((one.record.leg, one.record.key), one.occurred_at)
+        decisions = decide(self._rule, self._key, [one.record for one in last.values() if not one.gone])
+        present = {
+            (_anchor(self._rule, decision), fault.code, fault.field, fault.leg): fault
+            for decision in decisions
+            for fault in decision.faults
+        }
+        for name, (fault, since) in self._faults.items():
+            if name not in present:
+                self._ended.append((name[0], Spell(fault, since, occurred_at)))
+        self._faults = {
+            name: (fault, self._faults[name][1] if name in self._faults else occurred_at)
+            for name, fault in present.items()
+        }
+        return tuple(self._held(decision, began) for decision in decisions)
+
+    def _held(self, decision: Decision, began: Mapping[Identity, datetime]) -> Held:
+        anchor = _anchor(self._rule, decision)
+        own = {(record.leg, record.key) for record in decision.records}
+        standing = [
+            Spell(fault, self._faults[anchor, fault.code, fault.field, fault.leg][1], None)
+            for fault in decision.faults
+        ]
+        ended = [spell for identity, spell in self._ended if identity in own]
+        return Held(decision, (*standing, *ended), min(began[identity] for identity in own))
+
+
+def _anchor(rule: MatchingRule, decision: Decision) -> Identity:
+    """The record by which people find a decision: the first of its first leg."""
+    first = min(decision.records, key=lambda one: (rule.leg_names.index(one.leg), one.day, one.key))
+    return first.leg, first.key

@@ -1,0 +1,122 @@
+"""A rule as bound parameters: the same SQL texts serve every rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconcile.matching.compare import money_field
+from reconcile.matching.model import Drop, Leg, MatchingRule, Ruling, Through
+from workflows.model import Workflow
+
+Part = tuple[str, list[str], str, list[str]]
+
+
+def leg_parameters(ruling: Ruling, workflow: Workflow, name: str) -> dict[str, Any]:
+    """What `extract.sql` takes to read one leg."""
+    rule, leg = ruling.rule, ruling.rule.legs[name]
+    places = {number: index for index, number in enumerate(rule.number_names, start=1)}
+    money = money_field(rule)
+    worth, times = _worth(rule)
+    how = rule.numbers.get(money)
+    return {
+        "rule": rule.rule, "version": ruling.version, "workflow": rule.workflow, "leg": name,
+        "type": leg.type or "", "system": leg.system, "step": leg.step or "",
+        "gates": [(leg.fields[field], list(values)) for field, values in leg.when.items()],
+        "passes": [[_part(rule, leg, field) for field in key.fields] for key in rule.keys],
+        "texts": [_part(rule, leg, field) for field in rule.text_names],
+        "original": [_part(rule, leg, leg.original)] if leg.original else [],
+        "numbers": [_number(rule, leg, field) for field in rule.number_names],
+        "worth": worth, "times": times,
+        "money": places.get(money, 0) if how and how.rates and money in leg.fields else 0,
+        "converted": bool(how and how.rates),
+        "currency": rule.currency,
+        "currency_field": leg.fields.get(how.currency or "", "@currency") if how else "@currency",
+        "date": leg.fields[leg.date] if leg.date else "",
+        "tables": [(table.name, table.version) for table in ruling.tables.values()],
+        "dimensions": list(workflow.dimensions),
+    }  # fmt: skip
+
+
+def _worth(rule: MatchingRule) -> tuple[int, int]:
+    """Places of the numbers whose product is the money of a record: the amount, or quantity and price; 0 is none."""
+    found = {
+        one.means: rule.number_names.index(one.field) + 1
+        for one in rule.compare.values()
+        if one.means != "text"
+    }
+    if "amount" in found:
+        return found["amount"], 0
+    return (found["quantity"], found["price"]) if {"quantity", "price"} <= set(found) else (0, 0)
+
+
+def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[str, Any]:
+    """What `plain.sql` takes to decide by the key with this number, from 1."""
+    rule, key = ruling.rule, ruling.rule.keys[number - 1]
+    return {
+        "rule": rule.rule, "version": ruling.version, "workflow": rule.workflow, "pass": number,
+        "last_pass": number == len(rule.keys),
+        "legs": [
+            (
+                name, leg.type or "", leg.many and key.method == "group", int(leg.within.total_seconds()),
+                list(sources_of(rule, workflow, name)), rule.owner_of_absence(name),
+            )
+            for name, leg in rule.legs.items()
+        ],
+        "compares": [
+            (name, one.means, _place(rule, one.field, one.means), one.expected, one.actual)
+            for name, one in rule.compare.items()
+        ],
+        "window": list(key.window.days) if key.window else [],
+        "money": _money(rule),
+        "header": [rule.text_names.index(field) + 1 for field in rule.header],
+        "clears": "clear" if rule.outcome.auto_clear else "suggest",
+        "age_by": rule.age_by, "owner": rule.owner,
+    }  # fmt: skip
+
+
+def sources_of(rule: MatchingRule, workflow: Workflow, leg: str) -> tuple[str, ...]:
+    """Sources that prove a record of this leg is not there."""
+    one = rule.legs[leg]
+    return one.sources or (workflow.sources_of((one.step,)) if one.step else workflow.sources)
+
+
+def _place(rule: MatchingRule, field: str, means: str) -> int:
+    return (rule.text_names if means == "text" else rule.number_names).index(field) + 1
+
+
+def _money(rule: MatchingRule) -> tuple[int, int, int, str, str, str]:
+    """Places of amount, quantity and price, the leg that is counted, and the legs whose money is compared."""
+    by_meaning = {one.means: one for one in reversed(rule.compare.values())}
+    amount, quantity, price = (by_meaning.get(means) for means in ("amount", "quantity", "price"))
+    if amount:
+        return _place(rule, amount.field, "amount"), 0, 0, "", amount.expected, amount.actual
+    if quantity and price:
+        places = _place(rule, quantity.field, "quantity"), _place(rule, price.field, "price")
+        return 0, *places, quantity.actual, price.expected, price.actual
+    return 0, 0, 0, "", "", ""
+
+
+def _part(rule: MatchingRule, leg: Leg, field: str) -> Part:
+    """A field of the source and what is done to it before and after it is looked up in a table."""
+    before: list[str] = []
+    after: list[str] = []
+    lookup = ""
+    for change in rule.normalise.get(field, ()):
+        into = after if lookup else before
+        if isinstance(change, Through):
+            lookup = change.map
+        elif isinstance(change, Drop):
+            into += [f"drop:{character}" for character in change.drop]
+        else:
+            into.append(change)
+    return leg.fields.get(field, ""), before, lookup, after
+
+
+def _number(rule: MatchingRule, leg: Leg, field: str) -> tuple[str, list[str], str, bool, str, str]:
+    how = rule.numbers[field]
+    if field not in leg.fields:
+        return "", [], "", False, "", ""
+    return (
+        leg.fields[field], [leg.fields[unit] for unit in how.unit], how.factors or "", how.per,
+        leg.fields[how.currency] if how.currency else "", how.rates or "",
+    )  # fmt: skip

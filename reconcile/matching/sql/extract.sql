@@ -1,0 +1,103 @@
+-- Records of one leg that became known since the mark, as the rule sees them: keys, numbers, texts
+INSERT INTO match_records (
+    rule, version, pass, key, leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, rate, worth,
+    original, problem, keys, dims
+)
+WITH
+    {gates:Array(Tuple(field String, allowed Array(String)))} AS gates,
+    {passes:Array(Array(Tuple(field String, before Array(String), lookup String, after Array(String))))} AS passes,
+    {texts:Array(Tuple(field String, before Array(String), lookup String, after Array(String)))} AS text_parts,
+    {original:Array(Tuple(field String, before Array(String), lookup String, after Array(String)))} AS original_parts,
+    {numbers:Array(Tuple(field String, unit Array(String), factors String, per Bool, currency String, rates String))} AS number_parts,
+    toDateTime64({mark:String}, 6, 'UTC') AS mark,
+    toDateTime64({until:String}, 6, 'UTC') AS until,
+    -- What each table says: the values of all, and for each of them what it means when. The first stands for nothing found.
+    (
+        SELECT (groupArray(name_and_value), groupArray(meanings))
+        FROM (
+            SELECT '' AS name_and_value, [(toDate32('1900-01-01'), toDate32('1900-01-01'), '')] AS meanings
+            UNION ALL
+            SELECT concat(name, '\0', value), groupArray((valid_from, valid_until, result))
+            FROM matching_tables
+            WHERE (name, version) IN {tables:Array(Tuple(String, String))}
+            GROUP BY name, value
+        )
+    ) AS said,
+    said.1 AS names, said.2 AS meanings,
+states AS (
+    SELECT
+        object_key AS record, valid_from AS occurred_at, known_at, row_hash, deleted,
+        mapUpdate(fields, map('@key', object_key, '@amount', ifNull(toString(amount), ''), '@currency', toString(currency))) AS f
+    FROM snapshots
+    WHERE {step:String} = '' AND object_type = {type:String} AND {system:String} IN ('', system) AND known_at > mark AND known_at <= until
+    UNION ALL
+    SELECT
+        event_id, occurred_at, known_at, '', false,
+        mapUpdate(mapUpdate(mapUpdate(dims, attributes),
+            mapFromArrays(arrayMap(t -> concat('@object:', t), arrayDistinct(objects.type)),
+                arrayMap(t -> objects.key[indexOf(objects.type, t)], arrayDistinct(objects.type)))),
+            map('@key', event_id, '@amount', ifNull(toString(amount), ''), '@currency', toString(currency)))
+    FROM events
+    WHERE {step:String} != '' AND workflow = {workflow:String} AND step = {step:String} AND outcome != 'failed'
+        AND known_at > mark AND known_at <= until
+),
+dated AS (
+    SELECT
+        record, occurred_at, known_at, row_hash, f,
+        deleted OR NOT arrayAll(g -> has(g.allowed, f[g.field]), gates) AS gone,
+        f[{date:String}] AS day_text, parseDateTime64BestEffortOrNull(day_text, 6, 'UTC') AS day_said,
+        toDate32(ifNull(day_said, occurred_at)) AS day
+    FROM states
+),
+looked_up AS (
+    SELECT
+        *,
+        arrayMap(pass -> arrayMap(p -> if(p.lookup = '', normalise_key(f[p.field], p.before), normalise_key(
+            meaning_of(p.lookup, normalise_key(f[p.field], p.before), day, names, meanings), p.after)), pass), passes) AS parts,
+        arrayMap(p -> if(p.lookup = '', normalise_key(f[p.field], p.before), normalise_key(
+            meaning_of(p.lookup, normalise_key(f[p.field], p.before), day, names, meanings), p.after)),
+            arrayConcat(original_parts, text_parts)) AS said_texts,
+        -- Number, factor, rate; null where it is not a number or the table has none for the day.
+        arrayMap(n -> (
+            toDecimal128OrNull(f[n.field], 12),
+            toDecimal128OrNull(if(n.factors = '', '1',
+                meaning_of(n.factors, arrayStringConcat(arrayMap(u -> f[u], n.unit), '|'), day, names, meanings)), 12),
+            toDecimal128OrNull(if(n.rates = '' OR f[n.currency] = {currency:String}, '1',
+                meaning_of(n.rates, f[n.currency], day, names, meanings)), 12)
+        ), number_parts) AS figures
+    FROM dated
+),
+built AS (
+    SELECT
+        *,
+        arrayMap((x, n) -> CAST(multiplyDecimal(
+            if(n.per, divideDecimal(x.1, if(x.2 = 0, NULL, x.2), 24), multiplyDecimal(x.1, x.2, 24)), x.3, 12), 'Nullable(Decimal(38, 12))'),
+            figures, number_parts) AS numbers,
+        multiIf(
+            gone AND NOT arrayAll(g -> has(g.allowed, f[g.field]), gates), 'UNPOSTED',
+            arrayExists((x, n) -> f[n.field] != '' AND isNull(x.1), figures, number_parts), 'TRANSFORM_ERROR',
+            arrayExists((x, n) -> f[n.field] != '' AND isNull(x.2), figures, number_parts), 'UOM_FACTOR',
+            arrayExists((x, n) -> f[n.field] != '' AND isNull(x.3), figures, number_parts), 'FX_RATE',
+            arrayExists(part -> part = '', parts[1]), 'KEY_UNMAPPED',
+            day_text != '' AND isNull(day_said), 'TRANSFORM_ERROR',
+            '') AS problem,
+        -- What cannot be used stands alone; what has no later key waits for none.
+        arrayMap((part, pass) -> if((problem NOT IN ('', 'UNPOSTED') AND pass = 1) OR has(part, ''),
+            concat('\x1e', {leg:String}, '\x1f', record), arrayStringConcat(part, '\x1f')), parts, arrayEnumerate(parts)) AS keys,
+        if({worth:UInt32} = 0, NULL, multiplyDecimal(numbers[greatest({worth:UInt32}, 1)],
+            if({times:UInt32} = 0, toDecimal128('1', 12), numbers[greatest({times:UInt32}, 1)]), 12)) AS worth
+    FROM looked_up
+)
+SELECT
+    {rule:String}, {version:String}, 1, keys[1] AS key, {leg:String}, record, '', occurred_at, known_at, row_hash, gone, day, numbers,
+    arraySlice(said_texts, 1 + length(original_parts)),
+    if({converted:Bool}, {currency:String}, f[{currency_field:String}]),
+    if({money:UInt32} = 0, toDecimal128('1', 12), ifNull(figures[greatest({money:UInt32}, 1)].3, 1)),
+    CAST(worth, 'Nullable(Decimal(38, 6))'), if(empty(original_parts), '', said_texts[1]), problem, keys,
+    mapFilter((k, v) -> has({dimensions:Array(String)}, k), f)
+FROM built
+WHERE (record, key, occurred_at, known_at, row_hash) NOT IN (
+    SELECT record, key, occurred_at, known_at, row_hash
+    FROM match_records
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = 1 AND leg = {leg:String}
+        AND known_at > mark AND known_at <= until)

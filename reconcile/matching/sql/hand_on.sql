@@ -1,0 +1,51 @@
+-- Gives to the next key what this one left open, and takes from it what is open no longer
+-- Every record that was ever under this key gets a row for each moment that was decided: what holds then, for it as for the key.
+INSERT INTO match_records (
+    rule, version, pass, key, leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, rate, worth,
+    original, problem, keys, dims
+)
+WITH
+    toDateTime64({mark:String}, 6, 'UTC') AS mark,
+    toDateTime64({until:String}, 6, 'UTC') AS until,
+moments AS (
+    SELECT
+        group_key, occurred_at, known_at, evidence,
+        groupUniqArrayArray(if(verdict = 'open', arrayZip(members.leg, members.record), [])) AS left_open
+    FROM matches
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until
+    GROUP BY group_key, occurred_at, known_at, evidence
+),
+records AS (
+    SELECT *
+    FROM match_records
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
+        -- What cannot be used waits for no other key.
+        AND problem IN ('', 'UNPOSTED') AND key IN (SELECT group_key FROM moments)
+),
+stood AS (
+    SELECT
+        m.group_key AS group_key, m.occurred_at AS at, m.known_at AS as_known_at, m.evidence AS evidence, r.leg AS leg, r.record AS record,
+        has(any(m.left_open), (leg, record)) AS is_left,
+        groupUniqArray(r.keys[{pass:UInt8} + 1]) AS next_keys,
+        -- The state that stood at that moment.
+        argMax((r.day, r.numbers, r.texts, r.currency, r.rate, r.worth, r.original, r.problem, r.keys, r.dims),
+            (r.occurred_at <= m.occurred_at, r.occurred_at, r.known_at, r.row_hash)) AS state
+    FROM moments AS m
+    INNER JOIN records AS r ON r.key = m.group_key
+    WHERE r.known_at <= m.known_at
+    GROUP BY group_key, at, as_known_at, evidence, leg, record
+),
+placed AS (
+    SELECT stood.*, next_key, is_left AND state.9[{pass:UInt8} + 1] = next_key AS is_open
+    FROM stood
+    ARRAY JOIN next_keys AS next_key
+)
+SELECT
+    {rule:String}, {version:String}, {pass:UInt8} + 1, next_key, leg, record, group_key, at, as_known_at,
+    lpad(toString(evidence), 10, '0') AS order_hash, NOT is_open, state.1, state.2, state.3, state.4, state.5, state.6, state.7, state.8,
+    state.9, state.10
+FROM placed
+WHERE (leg, record, next_key, group_key, at, as_known_at, order_hash) NOT IN (
+    SELECT leg, record, key, origin, occurred_at, known_at, row_hash
+    FROM match_records
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} + 1 AND known_at > mark AND known_at <= until)

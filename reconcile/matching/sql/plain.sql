@@ -1,0 +1,127 @@
+-- Decides, set by set, what can be decided without a choice: keys with records of one leg only, and keys whose legs agree exactly
+-- One row for each moment (V, K) from which something else holds. A key with any other moment is left to the core.
+INSERT INTO matches (
+    rule, version, workflow, pass, group_key, item, occurred_at, known_at, evidence, verdict, outcome, final,
+    members.leg, members.type, members.record, members.day, members.amount, header, opened_at, due_at, closed_at,
+    expected, actual, residual, currency, points.rank, points.code, points.field, points.leg, points.said, points.found, points.amount,
+    points.owner, points.since, points.until, points.due_at, points.sources, gates, options, aged_from, dims
+)
+WITH
+    {legs:Array(Tuple(name String, type String, many Bool, within_s Int64, sources Array(String), owner String))} AS legs,
+    {compares:Array(Tuple(name String, means String, place UInt32, expected String, actual String))} AS compares,
+    {window:Array(Int32)} AS window,
+    {money:Tuple(amount UInt32, quantity UInt32, price UInt32, counted String, expected String, actual String)} AS money,
+    toDateTime64({mark:String}, 6, 'UTC') AS mark,
+    toDateTime64({until:String}, 6, 'UTC') AS until,
+touched AS (
+    SELECT key
+    FROM match_records
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until
+        AND cityHash64(key) % {shares:UInt32} = {share:UInt32}
+),
+-- All states of all records of a key, those of one record in the order in which they take over from each other.
+grouped AS (
+    SELECT
+        key,
+        arraySort(x -> (x.1, x.2, x.3, x.4, x.5, x.6), groupUniqArray(CAST(
+            (leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, worth, original != '' OR problem NOT IN ('', 'UNPOSTED'), dims),
+            'Tuple(leg String, record String, origin String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), row_hash String,
+            gone Bool, day Date32, numbers Array(Nullable(Decimal(38, 12))), texts Array(String), currency String,
+            worth Nullable(Decimal(38, 6)), odd Bool, dims Map(String, String))'))) AS versions
+    FROM match_records
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
+        AND key IN (SELECT key FROM touched)
+    GROUP BY key
+),
+-- A moment K at which something became known of the key, and each V from which then something else holds.
+moments AS (
+    SELECT
+        key, versions,
+        arrayJoin(arrayFilter(t -> t > mark, arrayDistinct(versions.known_at))) AS as_known_at,
+        arrayFilter(x -> x.known_at <= as_known_at, versions) AS known,
+        length(known) AS evidence,
+        arrayMin(arrayMap(x -> x.occurred_at, arrayFilter(x -> x.known_at = as_known_at, known))) AS since,
+        arrayJoin(arrayDistinct(known.occurred_at)) AS as_of
+    FROM grouped
+),
+standing AS (
+    SELECT
+        key, as_known_at, as_of, since, evidence,
+        arrayFilter(x -> x.occurred_at <= as_of, known) AS seen,
+        -- The last state of each record, legs in the order of the rule.
+        arraySort(x -> (indexOf(legs.name, x.leg), x.day, x.record), arrayFilter(
+            (x, i) -> NOT x.gone AND (seen[i + 1].leg, seen[i + 1].record, seen[i + 1].origin) != (x.leg, x.record, x.origin), seen, arrayEnumerate(seen))) AS records
+    FROM moments
+),
+judged AS (
+    SELECT
+        *,
+        arrayDistinct(records.leg) AS present,
+        arrayFilter(x -> x.leg = records[1].leg, records).day AS first_days,
+        arrayFilter(x -> x.leg != records[1].leg, records).day AS other_days,
+        multiIf(
+            empty(records), 'none',
+            arrayExists(x -> x.odd, records), '',
+            -- Something may take something back, or sums would mix currencies.
+            length(records) > 1 AND arrayExists(x -> arrayExists(n -> n < 0, x.numbers), records), '',
+            length(arrayDistinct(records.currency)) > 1, '',
+            arrayExists(l -> NOT l.many AND arrayCount(x -> x.leg = l.name, records) > 1, legs), '',
+            NOT empty(window) AND NOT empty(other_days)
+                AND (dateDiff('day', arrayMax(first_days), arrayMin(other_days)) < window[1] OR dateDiff('day', arrayMin(first_days), arrayMax(other_days)) > window[2]), '',
+            NOT arrayAll(c -> NOT has(present, c.expected) OR NOT has(present, c.actual) OR multiIf(
+                c.means = 'text', length(arrayDistinct(arrayMap(x -> x.texts[c.place], arrayFilter(x -> x.leg IN (c.expected, c.actual), records)))) = 1,
+                arrayExists(x -> isNull(x.numbers[c.place]), arrayFilter(x -> x.leg IN (c.expected, c.actual), records)), false,
+                c.means = 'price', length(arrayDistinct(arrayMap(x -> x.numbers[c.place], arrayFilter(x -> x.leg IN (c.expected, c.actual), records)))) = 1,
+                arraySum(arrayMap(x -> ifNull(x.numbers[c.place], 0), arrayFilter(x -> x.leg = c.expected, records)))
+                    = arraySum(arrayMap(x -> ifNull(x.numbers[c.place], 0), arrayFilter(x -> x.leg = c.actual, records)))), compares), '',
+            length(present) < length(legs), 'open',
+            'matched') AS verdict
+    FROM standing
+),
+decided AS (
+    SELECT
+        *,
+        arrayMin(arrayMap(x -> x.occurred_at, if(length(seen) = length(records), records, arrayFilter(
+            x -> NOT x.gone AND arrayExists(r -> (r.leg, r.record) = (x.leg, x.record), records), seen)))) AS opened_at,
+        arraySort(l -> (l.within_s, if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), l.name),
+            arrayFilter(l -> NOT has(present, l.name), legs)) AS absent,
+        addSeconds(opened_at, arrayMax(legs.within_s)) AS due_at
+    FROM judged
+    QUALIFY min(verdict != '') OVER (PARTITION BY key)
+)
+SELECT
+    {rule:String}, {version:String}, {workflow:String}, {pass:UInt8}, key, 1, as_of, as_known_at, evidence, verdict,
+    multiIf(verdict = 'matched', {clears:String}, verdict = 'open', 'wait', 'none'),
+    verdict != 'open' OR {last_pass:Bool},
+    records.leg, arrayMap(x -> legs.type[indexOf(legs.name, x.leg)], records), records.record, records.day, records.worth,
+    arrayStringConcat(arrayMap(i -> records[1].texts[i], {header:Array(UInt32)}), '\x1f'),
+    opened_at, due_at, if(verdict = 'matched', arrayMax(records.occurred_at), NULL),
+    multiIf(
+        money.amount > 0, if(has(present, money.expected), CAST(roundBankers(arraySum(arrayMap(x -> ifNull(x.numbers[greatest(money.amount, 1)], 0),
+            arrayFilter(x -> x.leg = money.expected, records))), 6), 'Nullable(Decimal(38, 6))'), NULL),
+        money.price > 0 AND verdict = 'matched', CAST(roundBankers(multiplyDecimal(
+            arraySum(arrayMap(x -> ifNull(x.numbers[greatest(money.quantity, 1)], 0), arrayFilter(x -> x.leg = money.counted, records))),
+            ifNull(arrayFirst(x -> x.leg = money.actual, records).numbers[greatest(money.price, 1)], 0), 24), 6), 'Nullable(Decimal(38, 6))'),
+        NULL) AS worth_expected,
+    multiIf(
+        money.amount > 0, if(has(present, money.actual), CAST(roundBankers(arraySum(arrayMap(x -> ifNull(x.numbers[greatest(money.amount, 1)], 0),
+            arrayFilter(x -> x.leg = money.actual, records))), 6), 'Nullable(Decimal(38, 6))'), NULL),
+        worth_expected) AS worth_actual,
+    worth_actual - worth_expected, if(empty(records), '', records[1].currency),
+    -- Each leg that is not there, or the whole.
+    multiIf(verdict = 'open', arrayMap(l -> 2, absent), verdict = 'matched', [3], []) AS ranks,
+    multiIf(verdict = 'open', arrayMap(l -> if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), absent),
+        verdict = 'matched', [if(arrayMax(records.occurred_at) > due_at, 'LATE', '')], []),
+    multiIf(verdict = 'open', absent.name, verdict = 'matched', [records[-1].leg], []) AS about, about,
+    arrayMap(r -> '', ranks), arrayMap(r -> '', ranks), arrayMap(r -> NULL, ranks),
+    multiIf(verdict = 'open', absent.owner, verdict = 'matched', [{owner:String}], []),
+    multiIf(verdict = 'open', arrayMap(l -> addSeconds(opened_at, l.within_s), absent), verdict = 'matched', [due_at], []) AS due_ats,
+    arrayMap(r -> NULL, ranks), due_ats, if(verdict = 'open', absent.sources, arrayMap(r -> [], ranks)),
+    '', '', if({age_by:String} = 'record', toDateTime64(arrayMin(records.day), 6, 'UTC'), due_at),
+    if(empty(records), map(), records[1].dims)
+FROM decided
+WHERE as_of >= since
+    AND (key, as_of, as_known_at, evidence) NOT IN (
+        SELECT group_key, occurred_at, known_at, evidence
+        FROM matches
+        WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until)

@@ -1,0 +1,24 @@
+-- Keys touched since the mark that were not decided set by set, with all states of all their records.
+WITH
+    toDateTime64({mark:String}, 6, 'UTC') AS mark,
+    toDateTime64({until:String}, 6, 'UTC') AS until
+SELECT
+    key,
+    arraySort(x -> (x.1, x.2, x.3, x.4, x.5, x.6), groupUniqArray((
+        leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, toString(currency), rate, worth, original,
+        toString(problem), dims))) AS versions,
+    max(known_at) AS last_known_at
+FROM match_records
+WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
+    AND key IN (
+        SELECT key
+        FROM match_records
+        WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until
+            AND cityHash64(key) % {shares:UInt32} = {share:UInt32})
+GROUP BY key
+HAVING (key, last_known_at, toUInt32(length(versions))) NOT IN (
+    SELECT group_key, known_at, evidence
+    FROM matches
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until
+        AND gates = '')
+ORDER BY key

@@ -1,0 +1,130 @@
+"""Matching recomputed in plain Python, without any of the code it is held against.
+
+Pairs: every set of pairs is tried. Sums: every subset is tried. As of (V, K): every fact is read again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import combinations
+
+from reconcile.matching.records import Record
+
+Pairs = frozenset[tuple[int, int]]
+Kind = tuple[object, ...]
+
+
+def kind(record: Record) -> Kind:
+    """Records of one kind are interchangeable."""
+    return (record.leg, record.numbers[0], record.currency)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """When two sums agree, and how many days apart records may be."""
+
+    tolerance: Decimal
+    window: tuple[int, int] | None = None
+
+    def agree(self, left: Sequence[Record], right: Sequence[Record], tolerance: Decimal) -> bool:
+        if len({record.currency for record in (*left, *right)}) != 1:
+            return False
+        if self.window is not None:
+            for a in left:
+                for b in right:
+                    if not self.window[0] <= (b.day - a.day).days <= self.window[1]:
+                        return False
+        return abs(money(right) - money(left)) <= tolerance
+
+
+def money(records: Sequence[Record]) -> Decimal:
+    return sum((record.numbers[0] or Decimal(0) for record in records), Decimal(0))
+
+
+def best_pairings(
+    lefts: Sequence[Record], rights: Sequence[Record], allowed: Callable[[Record, Record], bool]
+) -> list[Pairs]:
+    """All sets of pairs that nothing beats: exact ones, all, least difference, least days."""
+    edges = [(a, b) for a in range(len(lefts)) for b in range(len(rights)) if allowed(lefts[a], rights[b])]
+
+    def all_sets(place: int, used: frozenset[object], chosen: Pairs) -> Iterator[Pairs]:
+        if place == len(edges):
+            yield chosen
+            return
+        a, b = edges[place]
+        if ("l", a) not in used and ("r", b) not in used:
+            yield from all_sets(place + 1, used | {("l", a), ("r", b)}, chosen | {(a, b)})
+        yield from all_sets(place + 1, used, chosen)
+
+    def worth(pairs: Pairs) -> tuple[object, ...]:
+        off = [abs(money([lefts[a]]) - money([rights[b]])) for a, b in pairs]
+        days = [abs((lefts[a].day - rights[b].day).days) for a, b in pairs]
+        return (-sum(1 for one in off if not one), -len(pairs), sum(off, Decimal(0)), sum(days))
+
+    sets = list(all_sets(0, frozenset(), frozenset()))
+    least = min(worth(one) for one in sets)
+    return [one for one in sets if worth(one) == least]
+
+
+def pair_kinds(pairs: Pairs, lefts: Sequence[Record], rights: Sequence[Record]) -> Counter[tuple[Kind, Kind]]:
+    return Counter((kind(lefts[a]), kind(rights[b])) for a, b in pairs)
+
+
+def balanced(
+    lefts: Sequence[Record], rights: Sequence[Record], terms: Terms, tolerance: Decimal
+) -> list[frozenset[int]]:
+    """Every minimal set of three or more that agrees; places count over lefts, then rights."""
+    everything = [*lefts, *rights]
+    found: list[frozenset[int]] = []
+    for size in range(2, len(everything) + 1):
+        for chosen in combinations(range(len(everything)), size):
+            left = [everything[i] for i in chosen if i < len(lefts)]
+            right = [everything[i] for i in chosen if i >= len(lefts)]
+            if not left or not right or any(smaller <= set(chosen) for smaller in found):
+                continue
+            if terms.agree(left, right, tolerance):
+                found.append(frozenset(chosen))
+    return [one for one in found if len(one) > 2]
+
+
+def best_packings(sets: Sequence[frozenset[int]]) -> list[frozenset[frozenset[int]]]:
+    """All choices of most sets without a shared record."""
+    choices: list[frozenset[frozenset[int]]] = []
+    for size in range(len(sets), 0, -1):
+        choices.extend(
+            frozenset(chosen)
+            for chosen in combinations(sets, size)
+            if sum(len(one) for one in chosen) == len(frozenset().union(*chosen))
+        )
+        if choices:
+            return choices
+    return [frozenset()]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One state of an object, as a probe stores it."""
+
+    kind: str
+    key: str
+    account: str
+    reference: str
+    amount: Decimal
+    state: str
+    valid_from: datetime
+    known_at: datetime
+    deleted: bool
+    number: int
+
+
+def standing(facts: Sequence[Fact], as_of: datetime, known_at: datetime) -> list[Fact]:
+    """What each object says as of (V, K)."""
+    last: dict[tuple[str, str], Fact] = {}
+    for fact in sorted(facts, key=lambda one: (one.valid_from, one.known_at, f"{one.number:06}")):
+        if fact.valid_from <= as_of and fact.known_at <= known_at:
+            last[fact.kind, fact.key] = fact
+    return [fact for fact in last.values() if not fact.deleted and fact.state == "posted"]
