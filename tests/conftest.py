@@ -31,8 +31,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     tempfile.tempdir = os.fspath(private)
     store = Store(f"chdb://{folder / 'data'}")
     migrate.migrate(store, NOW)
-    for views in (ROOT / "reconcile" / "views", ROOT / "kpis" / "views"):
-        migrate.replace_views(store, views)
+    for folder in ("calendars", "reconcile", "kpis"):
+        migrate.replace_views(store, ROOT / folder / "views")
     yield store
     store.close()
 

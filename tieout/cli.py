@@ -8,7 +8,7 @@ import sys
 import typer
 
 from core.errors import TieoutError
-from tieout.commands import alerts, data, life, read, site
+from tieout.commands import alerts, calendars, data, life, read, site
 from tieout.output import message
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ site.register(app)
 data.register(app)
 read.register(app)
 alerts.register(app)
+calendars.register(app)
 
 
 def main() -> None:

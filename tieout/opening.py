@@ -14,7 +14,7 @@ from store.folder import DataFolder, running
 from tieout.project import Project
 
 HOME = Path(__file__).resolve().parent.parent
-VIEWS = (HOME / "reconcile" / "views", HOME / "kpis" / "views")
+VIEWS = (HOME / "calendars" / "views", HOME / "reconcile" / "views", HOME / "kpis" / "views")
 
 
 @contextmanager

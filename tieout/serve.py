@@ -19,6 +19,7 @@ from typing import Any
 import uvicorn
 from pydantic import SecretStr
 
+from calendars.table import write_calendars
 from collector.access import Access
 from collector.app import http_app
 from collector.connections import protocol
@@ -171,6 +172,7 @@ def _open_store(project: Project, clock: Clock, stack: ExitStack, folder: DataFo
     prepare(store, clock.now())
     if folder is not None:
         folder.opened(store)
+    write_calendars(store, project.calendars.values(), clock.now())
     return store
 
 

@@ -105,5 +105,5 @@ SELECT
     toUInt8(state IN ('MISSING', 'ORPHAN', 'DUP_CONFIRMED', 'PARTIAL', 'MISMATCH')) AS failing,
     detected_at,
     if(isNull(detected_at), NULL, if(kind = 'once', reversed_at, closed_at)) AS resolved_at,
-    trace_id, known_at
+    trace_id, calendar, known_at
 FROM noticed;
