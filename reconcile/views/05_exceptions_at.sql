@@ -35,7 +35,7 @@ found AS (
 ),
 -- As calendar_at, of the calendars that rules name; a view within the view would cost every reader more than the joins.
 days AS (
-    SELECT calendar, starts_at, ends_at, date, ordinal
+    SELECT calendar AS of_calendar, starts_at, ends_at, date, ordinal
     FROM calendar
     WHERE calendar IN (SELECT arrayJoin(mapKeys(calendars)) FROM workflow_versions)
         AND (calendar, known_at) IN (
@@ -49,5 +49,5 @@ SELECT
     if(isNull(age_business_days), dateDiff('day', f.aged_from, f.aged_to), dateDiff('day', first.date, last.date)) AS age_days,
     age_bucket(age_days) AS bucket
 FROM found AS f
-ASOF LEFT JOIN days AS first ON first.calendar = f.calendar AND first.starts_at <= f.aged_from
-ASOF LEFT JOIN days AS last ON last.calendar = f.calendar AND last.starts_at <= f.aged_to;
+ASOF LEFT JOIN days AS first ON first.of_calendar = f.calendar AND first.starts_at <= f.aged_from
+ASOF LEFT JOIN days AS last ON last.of_calendar = f.calendar AND last.starts_at <= f.aged_to;
