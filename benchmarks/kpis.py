@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(f"chdb://{folder}/data")
         migrate.migrate(store, KNOWN)
-        for views in ("reconcile", "kpis"):
+        for views in ("calendars", "reconcile", "kpis"):
             migrate.replace_views(store, ROOT / views / "views")
         fill(store, given.expectations)
         report(store, given.expectations)

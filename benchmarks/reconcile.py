@@ -79,7 +79,8 @@ def measure(folder: str, events: int) -> None:
     flow = workflows["procure_to_payment"]
     store = Store(f"chdb://{folder}")
     migrate.migrate(store, LEARNT)
-    migrate.replace_views(store, ROOT / "reconcile" / "views")
+    for owner in ("calendars", "reconcile"):
+        migrate.replace_views(store, ROOT / owner / "views")
     orders = events // EVENTS_AN_ORDER
     fill(store, orders)
     rows = store.value("SELECT count() FROM event_objects")

@@ -11,9 +11,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import view, words
+from dashboard.view import View
 
 BUCKETS = ("0-1", "2-3", "4-7", "8-30", "31-60", "61-90", ">90")
 TOTAL, SEGMENT = "Total", "segment"
+# What ages are counted in, as it stands in the URL.
+CALENDAR_DAYS, BUSINESS_DAYS = "calendar days", "business days"
 
 
 @dataclass(frozen=True)
@@ -68,18 +71,32 @@ def styled(table: pd.DataFrame, heading: str, titles: Mapping[str, str], currenc
     return shown.style.apply(lambda _: heat, axis=None)
 
 
-def columns(table: pd.DataFrame) -> dict[Any, Any]:
+def in_business_days(look: View) -> bool:
+    """Draws the choice of what ages are counted in, where a calendar says which days are business days."""
+    if not look.workflow.calendars:
+        return False
+    chosen = st.segmented_control(
+        "Ages in", [CALENDAR_DAYS, BUSINESS_DAYS], default=CALENDAR_DAYS, required=True, key="days", bind="query-params",
+        help="Business days of the calendar that the expectation, its owner, its segment or the workflow names.",
+    )  # fmt: skip
+    return chosen == BUSINESS_DAYS
+
+
+def columns(table: pd.DataFrame, *, business: bool = False) -> dict[Any, Any]:
     """How the columns are drawn: numbers to the right, the name kept in sight."""
     sized = {
-        name: st.column_config.TextColumn(_days(name), alignment="right", width=78) for name in table.columns
+        name: st.column_config.TextColumn(_days(name, business), alignment="right", width=78)
+        for name in table.columns
     }
     return {**sized, 0: st.column_config.TextColumn(pinned=True)}
 
 
-def drill(table: pd.DataFrame, dimension: str, row: int, column: str) -> dict[str, str]:
+def drill(
+    table: pd.DataFrame, dimension: str, row: int, column: str, *, business: bool = False
+) -> dict[str, str]:
     """The filters of the exceptions behind a cell; totals leave their side open."""
     segment = str(table.index[row])
-    filters = {"status": "open"}
+    filters = {"status": "open", **({"days": BUSINESS_DAYS} if business else {})}
     if column in BUCKETS:
         filters["age"] = column
     if segment != TOTAL or row < len(table) - 1:
@@ -106,8 +123,8 @@ def summary_of(rows: Sequence[Mapping[str, Any]]) -> Ages:
     )
 
 
-def _days(name: str) -> str:
-    return name if name == TOTAL else f"{name.replace('-', '–')} d"
+def _days(name: str, business: bool) -> str:
+    return name if name == TOTAL else f"{name.replace('-', '–')} {'bd' if business else 'd'}"
 
 
 def _text(value: float, currency: str | None) -> str:

@@ -278,11 +278,18 @@ def exception(look: View, exception_id: str, home: Mapping[str, Any]) -> None:
     _siblings(look, row)
 
 
+def _age(row: Mapping[str, Any]) -> str:
+    """Calendar days, and business days where a calendar says which those are."""
+    business = row["age_business_days"]
+    days = words.plural(row["age_days"], "day")
+    return days if business is None else f"{days} ({words.plural(business, 'business day')})"
+
+
 def _verdict(look: View, row: Mapping[str, Any], finding: Finding | None) -> None:
     with st.container(horizontal=True, gap="small"):
         state_badge(row["state"])
         st.badge(row["status"], icon=":material/flag:", color=_STATUSES.get(row["status"], "gray"))
-        st.badge(f"{words.plural(row['age_days'], 'day')} old", icon=":material/schedule:", color="gray")
+        st.badge(f"{_age(row)} old", icon=":material/schedule:", color="gray")
     st.subheader("What is wrong", anchor=False)
     st.text(f"{look.type_title(row['item_type'])} {row['item_key']}: {look.title_of(row['expectation'])}")
     if finding:

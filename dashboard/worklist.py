@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import data, panels, tables, view, words
-from dashboard.pivot import BUCKETS
+from dashboard.pivot import BUCKETS, CALENDAR_DAYS, in_business_days
 from dashboard.view import View
 
 PAGE = 50
@@ -20,7 +20,7 @@ ORDERS = {"oldest": "Oldest first", "newest": "Newest first", "amount": "Largest
 # Names in the URL, which links from other pages use too, with what stands there when nothing is chosen.
 DEFAULTS = {
     "status": "open", "team": ALL, "expectation": ALL, "code": ALL, "age": ALL, "holder": ALL, "dim": NONE, "seg": ALL,
-    "text": "", "page": 1,
+    "text": "", "page": 1, "days": CALENDAR_DAYS,
 }  # fmt: skip
 # Rows drawn without scrolling inside the table.
 ROWS_SEEN = 20
@@ -35,7 +35,11 @@ class Filters:
     @property
     def narrowed(self) -> bool:
         """Whether there may be exceptions that these filters hide."""
-        chosen = [value for name, value in self.parameters.items() if name not in ("status", "dimension")]
+        chosen = [
+            value
+            for name, value in self.parameters.items()
+            if name not in ("status", "dimension", "business")
+        ]
         return self.parameters["status"] != "open" or any(chosen)
 
 
@@ -66,7 +70,7 @@ def choose(look: View) -> Filters:
         {
             "status": "" if status == ALL else status if status in STATUSES else "open",
             "team": team, "expectation": expectation, "code": code, "bucket": bucket, "holder": HOLDERS.get(holder, ""),
-            "dimension": dimension, "segment": segment, "text": (text or "").strip()[:200],
+            "business": in_business_days(look), "dimension": dimension, "segment": segment, "text": (text or "").strip()[:200],
         }
     )  # fmt: skip
 
@@ -97,7 +101,7 @@ def table(look: View, rows: Sequence[Mapping[str, Any]]) -> None:
         rows,
         {
             "Item": "item_key", "What is wrong": lambda row: look.title_of(row["expectation"]), "State": "state",
-            "Age, days": "age_days", **_money(rows), "Owner": "owner", "Since": "detected_at",
+            "Age, days": "age", **_money(rows), "Owner": "owner", "Since": "detected_at",
             "Assigned to": "assignee", "Status": "status", "Code": "code",
             "Type": lambda row: look.type_title(row["item_type"]),
         },

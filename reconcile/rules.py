@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from core.duration import BusinessTime
 from workflows.model import Once, Precedence, Rule, Sequence, TieOut, Workflow
 
 
@@ -14,7 +16,7 @@ def event_rules(workflow: Workflow) -> list[tuple[Any, ...]]:
     ends with what resets it. The last rule, without a name, stands for the item itself.
     """
     rules = [_event_rule(workflow, rule) for rule in workflow.expectations if rule.kind != "reference"]
-    return [*rules, ("", "none", "", "", "", "", 0, [], [], [], [], [], [], False, [], 0, 0, [])]
+    return [*rules, ("", "none", "", "", "", "", 0, "s", "", [], [], [], [], [], [], False, [], 0, 0, [])]
 
 
 def _event_rule(workflow: Workflow, rule: Rule) -> tuple[Any, ...]:
@@ -22,33 +24,54 @@ def _event_rule(workflow: Workflow, rule: Rule) -> tuple[Any, ...]:
     arrives: tuple[str, ...] = ()
     voids: tuple[str, ...] = ()
     extra: tuple[Any, ...] = ([], [], [], False, [])
-    within, clock, tolerance = 0, "", (0, 0)
+    clock, tolerance = "", (0, 0)
     if isinstance(rule, Sequence):
         opens, arrives, voids = rule.after, rule.expect, rule.void_by
         guarded = rule.again_after is not None
         extra = (
             list(rule.write_off_by), list(rule.reversed_by), list(rule.failed_by), guarded, list(rule.again_after or ()),
         )  # fmt: skip
-        within, clock = int(rule.within.total_seconds()), rule.clock
+        clock = rule.clock
     elif isinstance(rule, Precedence):
         opens, arrives = (rule.step,), rule.requires
     elif isinstance(rule, Once):
         opens, voids = (rule.step,), rule.reset_by
     elif isinstance(rule, TieOut):
-        opens, within = rule.after, int(rule.within.total_seconds())
+        opens = rule.after
         tolerance = (rule.tolerance.abs, rule.tolerance.pct)  # type: ignore[assignment]
     sources = workflow.sources_of(arrives or opens)
     return (
-        rule.name, rule.kind, rule.item, rule.code, clock, rule.owner, within,
+        rule.name, rule.kind, rule.item, rule.code, clock, rule.owner, *_window(rule), workflow.calendar_of(rule),
         list(opens), list(arrives), list(voids), *extra, *tolerance, list(sources),
     )  # fmt: skip
+
+
+def _window(rule: Rule) -> tuple[int, str]:
+    """How much time a rule allows, and of what: seconds (`s`), business days (`bd`) or hours of working time (`bh`)."""
+    within = getattr(rule, "within", timedelta(0))
+    return (
+        (within.count, within.unit)
+        if isinstance(within, BusinessTime)
+        else (int(within.total_seconds()), "s")
+    )
+
+
+def calendar_choice(workflow: Workflow) -> dict[str, Any]:
+    """What decides the calendar of an expectation that neither names one nor has an owner with one."""
+    by = workflow.calendar_by
+    return {
+        "calendars": list(workflow.calendars),
+        "calendar_default": workflow.calendar or "",
+        "calendar_dimension": by.dimension if by else "",
+        "calendar_by": dict(by.calendars) if by else {},
+    }
 
 
 def reference_rules(workflow: Workflow) -> list[tuple[Any, ...]]:
     """Rules about links, as the tuples `expect_from_links.sql` takes."""
     return [
         (
-            rule.name, rule.item, rule.code, rule.owner, int(rule.within.total_seconds()),
+            rule.name, rule.item, rule.code, rule.owner, *_window(rule), workflow.calendar_of(rule),
             rule.link.role, rule.link.to, list(workflow.sources),
         )
         for rule in workflow.expectations

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from core.errors import ConfigurationError
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
-from reconcile.rules import event_rules, leg_rules, reference_rules
+from reconcile.rules import calendar_choice, event_rules, leg_rules, reference_rules
 from store.client import Store
 from store.sqlfile import read
-from workflows.model import Workflow
+from workflows.model import Workflow, in_business_time
 
 SQL = Path(__file__).parent / "sql"
 
@@ -41,15 +43,18 @@ def reconcile(
 ) -> list[Reconciled]:
     """Brings expectations of all `workflows` up to what was known `settle` before `now`.
 
-    Idempotent: a second run, or one after a crash, adds nothing. A changed workflow file is a new rule
-    version and is worked out over all history; older views keep the version that decided then.
+    Idempotent: a second run, or one after a crash, adds nothing. A changed workflow file, or a change of a
+    calendar it names, is a new rule version and is worked out over all history; older views keep the version
+    that decided then. Raises ConfigurationError when a calendar is not in the store.
     """
     return [_one(store, workflow, now, now - settle) for workflow in workflows]
 
 
 def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Reconciled:
-    _activate(store, workflow, now)
-    job = f"reconcile/{workflow.workflow}/{workflow.version}"
+    calendars = _calendars(store, workflow)
+    version = _version(workflow, calendars)
+    _activate(store, workflow, version, calendars, now)
+    job = f"reconcile/{workflow.workflow}/{version}"
     last = last_mark(store, job)
     known = facts(store, until)
     mark = read_up_to(store, job, last)
@@ -57,7 +62,9 @@ def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Re
         return Reconciled(workflow.workflow, 0, 0, until)
     base = {
         "workflow": workflow.workflow,
-        "version": workflow.version,
+        "version": version,
+        **calendar_choice(workflow),
+        "calendars_at": now,
         "mark": text(mark),
         "until": text(until),
         "steps": list(workflow.steps),
@@ -67,16 +74,28 @@ def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Re
     shares = 1 + (known - facts(store, mark)) // FACTS_AT_ONCE
     for share in range(shares):
         told = {**base, "rules": event_rules(workflow), "shares": shares, "share": share}
-        store.command(read(SQL / "expect_from_events.sql"), told)
+        store.command(_written(workflow, "expect_from_events.sql"), told)
     if references := reference_rules(workflow):
-        _follow(store, "news_of_links.sql", "expect_from_links.sql", {**base, "rules": references})
+        write = _written(workflow, "expect_from_links.sql")
+        _follow(store, "news_of_links.sql", write, {**base, "rules": references})
     if legs := leg_rules(workflow):
-        _follow(store, "news_of_legs.sql", "leg_members.sql", {**base, "legs": legs})
+        _follow(store, "news_of_legs.sql", read(SQL / "leg_members.sql").text, {**base, "legs": legs})
     after = store.one(read(SQL / "counts.sql"))
     if not last or until > last["read_up_to"]:
         set_mark(store, job, until, known, now)
     written = {table: int(after[table]) - int(before[table]) for table in after}
     return Reconciled(workflow.workflow, written["expectations"], written["members"], until)
+
+
+def _written(workflow: Workflow, query: str) -> str:
+    """A query that makes expectations inside the statement that stores them.
+
+    Only rules in business time have to look up when they are due: for the engine's planner that alone is as much work
+    as all the rest.
+    """
+    by_calendar = any(in_business_time(rule) for rule in workflow.expectations)
+    store = "write_expectations_by_calendar.sql" if by_calendar else "write_expectations.sql"
+    return read(SQL / store).code.replace("{query}", read(SQL / query).code)
 
 
 def _follow(store: Store, news: str, write: str, given: Mapping[str, Any]) -> None:
@@ -85,20 +104,44 @@ def _follow(store: Store, news: str, write: str, given: Mapping[str, Any]) -> No
     things = [] if first else store.value(read(SQL / news), {**given, "most": MOST_NAMED})
     everywhere = first or len(things) >= MOST_NAMED
     if everywhere or things:
-        store.command(read(SQL / write), {**given, "all": everywhere, "things": [] if everywhere else things})
+        store.command(write, {**given, "all": everywhere, "things": [] if everywhere else things})
 
 
-def _activate(store: Store, workflow: Workflow, now: datetime) -> None:
+def _calendars(store: Store, workflow: Workflow) -> dict[str, str]:
+    """The calendars that a workflow names, with the versions that hold now."""
+    names = list(workflow.calendars)
+    rows = store.rows(read(SQL / "calendar_versions.sql"), {"calendars": names}) if names else []
+    found = {row["calendar"]: row["version"] for row in rows}
+    missing = ", ".join(name for name in names if name not in found)
+    if missing:
+        raise ConfigurationError(
+            f"workflow {workflow.workflow!r} counts by calendars that are not in the store: {missing}; "
+            "their files belong into the folder calendars/, and `tieout up` and `tieout import` load them"
+        )
+    return found
+
+
+def _version(workflow: Workflow, calendars: Mapping[str, str]) -> str:
+    """What decides: the file alone, or the file with the calendars it counts by."""
+    if not calendars:
+        return workflow.version
+    return hashlib.sha256(repr((workflow.version, sorted(calendars.items()))).encode()).hexdigest()[:16]
+
+
+def _activate(
+    store: Store, workflow: Workflow, version: str, calendars: Mapping[str, str], now: datetime
+) -> None:
     """The first version decides on everything; a later one from now on."""
     known = store.one(read(SQL / "active_version.sql"), {"workflow": workflow.workflow})
-    if known.get("version") == workflow.version:
+    if known.get("version") == version:
         return
     store.insert(
         "workflow_versions",
         [
             {
                 "workflow": workflow.workflow,
-                "version": workflow.version,
+                "version": version,
+                "calendars": dict(calendars),
                 "content": workflow.model_dump_json(),
                 "activated_at": now if known.get("version") else EPOCH,
             }

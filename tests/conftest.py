@@ -31,7 +31,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     tempfile.tempdir = os.fspath(private)
     store = Store(f"chdb://{folder / 'data'}")
     migrate.migrate(store, NOW)
-    for folder in ("collector", "reconcile", "kpis"):
+    for folder in ("collector", "calendars", "reconcile", "kpis"):
         migrate.replace_views(store, ROOT / folder / "views")
     yield store
     store.close()

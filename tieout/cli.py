@@ -8,7 +8,7 @@ import sys
 import typer
 
 from core.errors import TieoutError
-from tieout.commands import alerts, audit, data, exceptions, life, match, read, site
+from tieout.commands import alerts, audit, calendars, data, exceptions, life, match, read, site
 from tieout.output import message
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ exceptions.register(app)
 match.register(app)
 alerts.register(app)
 audit.register(app)
+calendars.register(app)
 
 
 def main() -> None:

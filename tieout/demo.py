@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alerts.run import evaluate_rules
+from calendars.table import write_calendars
 from collector.imports.load import find_mapping
 from collector.imports.result import ImportResult
 from collector.imports.run import import_files
@@ -68,6 +69,7 @@ def load(
 
 def bring_up(store: Store, project: Project, now: datetime, tell: Tell) -> None:
     """Expectations, figures and alerts for what the store holds."""
+    write_calendars(store, project.calendars.values(), now)
     tell("reconciling")
     reconcile(store, project.workflows.values(), now, settle=timedelta(0))
     tell("computing KPIs")

@@ -15,7 +15,7 @@ from store.folder import DataFolder, running
 from tieout.project import Project
 
 HOME = Path(__file__).resolve().parent.parent
-VIEWS = (HOME / "collector" / "views", HOME / "reconcile" / "views", HOME / "kpis" / "views")
+VIEWS = tuple(HOME / folder / "views" for folder in ("collector", "calendars", "reconcile", "kpis"))
 
 
 @contextmanager

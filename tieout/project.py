@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from alerts.load import KpiNames, load_rules
 from alerts.rule import AlertConfig
+from calendars.load import load_calendars
+from calendars.model import Calendar
 from collector.correlation import check as check_correlation
 from collector.imports.load import load_mappings
 from collector.imports.mapping import Mapping as ImportMapping
@@ -39,6 +41,7 @@ class Project:
 
     root: Path
     settings: Settings
+    calendars: Mapping[str, Calendar]
     workflows: Mapping[str, Workflow]
     loaded_mappings: Mapping[str, tuple[ImportMapping, Parsed]]
     probes: Mapping[str, ProbeFile]
@@ -72,7 +75,9 @@ def open_project(root: Path = DEFAULT, flags: Mapping[str, Any] | None = None) -
 def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Project | None, list[Finding]]:
     """The project in `root` as far as it can be understood, and all mistakes of all files."""
     settings, parsed, findings = load_settings(root, flags)
-    workflows, problems = _workflows(root, parsed)
+    calendars, problems = load_calendars(root / "calendars")
+    findings += problems
+    workflows, problems = _workflows(root, parsed, _calendar_names(root, calendars))
     findings += problems
     if settings is not None and parsed is not None:
         findings += check_correlation(settings.correlation, parsed, workflows.values())
@@ -96,6 +101,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     project = Project(
         root,
         settings,
+        calendars,
         workflows,
         mappings,
         {name: probe for name, (probe, _) in probes.items()},
@@ -117,13 +123,20 @@ def _otlp_addresses(settings: Settings) -> dict[str, tuple[str, bool]]:
     return {name: (address, reachable(address) and not listen.insecure) for name, address in found.items()}
 
 
-def _workflows(root: Path, parsed: Parsed | None) -> tuple[dict[str, Workflow], list[Finding]]:
+def _calendar_names(root: Path, calendars: Mapping[str, Calendar]) -> set[str]:
+    """Calendars there are; one whose file has a mistake is named by its file, so that this is the only finding."""
+    return {*calendars, *(file.stem for file in (root / "calendars").glob("*.y*ml"))}
+
+
+def _workflows(
+    root: Path, parsed: Parsed | None, calendars: Collection[str]
+) -> tuple[dict[str, Workflow], list[Finding]]:
     """The site's own workflows and the shipped ones it uses; an own one replaces a shipped one of its name.
 
     The names are read from the file as it stands, so that a mistake elsewhere in it does not hide them.
     """
     shipped, _ = load_workflows()
-    own, findings = load_workflows(root / "workflows")
+    own, findings = load_workflows(root / "workflows", calendars)
     said = parsed.data.get("shipped_workflows") if parsed and isinstance(parsed.data, dict) else None
     wanted = [str(name) for name in said] if isinstance(said, list) else []
     for index, name in enumerate(wanted):

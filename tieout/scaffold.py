@@ -45,6 +45,28 @@ One YAML file a source that tieout reads: `kind: sql`, `rest` or `files`. Secret
 One YAML file a rule: which records of two or more systems belong together, and how far they may differ. Tables they look
 things up in are CSV files in `tables/`; tests are files `*_test.yaml`, run by `tieout test`.
 """,
+    "calendars/README.md": """\
+# Calendars of this site
+
+One YAML file a calendar: when a facility, a shared service or a bank works. A workflow counts and ages by it when it
+says `calendar: north`; then `within: 3bd` is three business days and `within: 8bh` eight hours of working time.
+`tieout calendar show north` lists its days. Every key: docs/reference/calendars.md.
+
+```yaml
+calendar: north
+title: North hospital, accounts payable
+zone: America/Chicago
+holidays: {country: US, subdivision: MN}
+hours: 08:00-17:00
+cut_off: 15:30
+closures:
+  - {date: 2026-11-27, reason: Day after Thanksgiving}
+working_days:
+  - {date: 2026-10-03, reason: Year-end count}
+fiscal: {kind: 4-4-5, ends_in: 9, ends_on: sat, rule: last}
+close_after: 5
+```
+""",
     "kpis/README.md": """\
 # KPIs of this site
 

@@ -19,6 +19,7 @@ from typing import Any
 import uvicorn
 from pydantic import SecretStr
 
+from calendars.table import write_calendars
 from collector.access import Access
 from collector.app import http_app
 from collector.connections import protocol
@@ -200,6 +201,7 @@ def _open_store(project: Project, clock: Clock, stack: ExitStack, folder: DataFo
     if folder is not None:
         folder.opened(store)
         stack.enter_context(looking(stack.enter_context(store.another()).look_after_writes))
+    write_calendars(store, project.calendars.values(), clock.now())
     return store
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from core.findings import Finding, nearest
@@ -15,6 +15,8 @@ from workflows.model import (
     Sequence,
     TieOut,
     Workflow,
+    calendar_references,
+    in_business_time,
     step_references,
     type_references,
 )
@@ -22,14 +24,19 @@ from workflows.model import (
 SHIPPED = Path(__file__).parent
 
 
-def load_workflows(folder: Path = SHIPPED) -> tuple[dict[str, Workflow], list[Finding]]:
-    """The workflows in `folder` by name, and what is wrong with the files that are not among them."""
+def load_workflows(
+    folder: Path = SHIPPED, calendars: Collection[str] | None = None
+) -> tuple[dict[str, Workflow], list[Finding]]:
+    """The workflows in `folder` by name, and what is wrong with the files that are not among them.
+
+    With `calendars`, those they name must be among these.
+    """
     workflows: dict[str, Workflow] = {}
     findings: list[Finding] = []
     for file in sorted(folder.glob("*.y*ml")):
         workflow, parsed, problems = load(file, Workflow)
         if workflow and parsed:
-            problems += _check(workflow, parsed)
+            problems += _check(workflow, parsed, calendars)
             if workflow.workflow in workflows:
                 problems.append(
                     parsed.finding(("workflow",), f"workflow {workflow.workflow!r} is defined twice")
@@ -40,7 +47,7 @@ def load_workflows(folder: Path = SHIPPED) -> tuple[dict[str, Workflow], list[Fi
     return workflows, findings
 
 
-def _check(workflow: Workflow, parsed: Parsed) -> list[Finding]:
+def _check(workflow: Workflow, parsed: Parsed, calendars: Collection[str] | None) -> list[Finding]:
     """Names that must exist elsewhere in the same file, and rules that cannot work."""
     out: list[Finding] = []
 
@@ -52,6 +59,12 @@ def _check(workflow: Workflow, parsed: Parsed) -> list[Finding]:
             )
 
     known(("item",), "object type", workflow.item, workflow.objects)
+    for place, name in calendar_references(workflow) if calendars is not None else ():
+        known(place, "calendar", name, calendars)
+    for owner in workflow.owners:
+        known(("owners", owner), "owner", owner, {rule.owner for rule in workflow.expectations})
+    if workflow.calendar_by:
+        known(("calendar_by", "dimension"), "dimension", workflow.calendar_by.dimension, workflow.dimensions)
     names: set[str] = set()
     for index, rule in enumerate(workflow.expectations):
         at = ("expectations", index)
@@ -63,6 +76,10 @@ def _check(workflow: Workflow, parsed: Parsed) -> list[Finding]:
             out.append(parsed.finding((*at, "name"), f"expectation {rule.name!r} is defined twice"))
         names.add(rule.name)
         out += [parsed.finding((*at, key), message) for key, message in _opens_and_ends(rule)]
+        if in_business_time(rule) and not (workflow.calendar_of(rule) or workflow.calendar):
+            message = "business time needs a calendar, and not only of some segments"
+            allowed = "'calendar' of the expectation, of its owner under 'owners', or of the workflow"
+            out.append(parsed.finding((*at, "within"), message, allowed))
         if isinstance(rule, TieOut):
             out += [
                 parsed.finding((*at, "legs", name), "a leg has either 'links' or 'step'")

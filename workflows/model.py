@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from core.duration import Duration
+from core.duration import BusinessTime, Window
 from core.yamlfile import FileModel
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
@@ -61,7 +61,8 @@ class Expectation(FileModel):
     """Common part of all kinds.
 
     `item`: object type that is followed. `owner`: team that clears the exception. `code`: exception code.
-    `runbook`: link or text for the person who clears it.
+    `runbook`: link or text for the person who clears it. `calendar`: what it is counted and aged by, instead of
+    the calendar of its owner, of its segment or of the workflow.
     """
 
     name: Name
@@ -70,10 +71,12 @@ class Expectation(FileModel):
     owner: str
     code: ExceptionCode
     runbook: str = ""
+    calendar: Name | None = None
 
 
 class Sequence(Expectation):
-    """After one of `after`, one of `expect` is due within `within`.
+    """After one of `after`, one of `expect` is due within `within`: a duration like `36h` or, by the calendar,
+    business days like `3bd` or hours of working time like `8bh`.
 
     `void_by` ends it without fault, `write_off_by` ends it as written off, `reversed_by` takes an arrival back.
     `failed_by` are failed tries of the expected step. With `again_after`, a new opening after an arrival
@@ -84,7 +87,7 @@ class Sequence(Expectation):
     kind: Literal["sequence"]
     after: tuple[StepName, ...] = Field(min_length=1)
     expect: tuple[StepName, ...] = Field(min_length=1)
-    within: Duration
+    within: Window
     void_by: tuple[StepName, ...] = ()
     write_off_by: tuple[StepName, ...] = ()
     reversed_by: tuple[StepName, ...] = ()
@@ -124,7 +127,7 @@ class Reference(Expectation):
 
     kind: Literal["reference"]
     link: Link
-    within: Duration = timedelta(0)
+    within: Window = timedelta(0)
     code: ExceptionCode = "KEY_UNMAPPED"
 
 
@@ -150,13 +153,26 @@ class TieOut(Expectation):
 
     kind: Literal["tie_out"]
     after: tuple[StepName, ...] = Field(min_length=1)
-    within: Duration = timedelta(0)
+    within: Window = timedelta(0)
     legs: dict[Name, Leg] = Field(min_length=2, max_length=2)
     tolerance: Tolerance = Tolerance()
     code: ExceptionCode = "AMOUNT"
 
 
 Rule = Annotated[Sequence | Precedence | Once | Reference | TieOut, Field(discriminator="kind")]
+
+
+class Owner(FileModel):
+    """What is known of a team that clears exceptions: the `calendar` it works by."""
+
+    calendar: Name
+
+
+class CalendarBy(FileModel):
+    """Calendars by segment, one a facility for example: the value that the item has in `dimension` → its calendar."""
+
+    dimension: Name
+    calendars: dict[str, Name] = Field(min_length=1)
 
 
 class Workflow(FileModel):
@@ -166,6 +182,8 @@ class Workflow(FileModel):
     default: `now`, or `watermark` (the newest time its sources are complete through) for logs of the past.
     `sources` are the imports, probes and telemetry sources that prove completeness; any one is enough.
     `dimensions` are the segments figures can be cut by, beside `owner` and `expectation`.
+    An expectation is counted and aged by its own `calendar`, else by that of its owner in `owners`, else by that of
+    the item's segment in `calendar_by`, else by the one named here. Without any: every hour of every day, in UTC.
     """
 
     workflow: Name
@@ -175,6 +193,9 @@ class Workflow(FileModel):
     as_of: Literal["now", "watermark"] = "now"
     sources: tuple[str, ...] = Field(min_length=1)
     dimensions: tuple[Name, ...] = ()
+    calendar: Name | None = None
+    calendar_by: CalendarBy | None = None
+    owners: dict[str, Owner] = Field(default_factory=dict)
     objects: dict[Name, ObjectType]
     steps: dict[StepName, Step]
     expectations: tuple[Rule, ...] = Field(min_length=1)
@@ -184,10 +205,38 @@ class Workflow(FileModel):
         """Hash of everything the file says: another text, another rule version."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
+    def calendar_of(self, rule: Rule) -> str:
+        """The calendar of a rule or of its owner, whatever the item; empty when the item's segment decides."""
+        owner = self.owners.get(rule.owner)
+        return rule.calendar or (owner.calendar if owner else "")
+
+    @property
+    def calendars(self) -> tuple[str, ...]:
+        """Names of all calendars it counts by, in order."""
+        return tuple(sorted({name for _, name in calendar_references(self)}))
+
     def sources_of(self, steps: tuple[str, ...]) -> tuple[str, ...]:
         """Sources that prove completeness for any of `steps`."""
         found = [source for step in steps for source in (self.steps[step].sources or self.sources)]
         return tuple(dict.fromkeys(found))
+
+
+def calendar_references(workflow: Workflow) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every calendar a workflow names, with the place of the name."""
+    if workflow.calendar:
+        yield ("calendar",), workflow.calendar
+    for segment, name in (workflow.calendar_by.calendars if workflow.calendar_by else {}).items():
+        yield ("calendar_by", "calendars", segment), name
+    for owner, known in workflow.owners.items():
+        yield ("owners", owner, "calendar"), known.calendar
+    for index, rule in enumerate(workflow.expectations):
+        if rule.calendar:
+            yield ("expectations", index, "calendar"), rule.calendar
+
+
+def in_business_time(rule: Rule) -> bool:
+    """Whether the window of a rule needs a calendar."""
+    return isinstance(getattr(rule, "within", None), BusinessTime)
 
 
 def step_references(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -18,13 +18,15 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         bind="query-params",
     )
     dimension = dimension if dimension in look.dimensions else "owner"
+    business = pivot.in_business_days(look)
     measure_slot = st.container(width="content")
 
 with panels.panel(
     "Open exceptions by age", look, key="aging",
-    help_text="Calendar days from the time an exception began to the as-of time. A click on a cell opens its exceptions.",
+    help_text=f"{'Business' if business else 'Calendar'} days from the time an exception began to the as-of time"
+    f"{'; calendar days where no calendar is named' if business else ''}. A click on a cell opens its exceptions.",
 ):  # fmt: skip
-    rows = data.rows("aging", **look.scope, dimension=dimension)
+    rows = data.rows("aging", **look.scope, dimension=dimension, business=business)
     currencies = sorted({row["currency_code"] for row in rows if row["open_amount"] is not None})
     measures = [COUNT, *(f"amount {words.currency_name(currency)}" for currency in currencies)]
     measure = measure_slot.segmented_control(
@@ -40,8 +42,8 @@ with panels.panel(
         table = pivot.ages(rows, currency)
         picked = st.dataframe(
             pivot.styled(table, view.label(dimension).capitalize(), titles, currency),
-            key=f"aging-{dimension}-{currency}", on_select="rerun", selection_mode="single-cell", hide_index=True,
-            height="content", column_config=pivot.columns(table), alt="Open exceptions by segment and age",
+            key=f"aging-{dimension}-{currency}-{business}", on_select="rerun", selection_mode="single-cell", hide_index=True,
+            height="content", column_config=pivot.columns(table, business=business), alt="Open exceptions by segment and age",
         )  # fmt: skip
         missing = sum(row["without_amount"] for row in rows)
         if not currencies:
@@ -51,7 +53,9 @@ with panels.panel(
                 f"{words.plural(missing, 'exception')} without an amount: {panels.no_amount()}. They count, but weigh nothing."
             )
         for row, column in picked["selection"]["cells"]:
-            view.go("app_pages/exceptions.py", **pivot.drill(table, dimension, row, column))
+            view.go(
+                "app_pages/exceptions.py", **pivot.drill(table, dimension, row, column, business=business)
+            )
     else:
         panels.nothing_due("No exception is open: nothing is stuck.")
 
@@ -70,13 +74,16 @@ with left, panels.panel(
         panels.nothing_due("No exception in this period.")
 
 with right, panels.panel("How old", look, key="ages", fill=True, help_text="Of the open exceptions."):
-    rows = data.rows("aging", **look.scope, dimension="owner")
+    rows = data.rows("aging", **look.scope, dimension="owner", business=business)
     if rows:
         ages = pivot.summary_of(rows)
         with st.grid(2, min_column_width=120, gap="small"):
             st.metric("Open", words.count(ages.items))
-            st.metric("Oldest", words.plural(ages.oldest_days, "day"))
-            st.metric("Older than 90 days", words.percent(ages.over_90 / ages.items))
+            st.metric("Oldest", words.plural(ages.oldest_days, "business day" if business else "day"))
+            st.metric(
+                f"Older than 90 {'business days' if business else 'days'}",
+                words.percent(ages.over_90 / ages.items),
+            )
         st.caption(f"Worth {words.money(ages.amounts)}" if ages.amounts else f"Worth: {panels.no_amount()}")
     else:
         panels.nothing_due("No exception is open.")

@@ -1,7 +1,7 @@
 -- One page of exceptions with the number of all that match
 SELECT
     exception_id, expectation, state, code, item_type, item_key, owner, assignee, status, detected_at, due_at,
-    age_days, bucket, amount, currency, count() OVER () AS matching
+    if({business:Bool}, ifNull(age_business_days, age_days), age_days) AS age, age_bucket(age) AS age_in, amount, currency, count() OVER () AS matching
 FROM exceptions_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
 WHERE workflow = {workflow:String}
     AND ({status:String} = '' OR status = {status:String} OR ({status:String} = 'open' AND is_open = 1))
@@ -9,7 +9,7 @@ WHERE workflow = {workflow:String}
     AND ({holder:String} = '' OR (assignee != '') = ({holder:String} = 'assigned'))
     AND ({code:String} = '' OR code = {code:String})
     AND ({expectation:String} = '' OR expectation = {expectation:String})
-    AND ({bucket:String} = '' OR bucket = {bucket:String})
+    AND ({bucket:String} = '' OR age_in = {bucket:String})
     AND ({dimension:String} = '' OR {segment:String} = '' OR if(dims[{dimension:String}] = '', 'unmapped', dims[{dimension:String}]) = {segment:String})
     AND ({text:String} = '' OR positionCaseInsensitiveUTF8(item_key, {text:String}) > 0)
 ORDER BY

@@ -8,6 +8,9 @@
 --   - {name: p90, unit: days, title: 90th percentile of the age}
 --   - {name: oldest, unit: days, title: Age of the oldest}
 --   - {name: weighted_mean, unit: days, title: Mean age weighted by money (one currency only)}
+--   - {name: business_p50, unit: days, title: "Median age in business days, of those with a calendar"}
+--   - {name: business_p90, unit: days, title: "90th percentile of the age in business days, of those with a calendar"}
+--   - {name: business_oldest, unit: days, title: "Age of the oldest in business days, of those with a calendar"}
 --   - {name: without_amount, unit: count, title: Open without a known amount}
 --   - {name: count_0_1, unit: count, title: 0 to 1 day}
 --   - {name: count_2_3, unit: count, title: 2 to 3 days}
@@ -23,7 +26,7 @@
 --   - {name: amount_31_60, unit: currency, title: "Money, 31 to 60 days"}
 --   - {name: amount_61_90, unit: currency, title: "Money, 61 to 90 days"}
 --   - {name: amount_over_90, unit: currency, title: "Money, more than 90 days"}
--- formula: K04, age = V − due in calendar days; buckets 0–1, 2–3, 4–7, 8–30, 31–60, 61–90, over 90; p50, p90, oldest; value-weighted mean
+-- formula: K04, age = V − due in calendar days by the dates of the calendar, of UTC without one; buckets 0–1, 2–3, 4–7, 8–30, 31–60, 61–90, over 90; p50, p90, oldest; value-weighted mean
 -- inputs: [exceptions_at]
 -- every: 15m
 WITH
@@ -31,7 +34,7 @@ WITH
 aged AS (
     SELECT
         multiIf({dimension:String} = '', 'total', dims[{dimension:String}] = '', 'unmapped', dims[{dimension:String}]) AS segment,
-        toInt64(age_days) AS age,
+        toInt64(age_days) AS age, toInt64(age_business_days) AS business_age,
         names[multiIf(age <= 1, 1, age <= 3, 2, age <= 7, 3, age <= 30, 4, age <= 60, 5, age <= 90, 6, 7)] AS bucket_name,
         is_open = 1 AS still_open, abs(amount) AS money,
         if(currency = '', 'XXX', toString(currency)) AS code
@@ -44,6 +47,8 @@ counted AS (
         countIf(still_open) AS items,
         countIf(still_open AND isNull(money)) AS without_money,
         arraySort(groupArrayIf(age, still_open)) AS ages,
+        arraySort(groupArrayIf(assumeNotNull(business_age), still_open AND isNotNull(business_age))) AS business_ages,
+        length(business_ages) AS business_items,
         sumMapIf(map(bucket_name, toUInt64(1)), still_open) AS bucket_count,
         arraySort(groupUniqArrayIf(code, still_open AND isNotNull(money))) AS codes,
         sumMapIf(map(concat(code, bucket_name), assumeNotNull(money)), still_open AND isNotNull(money)) AS bucket_money,
@@ -55,7 +60,7 @@ counted AS (
 SELECT
     segment, figure.1 AS measure, figure.2 AS unit, figure.3 AS value,
     CAST(NULL, 'Nullable(Float64)') AS low, CAST(NULL, 'Nullable(Float64)') AS high,
-    figure.4 AS numerator, figure.5 AS denominator, items AS n
+    figure.4 AS numerator, figure.5 AS denominator, if(startsWith(measure, 'business_'), business_items, items) AS n
 FROM counted
 ARRAY JOIN arrayConcat(
     [
@@ -68,6 +73,11 @@ ARRAY JOIN arrayConcat(
         ('weighted_mean', 'days',
             if(length(codes) = 1, toFloat64(money_days) / toFloat64(nullIf(all_money, 0)), NULL),
             if(length(codes) = 1, money_days, NULL), if(length(codes) = 1, all_money, NULL))],
+    -- Only where a calendar says which days are business days.
+    if(business_items = 0, [], [
+        ('business_p50', 'days', if(business_items < 20, NULL, toFloat64(business_ages[intDiv(50 * business_items + 99, 100)])), NULL, NULL),
+        ('business_p90', 'days', if(business_items < 20, NULL, toFloat64(business_ages[intDiv(90 * business_items + 99, 100)])), NULL, NULL),
+        ('business_oldest', 'days', toFloat64(business_ages[business_items]), NULL, NULL)]),
     arrayMap(b -> (
         concat('count_', b), 'count', toFloat64(bucket_count[b]), toDecimal128(bucket_count[b], 6),
         CAST(toDecimal128(items, 6), 'Nullable(Decimal(38, 6))')), names),

@@ -13,8 +13,7 @@ SELECT
     e.opened_at AS opened_at, e.opened_step AS opened_step, e.due_at AS due_at, e.detected_at AS detected_at,
     e.amount AS amount, e.currency AS currency, e.dims AS dims, e.trace_id AS trace_id,
     dateDiff('day', e.detected_at, if(c.speaks_of = 'watermark', ifNull(e.watermark, now64(6)), now64(6))) AS age_days,
-    multiIf(age_days <= 1, '0-1', age_days <= 3, '2-3', age_days <= 7, '4-7', age_days <= 30, '8-30',
-        age_days <= 60, '31-60', age_days <= 90, '61-90', '>90') AS bucket
+    age_bucket(age_days) AS bucket
 FROM exceptions_at(as_of = now64(6), known_at = now64(6)) AS e
 LEFT JOIN clocks AS c ON c.workflow = e.workflow
 WHERE e.is_open = 1;

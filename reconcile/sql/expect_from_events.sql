@@ -1,13 +1,8 @@
 -- Versions of the items touched by new events: sequences, precedences, surplus steps, tie-out openings
--- One version per item and known_at: the rows that follow from all its events known up to then.
-INSERT INTO expectations (
-    workflow, version, expectation, kind, item_type, item_key, opened_at, opened_by, opened_step, due_at,
-    closed_at, closed_by, closed_as, reversed_at, failed_at, amount, currency,
-    code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at, evidence
-)
+-- One version per item and known_at: the rows that follow from all its events known up to then. When they are due, write_expectations says.
 WITH
     {rules:Array(Tuple(
-        name String, kind String, item String, code String, clock String, owner String, within_s Int64,
+        name String, kind String, item String, code String, clock String, owner String, within Int64, unit String, calendar String,
         opens Array(String), arrives Array(String), voids Array(String), writes_off Array(String),
         reverses Array(String), fails Array(String), guarded Bool, again Array(String),
         tolerance_abs Decimal(38, 6), tolerance_pct Decimal(38, 6), sources Array(String)))} AS rules,
@@ -133,21 +128,28 @@ kept AS (
     FROM results
 )
 SELECT
-    {workflow:String}, {version:String}, rules[rule].name, kind, item_type, item_key, occurred_at, event_id, step,
-    addSeconds(occurred_at, rules[rule].within_s),
-    if(ended, next_end.1, NULL),
-    if(ended, next_end.2, ''),
-    multiIf(NOT ended, '', kind = 'sequence', ended_as, 'arrived'),
+    rules[rule].name AS expectation, kind, item_type, item_key, occurred_at AS opened_at, event_id AS opened_by,
+    step AS opened_step,
+    if(ended, next_end.1, NULL) AS closed_at,
+    if(ended, next_end.2, '') AS closed_by,
+    multiIf(NOT ended, '', kind = 'sequence', ended_as, 'arrived') AS closed_as,
     multiIf(
         kind = 'once' AND ended, next_end.1,
         kind = 'sequence' AND notEmpty(taken_back), arrayMin(x -> x.2, taken_back),
-        NULL),
-    arraySort(arrayMap(f -> f.2, failed)),
+        NULL) AS reversed_at,
+    arraySort(arrayMap(f -> f.2, failed)) AS failed_at,
     amount, currency,
-    rules[rule].code, rules[rule].clock, rules[rule].owner, rules[rule].tolerance_abs, rules[rule].tolerance_pct,
-    rules[rule].sources,
-    segments,
-    trace_id, version_at, evidence
+    rules[rule].code AS code, rules[rule].clock AS clock, rules[rule].owner AS owner,
+    rules[rule].tolerance_abs AS tolerance_abs, rules[rule].tolerance_pct AS tolerance_pct,
+    rules[rule].sources AS sources,
+    segments AS dims,
+    trace_id, version_at AS known_at, evidence,
+    multiIf(
+        rules[rule].calendar != '', rules[rule].calendar,
+        mapContains({calendar_by:Map(String, String)}, dims[{calendar_dimension:String}]),
+            {calendar_by:Map(String, String)}[dims[{calendar_dimension:String}]],
+        {calendar_default:String}) AS calendar,
+    rules[rule].within AS within, rules[rule].unit AS unit
 FROM kept
 WHERE (is_result OR (rows_of_item = 0 AND kind = 'none'))
     -- A fact that was stamped early and stored late makes a fuller version for the same moment.

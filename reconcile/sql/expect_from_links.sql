@@ -1,13 +1,8 @@
 -- Versions of the links whose target must exist, for items with news of their links, their targets or themselves
-INSERT INTO expectations (
-    workflow, version, expectation, kind, item_type, item_key, opened_at, opened_by, opened_step, due_at,
-    closed_at, closed_by, closed_as, reversed_at, failed_at, amount, currency,
-    code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at, evidence
-)
 WITH
     {rules:Array(Tuple(
-        name String, item String, code String, owner String, within_s Int64, role String, target String,
-        sources Array(String)))} AS rules,
+        name String, item String, code String, owner String, within Int64, unit String, calendar String,
+        role String, target String, sources Array(String)))} AS rules,
     {steps:Array(String)} AS steps,
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
     toDateTime64({until:String}, 6, 'UTC') AS until,
@@ -75,15 +70,20 @@ placed AS (
     GROUP BY ALL
 )
 SELECT
-    {workflow:String}, {version:String}, r.name, 'reference', item_type, item_key, opened_at, target_key, '',
-    addSeconds(opened_at, r.within_s),
-    if(empty(of_existence), NULL, greatest(opened_at, of_existence[1].1)),
-    if(empty(of_existence), '', target_key), if(empty(of_existence), '', 'arrived'),
-    NULL, [], NULL, '',
-    r.code, '', r.owner, 0, 0, r.sources,
-    arrayFold((acc, x) -> mapUpdate(acc, x.2), arraySort(x -> x.1, segments), CAST(map(), 'Map(String, String)')),
-    '', version_at,
-    toUInt32(sum(link_rows + length(words) + length(segments)) OVER (PARTITION BY item_type, item_key, version_at)) AS evidence
+    r.name AS expectation, 'reference' AS kind, item_type, item_key, opened_at, target_key AS opened_by, '' AS opened_step,
+    if(empty(of_existence), NULL, greatest(opened_at, of_existence[1].1)) AS closed_at,
+    if(empty(of_existence), '', target_key) AS closed_by, if(empty(of_existence), '', 'arrived') AS closed_as,
+    NULL AS reversed_at, [] AS failed_at, NULL AS amount, '' AS currency,
+    r.code AS code, '' AS clock, r.owner AS owner, 0 AS tolerance_abs, 0 AS tolerance_pct, r.sources AS sources,
+    arrayFold((acc, x) -> mapUpdate(acc, x.2), arraySort(x -> x.1, segments), CAST(map(), 'Map(String, String)')) AS dims,
+    '' AS trace_id, version_at AS known_at,
+    toUInt32(sum(link_rows + length(words) + length(segments)) OVER (PARTITION BY item_type, item_key, version_at)) AS evidence,
+    multiIf(
+        r.calendar != '', r.calendar,
+        mapContains({calendar_by:Map(String, String)}, dims[{calendar_dimension:String}]),
+            {calendar_by:Map(String, String)}[dims[{calendar_dimension:String}]],
+        {calendar_default:String}) AS calendar,
+    r.within AS within, r.unit AS unit
 FROM placed
 QUALIFY (item_type, item_key, version_at, evidence, r.name, target_key) NOT IN (
     SELECT item_type, item_key, known_at, evidence, expectation, opened_by

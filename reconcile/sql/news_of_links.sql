@@ -1,8 +1,8 @@
 -- Items whose references may have changed since the mark: new links, new states of their targets, new events of theirs
 WITH
     {rules:Array(Tuple(
-        name String, item String, code String, owner String, within_s Int64, role String, target String,
-        sources Array(String)))} AS rules,
+        name String, item String, code String, owner String, within Int64, unit String, calendar String,
+        role String, target String, sources Array(String)))} AS rules,
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
     toDateTime64({until:String}, 6, 'UTC') AS until
 SELECT groupUniqArray({most:UInt32})((item_type, item_key)) AS things

@@ -27,7 +27,7 @@ SELECT
     toUInt32(length(failed_at)) AS failures,
     toUInt32(failures + if(closed_as = 'arrived', 1, 0)) AS attempts,
     e.amount AS amount, e.currency AS currency, e.tolerance_abs AS tolerance_abs, e.tolerance_pct AS tolerance_pct,
-    e.sources AS sources, e.dims AS dims, e.trace_id AS trace_id, e.known_at AS known_at
+    e.sources AS sources, e.dims AS dims, e.trace_id AS trace_id, e.calendar AS calendar, e.known_at AS known_at
 FROM expectations AS e
 WHERE e.kind != 'none' AND e.opened_at <= {as_of:DateTime64(6, 'UTC')}
     AND (workflow, version) IN (SELECT workflow, version FROM active)

@@ -26,32 +26,51 @@ acts AS (
         AND (empty({items:Array(String)}) OR exception_id IN (
             SELECT exception_id FROM exception_ids WHERE item_key IN {items:Array(String)}))
     GROUP BY exception_id
+),
+found AS (
+    SELECT
+        v.* EXCEPT (resolved_at),
+        v.resolved_at AS cleared_at,
+        multiIf(
+            isNotNull(v.resolved_at), v.resolved_at,
+            a.last_action = 'resolved', a.last_action_at,
+            NULL) AS resolved_at,
+        a.last_action IN ('acknowledged', 'waived') AND ifNull(a.last_until <= {known_at:DateTime64(6, 'UTC')}, false) AS lapsed,
+        multiIf(
+            isNotNull(v.resolved_at), 'resolved',
+            lapsed, 'open',
+            a.last_action IN ('acknowledged', 'explained', 'waiver_requested', 'waived', 'resolved'), a.last_action,
+            'open') AS status,
+        toUInt8(status != 'resolved') AS is_open,
+        a.assignee AS assignee, a.reason AS reason, a.note AS note, a.version AS version,
+        if(status IN ('acknowledged', 'waived'), a.last_until, NULL) AS until,
+        if(a.taken_on = toDateTime64(0, 6, 'UTC'), NULL, a.taken_on) AS taken_on_at,
+        a.waived_during AS waived_during,
+        assumeNotNull(v.detected_at) AS aged_from,
+        least(ifNull(resolved_at, {as_of:DateTime64(6, 'UTC')}), {as_of:DateTime64(6, 'UTC')}) AS aged_to
+    FROM verdicts_of(
+        as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)}) AS v
+    LEFT JOIN acts AS a ON a.exception_id = v.exception_id
+    WHERE isNotNull(v.detected_at)
+),
+-- As calendar_at, of the calendars that rules name; a view within the view would cost every reader more than the joins.
+days AS (
+    SELECT calendar AS of_calendar, starts_at, ends_at, date, ordinal
+    FROM calendar
+    WHERE calendar IN (SELECT arrayJoin(mapKeys(calendars)) FROM workflow_versions)
+        AND (calendar, known_at) IN (
+            SELECT calendar, max(known_at) FROM calendar
+            WHERE known_at <= {known_at:DateTime64(6, 'UTC')} GROUP BY calendar)
 )
 SELECT
-    v.* EXCEPT (resolved_at),
-    v.resolved_at AS cleared_at,
-    multiIf(
-        isNotNull(v.resolved_at), v.resolved_at,
-        a.last_action = 'resolved', a.last_action_at,
-        NULL) AS resolved_at,
-    a.last_action IN ('acknowledged', 'waived') AND ifNull(a.last_until <= {known_at:DateTime64(6, 'UTC')}, false) AS lapsed,
-    multiIf(
-        isNotNull(v.resolved_at), 'resolved',
-        lapsed, 'open',
-        a.last_action IN ('acknowledged', 'explained', 'waiver_requested', 'waived', 'resolved'), a.last_action,
-        'open') AS status,
-    toUInt8(status != 'resolved') AS is_open,
-    a.assignee AS assignee, a.reason AS reason, a.note AS note, a.version AS version,
-    if(status IN ('acknowledged', 'waived'), a.last_until, NULL) AS until,
-    if(a.taken_on = toDateTime64(0, 6, 'UTC'), NULL, a.taken_on) AS taken_on_at,
-    a.waived_during AS waived_during,
-    dateDiff('day', v.detected_at, least(ifNull(resolved_at, {as_of:DateTime64(6, 'UTC')}), {as_of:DateTime64(6, 'UTC')})) AS age_days,
-    multiIf(age_days <= 1, '0-1', age_days <= 3, '2-3', age_days <= 7, '4-7', age_days <= 30, '8-30',
-        age_days <= 60, '31-60', age_days <= 90, '61-90', '>90') AS bucket
-FROM verdicts_of(
-    as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)}) AS v
-LEFT JOIN acts AS a ON a.exception_id = v.exception_id
-WHERE isNotNull(v.detected_at);
+    f.* EXCEPT (aged_from, aged_to),
+    -- Unknown without a calendar, or when it does not reach from one end of the age to the other.
+    if(first.ends_at > f.aged_from AND last.ends_at > f.aged_to, last.ordinal - first.ordinal, NULL) AS age_business_days,
+    if(isNull(age_business_days), dateDiff('day', f.aged_from, f.aged_to), dateDiff('day', first.date, last.date)) AS age_days,
+    age_bucket(age_days) AS bucket
+FROM found AS f
+ASOF LEFT JOIN days AS first ON first.of_calendar = f.calendar AND first.starts_at <= f.aged_from
+ASOF LEFT JOIN days AS last ON last.of_calendar = f.calendar AND last.starts_at <= f.aged_to;
 
 CREATE OR REPLACE VIEW exceptions_at AS
 SELECT * FROM exceptions_of(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = []);

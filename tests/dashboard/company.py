@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import SecretBytes, SecretStr
 
+from calendars.model import Calendar
+from calendars.table import write_calendars
 from reconcile.acts import Desk
 from reconcile.life import Role
 from reconcile.people import People
@@ -18,7 +20,7 @@ from reconcile.run import reconcile
 from store.audit import AuditLog
 from store.client import Store
 from workflows.load import load_workflows
-from workflows.model import Workflow
+from workflows.model import Owner, Workflow
 
 # Everything happened long before any clock that a test may read.
 END = datetime(2025, 6, 30, 12, 0, tzinfo=UTC)
@@ -74,9 +76,15 @@ class Books:
             self.event(key, "order.paid", sent + timedelta(days=paid), dims=dims, source="bank", **given)
 
 
-def fill(store: Store, *, many: int = 0) -> Workflow:
-    """Writes the whole company and reconciles it. `many` more orders lack their acknowledgement."""
+def fill(store: Store, *, many: int = 0, calendar: Calendar | None = None) -> Workflow:
+    """Writes the whole company and reconciles it. `many` more orders lack their acknowledgement.
+
+    With a `calendar`, buying ages by it.
+    """
     rules = workflow()
+    if calendar:
+        write_calendars(store, [calendar], KNOWN)
+        rules = rules.model_copy(update={"owners": {"buying": Owner(calendar=calendar.calendar)}})
     books = Books()
     for number in range(40):
         books.order(f"GOOD-{number:02}", days_before(12 + 2 * number))

@@ -116,7 +116,7 @@ def test_movement_counts_beginnings_and_ends_by_period(filled: Store) -> None:
 
 @pytest.mark.parametrize("dimension", ["owner", "expectation", "code", "site"])
 def test_aging_is_the_open_ones_by_segment_and_bucket(filled: Store, dimension: str) -> None:
-    rows = _run(filled, "aging", **SCOPE, dimension=dimension)
+    rows = _run(filled, "aging", **SCOPE, dimension=dimension, business=False)
     expected: Counter[tuple[str, str]] = Counter()
     for row in _exceptions(filled):
         if row["is_open"]:
@@ -131,7 +131,7 @@ def test_aging_is_the_open_ones_by_segment_and_bucket(filled: Store, dimension: 
 
 NO_FILTER = {
     "status": "", "team": "", "holder": "", "code": "", "expectation": "", "bucket": "", "dimension": "", "segment": "",
-    "text": "", "order": "oldest", "limit": 1000, "offset": 0,
+    "text": "", "business": False, "order": "oldest", "limit": 1000, "offset": 0,
 }  # fmt: skip
 
 

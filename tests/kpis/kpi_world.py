@@ -31,6 +31,7 @@ _EXPECTATION: Row = {
     "closed_by": "", "closed_as": "", "reversed_at": None, "failed_at": [], "amount": None, "currency": "",
     "code": "MISSING", "clock": "step", "owner": "stock", "tolerance_abs": Decimal(0), "tolerance_pct": Decimal(0),
     "sources": [SOURCE], "dims": {}, "trace_id": "", "known_at": START, "evidence": 1,
+    "calendar": "",
 }  # fmt: skip
 _EVENT: Row = {
     "event_id": "", "step": "bill.sent", "occurred_at": START, "known_at": START, "objects.type": ["order"],
@@ -58,6 +59,7 @@ class World:
     store: Store
     workflow: str = "orders"
     content: Row = field(default_factory=lambda: {"item": "order", "expectations": []})
+    calendars: tuple[str, ...] = ()
     expectations: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     acts: list[Row] = field(default_factory=list)
@@ -110,7 +112,7 @@ class World:
     def write(self) -> World:
         version = {
             "workflow": self.workflow, "version": VERSION, "content": orjson.dumps(self.content).decode(),
-            "activated_at": EPOCH,
+            "activated_at": EPOCH, "calendars": dict.fromkeys(self.calendars, "v"),
         }  # fmt: skip
         self.store.insert("workflow_versions", [version])
         self.store.insert("expectations", self.expectations)

@@ -8,6 +8,9 @@ from decimal import Decimal
 import pytest
 from kpi_world import KNOWN, START, World, day, ends, value
 
+from calendars.model import Calendar
+from calendars.table import write_calendars
+
 
 def twelve_entered(world: World, unknown: int = 0) -> World:
     """2 not due, 1 void, 1 confirmed duplicate, 8 due of 100 each: 5 matched, 1 partial 60, 2 missing.
@@ -202,6 +205,26 @@ def test_days_across_a_change_of_clocks_are_calendar_days(world: World) -> None:
     world.expect(due_at=datetime(2026, 3, 28, 23, 30, tzinfo=UTC)).watermark(KNOWN).write()
     figures = world.figures("K04", as_of=datetime(2026, 3, 30, 0, 30, tzinfo=UTC))
     assert value(figures, "oldest", "days") == 2
+
+
+def test_ages_are_those_of_the_dates_and_business_days_of_the_calendar(world: World) -> None:
+    """As of Sunday 31 May 20:30 in Los Angeles, 1 June in UTC. Due 30 April: 31 days, of which 20 business days,
+    for Memorial Day is none. What has no calendar counts days of UTC, and no business days."""
+    evening = datetime(2026, 6, 1, 3, 30, tzinfo=UTC)
+    said = {"calendar": "la", "title": "L", "zone": "America/Los_Angeles", "holidays": {"country": "US"}}
+    write_calendars(world.store, [Calendar.model_validate(said)], KNOWN)
+    world.calendars = ("la",)
+    for number in range(20):
+        world.expect(f"I{number}", due_at=datetime(2026, 4, 30 - number, 19, tzinfo=UTC), calendar="la")
+    world.expect("U", due_at=datetime(2026, 3, 2, 19, tzinfo=UTC)).watermark(KNOWN).write()
+    figures = world.figures("K04", as_of=evening)
+    assert value(figures, "oldest", "days") == 91
+    assert value(figures, "count_31_60", "count") == 20
+    assert value(figures, "business_oldest", "days") == 34
+    # The tenth of twenty: due 21 April; the eighteenth: 13 April.
+    assert value(figures, "business_p50", "days") == 27
+    assert value(figures, "business_p90", "days") == 33
+    assert figures["total", "business_p50", "days"]["n"] == 20
 
 
 def test_nothing_due_is_no_figure_and_never_0_or_100_percent(world: World) -> None:

@@ -100,11 +100,11 @@ def test_the_file_these_tests_break_is_good(tmp_path: Path) -> None:
         ("workflow: invoices", "§workflow: In voices", "workflow: String should match pattern '^[a-z][a-z0-9_]*$'"),
         ("sources: [books]", "§sources: []", "sources: Tuple should have at least 1 item after validation, not 0"),
         ("paid: {title: Paid, select: [{name: P}]", "paid: {title: Paid, §select: []", "steps.paid.select: Tuple should have at least 1 item after validation, not 0"),
-        ("within: 30d", "§within: a month", "expectations.0.sequence.within: a duration is written like 90s, 15m, 2h, 3d or 1d 12h"),
+        ("within: 30d", "§within: a month", "expectations.0.sequence.within: a duration is written like 90s, 15m, 2h, 3d or 1d 12h, or in business time like 3bd or 8bh"),
         ("- name: payment\n    title: Paid in time\n    kind: sequence", "- §name: payment\n    title: Paid in time\n    kind: sequense",
             "expectations.0: Input tag 'sequense' found using 'kind' does not match any of the expected tags: "
             "'sequence', 'precedence', 'once', 'reference', 'tie_out'; allowed: 'sequence', 'precedence', 'once', 'reference', 'tie_out'; did you mean 'sequence'?"),
-        ("    owner: treasury\n  - name: tie", "    §ownr: treasury\n    owner: treasury\n  - name: tie", "unknown key 'ownr'; allowed: after, again_after, clock, code, expect, "
+        ("    owner: treasury\n  - name: tie", "    §ownr: treasury\n    owner: treasury\n  - name: tie", "unknown key 'ownr'; allowed: after, again_after, calendar, clock, code, expect, "
             "failed_by, item, kind, name, owner, reversed_by, runbook, title, void_by, within, write_off_by; did you mean 'owner'?"),
         ("- name: payment\n    title: Paid in time\n", "- §name: payment\n", "key 'title' is missing"),
         ("    legs:\n      invoiced: {step: received}\n      paid: {step: paid}\n", "    §legs:\n      invoiced: {step: received}\n", "expectations.1.tie_out.legs: Dictionary should have at least 2 items after validation, not 1"),

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from calendars.table import write_calendars
 from collector.imports.load import find_mapping
 from collector.imports.result import ImportProgress, ImportResult
 from collector.imports.run import import_files
@@ -53,6 +54,7 @@ def import_command(
                 results.append(
                     import_files(store, chosen, loaded.workflows[chosen.workflow], group, present(), tell)
                 )
+        write_calendars(store, loaded.calendars.values(), present())
         reconcile(store, loaded.workflows.values(), present())
     if json:
         print_json({"imports": [result.as_dict() for result in results]})

@@ -56,7 +56,8 @@ def check(project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
     if loaded is not None and not json:
         message(
             f"{project.resolve()}: {len(loaded.workflows)} workflows, {len(loaded.mappings)} mappings, "
-            f"{len(loaded.probes)} probes, {len(loaded.matching)} matching rules, {len(loaded.kpis)} KPIs, no mistakes"
+            f"{len(loaded.probes)} probes, {len(loaded.matching)} matching rules, "
+            f"{len(loaded.calendars)} calendars, {len(loaded.kpis)} KPIs, no mistakes"
         )
 
 
