@@ -134,7 +134,8 @@ class RestProbe(ProbeFile):
                 mark = self.paginator.following(mark, Page(page.body, len(records), page.links))
                 origin = Origin(name=f"page {position.number}")
                 position = position.then(mark)
-                yield Batch(self._rows(records), origin, position=position.text() if mark is not None else "")
+                onward = position.text() if mark is not None else ""
+                yield Batch(self._rows(records), origin, position=onward, source_time=session.source_time)
 
     @contextmanager
     def _session(self, window: Window) -> Iterator[Session]:
@@ -145,7 +146,8 @@ class RestProbe(ProbeFile):
             self.timeouts.read.total_seconds(), connect=self.timeouts.connect.total_seconds()
         )
         context = certificates(self.client.tls, self.place)
-        with httpx.Client(timeout=timeout, verify=context, follow_redirects=False) as http:
+        # Nothing of the environment: no proxy that resolves names itself, no password from a .netrc.
+        with httpx.Client(timeout=timeout, verify=context, trust_env=False) as http:
             yield Session(self.client, self.url, self.place, params, window, http, self.max_response_bytes)
 
     def _records(self, body: Any, number: int) -> list[Any]:

@@ -132,6 +132,7 @@ class SqlProbe(ProbeFile):
             statement = statement.bindparams(
                 *(self._bound(name, window, connection) for name in sorted(wanted))
             )
+        window.turn()
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(
             statement
         )
