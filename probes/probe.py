@@ -15,7 +15,7 @@ from datetime import time as time_of_day
 from decimal import Decimal, InvalidOperation
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -296,6 +296,15 @@ class Window:
         return max(0.001, min(self.give_up_at - self.monotonic(), NO_END.total_seconds()))
 
 
+@dataclass(frozen=True)
+class Question:
+    """What `tieout probe init` asks for: the dotted key in the file, what it means, and an example."""
+
+    key: str
+    help: str
+    example: str = ""
+
+
 class ProbeFile(FileModel, ABC):
     """What every probe file says; each kind adds where and how it reads.
 
@@ -304,6 +313,9 @@ class ProbeFile(FileModel, ABC):
     more than this part of the known objects is gone is not believed. `max_rejected_ratio`: with more
     than this part of the records set aside, the run proves nothing.
     """
+
+    # What is asked of a person who begins a probe of this kind, beside what all kinds ask.
+    questions: ClassVar[tuple[Question, ...]] = ()
 
     name: Name
     kind: str
@@ -355,6 +367,16 @@ class ProbeFile(FileModel, ABC):
     @abstractmethod
     def place(self) -> str:
         """Where it reads, fit for a message: no user, no password, no query string."""
+
+    @property
+    def hosts(self) -> tuple[tuple[str, int], ...]:
+        """Hosts and ports it talks to, for kinds that go over a network."""
+        return ()
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...] | None:
+        """Private addresses its hosts may have; None for kinds that may reach any address."""
+        return None
 
     @abstractmethod
     def read(self, window: Window) -> Generator[Batch]:

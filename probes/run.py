@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.clock import Clock, ManualClock
+from core.clock import Clock, ManualClock, SystemClock
 from core.errors import TieoutError
 from probes.probe import ProbeError, ProbeFile, Window
 from probes.reader import Attempt, Reader
@@ -74,12 +74,19 @@ class ProbeRun:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would do with the first records: each as it would be stored, and what would change."""
+    """What a run would do with the first records: each as it would be stored, and what would change.
+
+    `empty_columns` are those the probe file names and no record has. `cursor`: where the run would go on.
+    """
 
     probe: str
     place: str
     records: list[dict[str, Any]]
     more: bool
+    columns: list[dict[str, Any]]
+    empty_columns: list[str]
+    cursor: str = ""
+    clock_ahead_s: float | None = None
 
 
 def run_probe(
@@ -149,10 +156,18 @@ def dry_run(
     ):
         run = _Run(store, probe, workflow, now, ManualClock(now), time.monotonic, reading, limit, place)
         try:
-            Reader(run.stage, probe, run.window(), run.clock).read_all()
+            window = run.window()
+            reader = Reader(run.stage, probe, window, SystemClock())
+            reader.read_all()
             run.command("judge", run.judging())
             rows = store.rows(read(STATEMENTS / "would.sql"), run.names())
-            return DryRun(probe.name, probe.place, rows, run.stage.full)
+            columns = run.columns()
+            filled = {column["name"] for column in columns}
+            empty = [name for name in probe.columns if name not in filled] if rows else []
+            return DryRun(
+                probe.name, probe.place, rows, run.stage.full, columns, empty, window.cursor,
+                reader.clock_ahead_s,
+            )  # fmt: skip
         finally:
             run.stage.drop()
 
@@ -269,6 +284,10 @@ class _Run:
 
     def command(self, name: str, params: dict[str, Any]) -> None:
         self.store.command(read(STATEMENTS / f"{name}.sql"), params)
+
+    def columns(self) -> list[dict[str, Any]]:
+        """The columns that have values, with the type their values look like."""
+        return self.store.rows(read(STATEMENTS / "columns.sql"), {"reading": self.stage.reading})
 
     def names(self) -> dict[str, Any]:
         return {

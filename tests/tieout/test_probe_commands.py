@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from processes import ROOT
+from processes import ROOT, tieout
 
+from core.errors import ConfigurationError
+from tieout.commands.probe import probe_init
 from tieout.jobs import jobs_of
 from tieout.project import load_project, open_project
 from tieout.scaffold import create
@@ -66,3 +69,58 @@ def test_the_rule_of_a_system_is_read_with_its_units(project: Path) -> None:
         timedelta(hours=1),
         "10.0.0.0/8",
     )
+
+
+def _orders(folder: Path) -> None:
+    with sqlite3.connect(folder / "orders.db") as db:
+        db.execute("CREATE TABLE orders (order_no TEXT, status TEXT, changed_at TEXT)")
+        db.execute("INSERT INTO orders VALUES ('A1', 'open', '2026-11-20 10:00:00')")
+
+
+@pytest.mark.slow
+def test_a_probe_is_begun_looked_over_run_and_listed_from_the_command_line(
+    project: Path, tmp_path: Path
+) -> None:
+    """One after the other, as a person would; the flags say what the prompts would ask."""
+    _orders(tmp_path)
+    (project / "probes" / "erp_orders.yaml").unlink()
+    answers = {
+        "url": "sqlite:///${ORDERS_DB}", "query": "SELECT order_no, status, changed_at FROM orders",
+        "workflow": "procure_to_payment", "system": "erp", "object.type": "order", "object.key": "order_no",
+        "object.fields": "status", "object.valid_from": "changed_at",
+    }  # fmt: skip
+    flags = [part for key, value in answers.items() for part in ("--set", f"{key}={value}")]
+    at, environment = ["--project", str(project)], {"ORDERS_DB": str(tmp_path / "orders.db")}
+    begun = tieout("probe", "init", "sql", "erp_orders", *flags, *at, **environment)
+    assert (begun.code, "✓ mapping: 1 records are understood" in begun.out) == (0, True), begun
+    assert "url: sqlite:///${ORDERS_DB}" in (project / "probes" / "erp_orders.yaml").read_text()
+
+    wrong = tieout("probe", "doctor", "erp_orders", "--json", *at)
+    assert wrong.code == 1
+    assert [(c["name"], c["ok"]) for c in wrong.json["checks"]] == [("credentials", False)]
+    assert "ORDERS_DB is not set" in wrong.json["checks"][0]["found"]
+
+    ran = tieout("probe", "run", "erp_orders", "--json", *at, **environment)
+    assert (ran.code, ran.json["changed"], ran.json["system"]) == (0, 1, "erp")
+    listed = tieout("probe", "list", "--json", *at, **environment).json["probes"][0]
+    assert (listed["status"], listed["system_state"], listed["tries_24h"]) == ("ok", "closed", 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ([], "say the rest by flags"),
+        (["url"], "write --set KEY=VALUE"),
+        (["url=postgresql://me:s3cret@db/x"], "holds a password in clear"),
+    ],
+)
+def test_what_cannot_begin_a_probe_is_said_and_nothing_is_written(
+    project: Path, flags: list[str], says: str
+) -> None:
+    given = ["query=SELECT 1", "workflow=procure_to_payment", "system=x"]
+    given += ["object.type=order", "object.key=a"] if flags else []
+    with pytest.raises(ConfigurationError) as caught:
+        probe_init("sql", "new_one", [*given, *flags], project=project)
+    assert says in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert not list((project / "probes").glob("new_one*"))
