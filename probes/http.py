@@ -38,6 +38,8 @@ class _WithoutQuery(logging.Filter):
 
 
 logging.getLogger("httpx").addFilter(_WithoutQuery())
+# It tells the headers of every answer, cookies and addresses of redirects among them.
+logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
 @dataclass
