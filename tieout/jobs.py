@@ -24,6 +24,7 @@ from core.clock import Clock, SystemClock
 from core.errors import TieoutError
 from kpis.kpi import Kpi
 from probes.run import run_probe
+from probes.systems import Systems
 from reconcile.acts import Desk
 from reconcile.matching.run import match
 from reconcile.policy import activate_levels
@@ -39,17 +40,21 @@ from tieout.project import Project
 log = logging.getLogger("tieout.jobs")
 
 GRACE_S = 300
+# Probes wait for sources and for each other; the jobs that make figures do not wait behind them.
+PROBES_AT_ONCE = 64
 # A job that found nothing to do is still seen to run this often.
 HEARTBEAT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job: `work(store, now)` gives the number of rows it wrote."""
+    """One job: `work(store, now)` gives the number of rows it wrote. `jitter`: it starts up to so much later."""
 
     name: str
     every: timedelta
     work: Callable[[Store, datetime], int]
+    jitter: timedelta = timedelta(0)
+    executor: str = "default"
 
 
 def jobs_of(project: Project, desk: Desk | None = None, audit: AuditLog | None = None) -> list[Job]:
@@ -97,9 +102,10 @@ def jobs_of(project: Project, desk: Desk | None = None, audit: AuditLog | None =
         Job("deliver", every.deliver, send),
         Job("kpis", every.kpis, kpis),
     ]
+    systems = Systems(project.settings.systems)
     if desk is not None and audit is not None:
         jobs.append(Job("exceptions", every.exceptions, _exceptions(project, desk, audit)))
-    return jobs + [_probe_job(project, name) for name in project.probes]
+    return jobs + [_probe_job(project, name, systems) for name in project.probes]
 
 
 class _WhileFactsCome:
@@ -137,17 +143,18 @@ def _exceptions(project: Project, desk: Desk, audit: AuditLog) -> Callable[[Stor
     return run
 
 
-def _probe_job(project: Project, name: str) -> Job:
+def _probe_job(project: Project, name: str, systems: Systems) -> Job:
     probe = project.probes[name]
     workflow = project.workflows[probe.workflow]
 
     def run(store: Store, now: datetime) -> int:
-        done = run_probe(store, probe, workflow, now, clock=SystemClock())
+        done = run_probe(store, probe, workflow, now, clock=SystemClock(), systems=systems)
         if done.status == "failed":
             raise TieoutError(f"probe {name}: {done.error}")
         return done.changed
 
-    return Job(f"probe/{name}", probe.every, run)
+    jitter = probe.every * project.settings.jobs.probe_jitter_ratio
+    return Job(f"probe/{name}", probe.every, run, jitter, "probes")
 
 
 class Runner:
@@ -163,7 +170,10 @@ class Runner:
         self._lock = threading.Lock()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(8)},
+            executors={
+                "default": ThreadPoolExecutor(8),
+                "probes": ThreadPoolExecutor(max(1, min(PROBES_AT_ONCE, len(project.probes)))),
+            },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE_S},
         )
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
@@ -180,6 +190,8 @@ class Runner:
                 args=[job],
                 id=job.name,
                 seconds=job.every.total_seconds(),
+                jitter=job.jitter.total_seconds(),
+                executor=job.executor,
                 # A little apart, so that evidence, verdicts and figures of one start follow each other.
                 next_run_time=now + timedelta(milliseconds=200 * number),
             )

@@ -24,6 +24,7 @@ from core.duration import Duration
 from core.findings import Finding
 from core.secret import Secret
 from core.yamlfile import FileModel, Parsed, load
+from probes.systems import SystemRule
 from reconcile.people import AccessSettings
 
 
@@ -76,7 +77,7 @@ class StoreSettings(FileModel):
 
 
 class Jobs(FileModel):
-    """How often each job runs."""
+    """How often each job runs. Probes say so themselves; `probe_jitter_ratio` of that, at most, each starts later."""
 
     derive: Duration = timedelta(seconds=2)
     reconcile: Duration = timedelta(seconds=5)
@@ -85,6 +86,7 @@ class Jobs(FileModel):
     alerts: Duration = timedelta(seconds=15)
     deliver: Duration = timedelta(seconds=5)
     exceptions: Duration = timedelta(seconds=30)
+    probe_jitter_ratio: float = Field(default=0.1, ge=0, le=0.5)
 
 
 class AuditKey(FileModel):
@@ -113,12 +115,13 @@ class _Fields(BaseModel):
     retention: Retention = Field(default_factory=Retention)
     access: AccessSettings = Field(default_factory=AccessSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    systems: dict[str, SystemRule] = Field(default_factory=dict)
 
 
 class ProjectFile(_Fields, FileModel):
     """`tieout.yaml`: `title` of the installation, `shipped_workflows` in use, store, listeners, jobs, correlation,
     collector. With `privacy`, only what it names is kept of telemetry; `retention` says for how long.
-    `access`: who may act on exceptions.
+    `access`: who may act on exceptions. `systems`: how gently each is probed.
 
     `kpi_window` is the period that cohort and flow KPIs look back over, instead of the one in their headers.
     """
