@@ -38,7 +38,7 @@ def test_every_error_code_is_explained() -> None:
     code = re.compile(
         r'(?:ProbeError|doubt|failed)\(\s*"([a-z_]+)"|code = "([a-z_]+)"|else "([a-z_]+_error)"'
     )
-    texts = [path.read_text() for path in (ROOT / "probes").glob("*.py")]
+    texts = [path.read_text() for path in (ROOT / "probes").rglob("*.py")]
     used = {name for text in texts for found in code.findall(text) for name in found if name}
     explained = set(re.findall(r"`([a-z_]+)`", PAGE.split("## When a run does not succeed")[1]))
     assert len(used) > 30

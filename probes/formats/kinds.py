@@ -1,0 +1,36 @@
+"""The formats there are. A new one is a module beside this one and a line below."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from probes.formats.contract import Format
+from probes.formats.delimited import Delimited
+from probes.formats.excel import Excel
+from probes.formats.fixed import Fixed
+from probes.formats.json_records import JsonRecords
+from probes.formats.parquet import Parquet
+from probes.formats.xml_records import XmlRecords
+
+AnyFormat = Annotated[
+    Delimited | Excel | Fixed | JsonRecords | Parquet | XmlRecords, Field(discriminator="type")
+]
+FORMATS: dict[str, type[Format]] = {
+    "csv": Delimited,
+    "excel": Excel,
+    "fixed": Fixed,
+    "json": JsonRecords,
+    "parquet": Parquet,
+    "xml": XmlRecords,
+}
+
+
+def from_short(kind: str, keys: dict[str, Any]) -> dict[str, Any]:
+    """`format: csv` and the keys beside it in the long form. Raises ValueError for a key of another format."""
+    for key in keys:
+        if kind in FORMATS and key not in FORMATS[kind].model_fields:
+            owner = next(name for name, model in FORMATS.items() if key in model.model_fields)
+            raise ValueError(f"{key!r} belongs to 'format: {owner}'")
+    return {"type": kind} | keys
