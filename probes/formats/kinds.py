@@ -12,10 +12,11 @@ from probes.formats.excel import Excel
 from probes.formats.fixed import Fixed
 from probes.formats.json_records import JsonRecords
 from probes.formats.parquet import Parquet
+from probes.formats.x12.reader import X12
 from probes.formats.xml_records import XmlRecords
 
 AnyFormat = Annotated[
-    Delimited | Excel | Fixed | JsonRecords | Parquet | XmlRecords, Field(discriminator="type")
+    Delimited | Excel | Fixed | JsonRecords | Parquet | X12 | XmlRecords, Field(discriminator="type")
 ]
 FORMATS: dict[str, type[Format]] = {
     "csv": Delimited,
@@ -23,6 +24,7 @@ FORMATS: dict[str, type[Format]] = {
     "fixed": Fixed,
     "json": JsonRecords,
     "parquet": Parquet,
+    "x12": X12,
     "xml": XmlRecords,
 }
 
