@@ -10,18 +10,20 @@ from probes.formats.contract import Format
 from probes.formats.delimited import Delimited
 from probes.formats.excel import Excel
 from probes.formats.fixed import Fixed
+from probes.formats.hl7v2 import Hl7v2
 from probes.formats.json_records import JsonRecords
 from probes.formats.parquet import Parquet
 from probes.formats.x12.reader import X12
 from probes.formats.xml_records import XmlRecords
 
 AnyFormat = Annotated[
-    Delimited | Excel | Fixed | JsonRecords | Parquet | X12 | XmlRecords, Field(discriminator="type")
+    Delimited | Excel | Fixed | Hl7v2 | JsonRecords | Parquet | X12 | XmlRecords, Field(discriminator="type")
 ]
 FORMATS: dict[str, type[Format]] = {
     "csv": Delimited,
     "excel": Excel,
     "fixed": Fixed,
+    "hl7v2": Hl7v2,
     "json": JsonRecords,
     "parquet": Parquet,
     "x12": X12,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
+from probes.formats.times import iso_time
 from probes.formats.x12.segments import Segment
 
 
@@ -40,7 +41,7 @@ _NAME = r"(?P<name>[A-Z][A-Z0-9]{1,2})"
 _WHERE = r"(?:\[(?:(?P<at>[0-9]{2})=)?(?P<value>[^\]=]+)\])?"
 _SEGMENT = re.compile(f"^{_NAME}{_WHERE}$")
 _ELEMENT = re.compile(f"^{_NAME}(?P<element>[0-9]{{2}})(?:-(?P<component>[0-9]{{1,2}}))?{_WHERE}$")
-_CALL = re.compile(r"^(?P<call>sum|list|count|cents)\((?P<of>[^()]+)\)$")
+_CALL = re.compile(r"^(?P<call>sum|list|count|cents|time)\((?P<of>[^()]+)\)$")
 # Segments whose first element is no qualifier: where the qualifier of `HL[20]` stands.
 _QUALIFIER_AT = {"HL": 3}
 
@@ -94,14 +95,14 @@ def column(text: str) -> Column:
         return _after(found["name"], found["value"])
     raise ValueError(
         "a column is written like CLP01, SVC01-2, REF02[PO], PO1[VP], sum(SVC03), list(RMR02), count(SVC), "
-        "cents(TDS01), @created or @number"
+        "cents(TDS01), time(DTP03[472]), @created or @number"
     )
 
 
 def gathers(text: str) -> str:
     """The segment that a column takes from inner loops too, or an empty text."""
     call = _CALL.match(text)
-    if not call or call["call"] == "cents":
+    if not call or call["call"] in ("cents", "time"):
         return ""
     found = _ELEMENT.match(call["of"]) or _SEGMENT.match(call["of"])
     return found["name"] if found else ""
@@ -116,6 +117,8 @@ def _called(call: str, of: str) -> Column:
         return lambda loop: json.dumps(list(one.of((*loop.segments, *loop.inner))), ensure_ascii=False)
     if call == "sum":
         return lambda loop: _sum(one.of((*loop.segments, *loop.inner)))
+    if call == "time":
+        return lambda loop: iso_time(_first(one.of(level.segments) for level in loop.outwards()))
     return lambda loop: _cents(_first(one.of(level.segments) for level in loop.outwards()))
 
 
