@@ -67,12 +67,16 @@ class XmlRecords(Format):
             )
 
 
-def elements(source: Source, path: str, namespaces: dict[str, str]) -> Iterator[etree._Element]:
+def elements(
+    source: Source, path: str, namespaces: dict[str, str], above: str = ""
+) -> Iterator[etree._Element]:
     """The elements at `path`, each with everything in it, forgotten when the next one is asked for.
 
-    What stands beside and above them is kept. Raises ProbeError for a DTD and for more than fits.
+    What stands beside and above them is kept. With `above`, a beginning of `path`, the elements there come
+    too, each after those inside it. Raises ProbeError for a DTD and for more than fits.
     """
     wanted = [_tag(step, namespaces) for step in path.split("/")]
+    ends = {len(wanted), len(above.split("/"))} if above else {len(wanted)}
     open_tags: list[bool] = []
     beside, inside, count = 0, 0, 0
     for event, element in etree.iterparse(
@@ -86,18 +90,28 @@ def elements(source: Source, path: str, namespaces: dict[str, str]) -> Iterator[
             open_tags.append(fits or (depth >= len(wanted) and open_tags[len(wanted) - 1]))
             in_record = depth >= len(wanted) and open_tags[-1]
             inside, beside = (inside + 1, beside) if in_record else (0, beside + 1)
-            if max(inside, beside - count) > MAX_ELEMENTS:
+            if max(inside, beside) > MAX_ELEMENTS:
                 raise ProbeError(
                     "too_large", f"a record of file {source.name} has over {MAX_ELEMENTS} elements"
                 )
             continue
-        is_record = open_tags.pop() and depth == len(wanted)
+        is_record = open_tags.pop() and depth in ends
         if is_record:
             count += 1
+            beside = beside - 1 if depth == len(wanted) else 0
             if count % _CHECK_EVERY == 0:
                 source.check()
             yield element
             _forget(element)
+
+
+def is_path(column: str) -> bool:
+    """Whether a name is a path inside a record, without prefixes."""
+    try:
+        _path_checked(column)
+    except ValueError:
+        return False
+    return ":" not in column
 
 
 def getter(path: str, namespaces: dict[str, str]) -> Getter:
