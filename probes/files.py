@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from core.duration import Duration
 from core.findings import Finding
 from core.yamlfile import Location, Parsed
-from probes.formats.contract import BLOCK_BYTES, Source
+from probes.formats.contract import BLOCK_BYTES, Format, Source
 from probes.formats.kinds import AnyFormat, from_short
 from probes.probe import Batch, Origin, ProbeError, ProbeFile, Window, text_batch
 
@@ -60,14 +60,13 @@ class FilesProbe(ProbeFile):
     def place(self) -> str:
         return f"folder {self.folder}"
 
+    @property
+    def reads_files(self) -> bool:
+        return True
+
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
         """The folder may come later than its probe, so it is looked for when the probe runs."""
-        misnamed = {column: self.format.misnamed(column) for column in self.columns}
-        findings = [
-            parsed.finding(_place_of(column, parsed), f"column {column!r}: {why}")
-            for column, why in misnamed.items()
-            if why
-        ]
+        findings = misnamed_columns(self.format, self.columns, parsed)
         return self.model_copy(update={"folder": file.parent / self.folder}), findings
 
     def read(self, window: Window) -> Generator[Batch]:
@@ -208,6 +207,16 @@ class _File:
         except OSError:
             return True
         return (found.st_size, found.st_mtime_ns) != (self.bytes, self.modified_ns)
+
+
+def misnamed_columns(kind: Format, columns: tuple[str, ...], parsed: Parsed) -> list[Finding]:
+    """Columns that no file of this format can have, each where the probe file names it first."""
+    misnamed = {column: kind.misnamed(column) for column in columns}
+    return [
+        parsed.finding(_place_of(column, parsed), f"column {column!r}: {why}")
+        for column, why in misnamed.items()
+        if why
+    ]
 
 
 def _place_of(column: str, parsed: Parsed) -> Location:

@@ -344,6 +344,11 @@ class ProbeFile(FileModel, ABC):
         return None
 
     @property
+    def reads_files(self) -> bool:
+        """Whether it speaks of the time its files were written, so that without a file it speaks of none."""
+        return False
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Every column the file names: these are read and no others."""
         state = self.object

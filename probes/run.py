@@ -403,7 +403,7 @@ class _Run:
         lag = self.probe.complete.lag
         if times:
             return (min(times) if self.probe.mode == "full" else max(times)) - lag
-        return None if self.probe.kind == "files" else self.now - lag
+        return None if self.probe.reads_files else self.now - lag
 
     def _remember_files(self, verdict: _Verdict, known_at: datetime) -> None:
         """A reading that was not believed is not one to rest on: its files are read again.

@@ -14,6 +14,7 @@ from collector.imports.load import load_mappings
 from collector.imports.mapping import Mapping as ImportMapping
 from collector.privacy import check as check_privacy
 from collector.settings import check as check_collector
+from core.address import reachable
 from core.errors import ConfigurationError
 from core.findings import Finding, unknown_name
 from core.yamlfile import Parsed
@@ -22,7 +23,7 @@ from kpis.load import SHIPPED as SHIPPED_KPIS
 from kpis.load import check_names, load_kpis
 from probes.load import load_probes
 from probes.probe import ProbeFile
-from tieout.settings import Settings, load_settings, reachable
+from tieout.settings import Settings, load_settings
 from workflows.load import load_workflows
 from workflows.model import Workflow
 

@@ -27,17 +27,19 @@ from collector.privacy import Policy, forbid_core_dumps, policy_of, set_policy
 from collector.readiness import Readiness
 from collector.reception import Reception
 from collector.settings import needs_guarding
+from core.address import reachable
 from core.clock import Clock, SystemClock
 from core.errors import CannotRunError, ConfigurationError
 from dashboard.launch import command as dashboard_command
 from dashboard.launch import environment as dashboard_environment
+from probes.listener import listening
+from probes.mllp import MllpProbe
 from store.client import Store
 from store.endpoint import endpoint
 from store.folder import DataFolder, Running
 from tieout.jobs import Runner
 from tieout.opening import HOME, prepare, server_store
 from tieout.project import Project
-from tieout.settings import reachable
 
 log = logging.getLogger("tieout.serve")
 
@@ -105,6 +107,7 @@ def _start(
         urls["store"] = _url(sockets["store"])
     if "collector" in roles:
         urls |= _collector(project, store, clock, sockets["otlp"], stack)
+        urls |= _listeners(project, clock, stack)
     if "jobs" in roles:
         runner = Runner(store, project, clock)
         runner.start()
@@ -148,6 +151,14 @@ def _collector(
         urls["otlp_grpc"] = f"{scheme}://{listen.otlp_grpc.rsplit(':', 1)[0]}:{port}"
     stack.callback(reception.drain, DRAIN_TIMEOUT_S)
     return urls
+
+
+def _listeners(project: Project, clock: Clock, stack: ExitStack) -> dict[str, str]:
+    """Messages in over MLLP, one listener for each probe of that kind."""
+    probes = [probe for probe in project.probes.values() if isinstance(probe, MllpProbe)]
+    return {
+        f"mllp {probe.name}": f"mllp://{stack.enter_context(listening(probe, clock))}" for probe in probes
+    }
 
 
 def _policy(project: Project, store: Store, clock: Clock) -> Policy | None:

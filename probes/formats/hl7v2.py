@@ -135,6 +135,15 @@ def messages(source: Source, encoding: str) -> Iterator[Message | BadLine]:
     yield from batches.end(number)
 
 
+def header_of(content: bytes, encoding: str) -> list[str]:
+    """The fields of a message's MSH with their standard numbers, as they are written; empty when there is none."""
+    first = content.lstrip(b"\r\n").split(b"\r", 1)[0].decode(encoding, "replace").lstrip("\ufeff")
+    if not first.startswith("MSH") or len(first) < 8:
+        return []
+    fields = first.split(first[3])
+    return ["MSH", first[3], *fields[1:]]
+
+
 class _Batches:
     """FHS and BHS with what their trailers count."""
 
