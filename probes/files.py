@@ -1,44 +1,26 @@
-"""State read from a folder of CSV, Parquet or Excel files."""
+"""State read from a folder of files."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, Self
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from pyarrow import csv
 from pydantic import Field, field_validator, model_validator
-from python_calamine import CalamineError, CalamineWorkbook
 
 from core.duration import Duration
-from core.findings import Finding, nearest
-from core.yamlfile import Parsed
-from probes.probe import (
-    BATCH_ROWS,
-    BadLine,
-    Batch,
-    Origin,
-    ProbeError,
-    ProbeFile,
-    Question,
-    Window,
-    as_text,
-    text_batch,
-)
+from core.findings import Finding
+from core.yamlfile import Location, Parsed
+from probes.formats.contract import BLOCK_BYTES, Format, Source
+from probes.formats.kinds import AnyFormat, from_short
+from probes.probe import Batch, Origin, ProbeError, ProbeFile, Question, Window, text_batch
 
-BLOCK_BYTES = 8_000_000
-# A workbook is a zip archive; one that unpacks to more than this is an accident or an attack.
-MAX_UNPACKED_BYTES = 2_000_000_000
+# Keys of a format that may stand beside `format: csv` instead of inside it.
+_BESIDE = ("delimiter", "encoding", "sheet")
 
 
 class FilesProbe(ProbeFile):
@@ -46,7 +28,7 @@ class FilesProbe(ProbeFile):
 
     `mode: incremental`: every file brings new or changed records and is read once. `mode: full`: the files
     are the whole state; `take: newest` the newest of them alone, `take: all` all of them together.
-    A file younger than `settle` is still being written. `format: excel` reads `sheet` (default: the first).
+    A file younger than `settle` is still being written. `format` is one of `probes.formats.kinds`.
     """
 
     questions: ClassVar[tuple[Question, ...]] = (
@@ -58,12 +40,9 @@ class FilesProbe(ProbeFile):
     kind: Literal["files"]
     folder: Path
     glob: str = "*"
-    format: Literal["csv", "parquet", "excel"]
+    format: AnyFormat
     take: Literal["newest", "all"] = "newest"
     settle: Duration = timedelta(minutes=1)
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    encoding: str = "utf-8"
-    sheet: str = ""
     max_bytes: int = Field(default=2_000_000_000, ge=1)
 
     @field_validator("glob")
@@ -73,28 +52,28 @@ class FilesProbe(ProbeFile):
             raise ValueError("a pattern of names inside the folder, such as *.csv or **/*.parquet")
         return value
 
-    @field_validator("encoding")
+    @model_validator(mode="before")
     @classmethod
-    def _encoding_known(cls, value: str) -> str:
-        try:
-            "".encode(value)
-        except LookupError:
-            raise ValueError("unknown encoding; write utf-8, latin-1, cp1252 …") from None
-        return value
-
-    @model_validator(mode="after")
-    def _keys_fit(self) -> Self:
-        if self.sheet and self.format != "excel":
-            raise ValueError("'sheet' belongs to 'format: excel'")
-        return self
+    def _short_form(cls, data: Any) -> Any:
+        """`format: csv` with its keys beside it is short for `format: {type: csv, …}`."""
+        if not isinstance(data, dict) or not isinstance(data.get("format"), str):
+            return data
+        beside = {key: value for key, value in data.items() if key in _BESIDE}
+        rest = {key: value for key, value in data.items() if key not in _BESIDE}
+        return rest | {"format": from_short(data["format"], beside)}
 
     @property
     def place(self) -> str:
         return f"folder {self.folder}"
 
-    def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:  # noqa: ARG002
+    @property
+    def reads_files(self) -> bool:
+        return True
+
+    def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
         """The folder may come later than its probe, so it is looked for when the probe runs."""
-        return self.model_copy(update={"folder": file.parent / self.folder}), []
+        findings = misnamed_columns(self.format, self.columns, parsed)
+        return self.model_copy(update={"folder": file.parent / self.folder}), findings
 
     def read(self, window: Window) -> Generator[Batch]:
         files = self._files(window.end)
@@ -153,100 +132,27 @@ class FilesProbe(ProbeFile):
     def _checked(self, file: _File, fingerprint: str, window: Window) -> Iterator[Batch]:
         """The records of one file, provided it is the same at the end as at the beginning."""
         origin = file.origin(fingerprint, "read")
-        reader: Callable[[_File, Origin], Iterator[Batch]] = {
-            "csv": self._csv,
-            "parquet": self._parquet,
-            "excel": self._excel,
-        }[self.format]
-        with self._explained(file):
-            for batch in reader(file, origin):
-                window.check(f"file {file.name}")
-                yield batch
+        for batch in self._opened(file, window):
+            window.check(f"file {file.name}")
+            yield replace(batch, origin=origin)
         if file.changed():
             raise ProbeError(
                 "file_changed", f"file {file.name} in {self.place} changed while it was read", retryable=True
             )
 
-    def _csv(self, file: _File, origin: Origin) -> Iterator[Batch]:
-        bad: list[BadLine] = []
-
-        def skip(row: Any) -> str:
-            detail = f"line has {row.actual_columns} columns, the header has {row.expected_columns}"
-            bad.append(BadLine(int(row.number or 0), detail))
-            return "skip"
-
-        reader = csv.open_csv(
-            file.path,
-            read_options=csv.ReadOptions(block_size=BLOCK_BYTES, encoding=self.encoding),
-            parse_options=csv.ParseOptions(
-                delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=skip
-            ),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(self.columns, pa.string()), include_columns=list(self.columns)
-            ),
-        )
-        line = 1
-        for batch in reader:
-            found, bad = tuple(bad), []
-            yield Batch(batch, origin, line, bad_lines=found)
-            line += batch.num_rows
-        if bad:
-            yield Batch(text_batch(self.columns, []), origin, line, bad_lines=tuple(bad))
-
-    def _parquet(self, file: _File, origin: Origin) -> Iterator[Batch]:
-        with pq.ParquetFile(file.path) as source:
-            self._all_there(source.schema_arrow.names, file)
-            line = 1
-            for batch in source.iter_batches(BATCH_ROWS, columns=list(self.columns)):
-                columns = [_text_column(batch.column(name)) for name in self.columns]
-                yield Batch(pa.RecordBatch.from_arrays(columns, names=list(self.columns)), origin, line)
-                line += batch.num_rows
-
-    def _excel(self, file: _File, origin: Origin) -> Iterator[Batch]:
-        if zipfile.is_zipfile(file.path):
-            with zipfile.ZipFile(file.path) as archive:
-                if sum(part.file_size for part in archive.infolist()) > MAX_UNPACKED_BYTES:
-                    raise ProbeError(
-                        "too_large", f"file {file.name} unpacks to more than {MAX_UNPACKED_BYTES} bytes"
-                    )
-        with CalamineWorkbook.from_path(file.path) as book:
-            rows = book.get_sheet_by_name(self._sheet(book, file)).iter_rows()
-            header = [str(cell).strip() for cell in next(rows, [])]
-            self._all_there(header, file)
-            picked = [header.index(name) for name in self.columns]
-            line = 1
-            while chunk := list(islice(rows, BATCH_ROWS)):
-                cells = [[_cell(row[i]) for i in picked] for row in chunk if any(cell != "" for cell in row)]
-                yield Batch(text_batch(self.columns, cells), origin, line)
-                line += len(cells)
-
-    def _sheet(self, book: CalamineWorkbook, file: _File) -> str:
-        names = book.sheet_names
-        if self.sheet and self.sheet not in names:
-            near = nearest(self.sheet, names)
-            hint = f"did you mean {near!r}?" if near else f"it has {', '.join(names)}"
-            raise ProbeError("no_sheet", f"file {file.name} has no sheet {self.sheet!r}; {hint}")
-        return self.sheet or names[0]
-
-    def _all_there(self, given: list[str], file: _File) -> None:
-        missing = [name for name in self.columns if name not in given]
-        if missing:
-            near = nearest(missing[0], given)
-            hint = f"did you mean {near!r}?" if near else f"it has {', '.join(given[:20])}"
-            raise ProbeError("column_missing", f"file {file.name} has no column {missing[0]!r}; {hint}")
-
-    @contextmanager
-    def _explained(self, file: _File) -> Iterator[None]:
+    def _opened(self, file: _File, window: Window) -> Iterator[Batch]:
         """`from None`: what a reader says of a file may quote it."""
+
+        def check() -> None:
+            window.check(f"file {file.name}")
+
         try:
-            yield
-        except KeyError:
-            with csv.open_csv(file.path, parse_options=csv.ParseOptions(delimiter=self.delimiter)) as reader:
-                self._all_there(reader.schema.names, file)
-            raise
-        except (pa.ArrowException, CalamineError, zipfile.BadZipFile, UnicodeError):
+            with file.path.open("rb") as content:
+                yield from self.format.read(Source(content, file.name, self.columns, check))
+        except self.format.errors:
             raise ProbeError(
-                "bad_file", f"file {file.name} is not a readable {self.format} file; ask for it again"
+                "bad_file",
+                f"file {file.name} is not a readable {self.format.type} file; ask for it again",
             ) from None
         except OSError as error:
             raise _unreadable(f"file {file.name}", error) from None
@@ -309,6 +215,27 @@ class _File:
         return (found.st_size, found.st_mtime_ns) != (self.bytes, self.modified_ns)
 
 
+def misnamed_columns(kind: Format, columns: tuple[str, ...], parsed: Parsed) -> list[Finding]:
+    """Columns that no file of this format can have, each where the probe file names it first."""
+    misnamed = {column: kind.misnamed(column) for column in columns}
+    return [
+        parsed.finding(_place_of(column, parsed), f"column {column!r}: {why}")
+        for column, why in misnamed.items()
+        if why
+    ]
+
+
+def _place_of(column: str, parsed: Parsed) -> Location:
+    """Where the probe file first names a column."""
+    for location in parsed.positions:
+        value = parsed.data
+        for part in location:
+            value = value[part]
+        if value == column:
+            return location
+    return ("object",)
+
+
 def same_content(known: str, fingerprint: str) -> bool:
     """Whether two fingerprints are of the same bytes, as those of a file that was only touched."""
     return known.rsplit(":", 1)[-1] == fingerprint.rsplit(":", 1)[-1]
@@ -333,24 +260,3 @@ def _unreadable(what: str, error: OSError) -> ProbeError:
         f"{what} cannot be read: {reason}; check the path, the mount and its permissions",
         retryable=True,
     )
-
-
-def _text_column(column: pa.Array) -> pa.Array:
-    """A Parquet column as text; what Arrow cannot write as text goes through Python."""
-    kind = column.type
-    if pa.types.is_string(kind):
-        return column
-    if pa.types.is_timestamp(kind) and kind.tz:
-        utc = pc.cast(column, pa.timestamp("us", tz="UTC"), safe=False)
-        return pc.strftime(utc, format="%Y-%m-%dT%H:%M:%SZ")
-    simple = pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_large_string(kind)
-    if simple or pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        return pc.cast(column, pa.string())
-    return pa.array([as_text(value) for value in column.to_pylist()], pa.string())
-
-
-def _cell(value: Any) -> Any:
-    """Excel knows no whole numbers: 4711.0 in a key column is 4711. An empty cell says nothing."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return int(value)
-    return None if value == "" else value

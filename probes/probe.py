@@ -235,18 +235,40 @@ class Origin:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that is not a record: its number in the origin and what is wrong, without its text."""
+    """Something wrong at a place of an origin: its line, record or segment number and what, without its text.
+
+    `bad_line`: it is no record, and one may be lost. `not_whole`: the origin is not what was sent (a count or
+    a total does not hold, the end is missing); its records are kept, and it proves no absence. `remark`: it is
+    against the rules of the format, and nothing is lost.
+    """
 
     number: int
     detail: str
+    reason: Literal["bad_line", "not_whole", "remark"] = "bad_line"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A number by which a sender counts what it sends, so that what is lost or sent twice shows.
+
+    `series` names who counts what for whom; `line` is where the number stands. `consecutive`: the sender
+    leaves none out, and begins again at 1 after `last`.
+    """
+
+    series: str
+    number: int
+    line: int
+    consecutive: bool = False
+    last: int = 0
 
 
 @dataclass(frozen=True)
 class Batch:
     """Some records: one text column for each of the probe's columns, null where the source says nothing.
 
-    `first_line` is the number of the first record in its origin. `position` is where another try of the
-    same run may go on; empty when it has to begin again. `source_time` is what the clock of the source shows.
+    `first_line` is the number of the first record in its origin; `lines` are the numbers of all of them where
+    they do not follow one another. `position` is where another try of the same run may go on; empty when it
+    has to begin again. `source_time` is what the clock of the source shows.
     """
 
     records: pa.RecordBatch
@@ -255,6 +277,8 @@ class Batch:
     position: str = ""
     bad_lines: tuple[BadLine, ...] = ()
     source_time: datetime | None = None
+    lines: tuple[int, ...] = ()
+    counted: tuple[Counted, ...] = ()
 
 
 def _at_once(give_up_at: float) -> None:
@@ -311,7 +335,8 @@ class ProbeFile(FileModel, ABC):
     `name` is also the name of the source in a workflow's `sources`. `timezone` is where times without a zone
     are from, `dates` how 03/04/2026 is meant (`iso`: it is refused). `max_absent_ratio`: a full read in which
     more than this part of the known objects is gone is not believed. `max_rejected_ratio`: with more
-    than this part of the records set aside, the run proves nothing.
+    than this part of the records set aside, the run proves nothing. `excused_numbers`: control numbers that
+    will never come, so that their absence is no gap.
     """
 
     # What is asked of a person who begins a probe of this kind, beside what all kinds ask.
@@ -334,6 +359,7 @@ class ProbeFile(FileModel, ABC):
     attempts: int = Field(default=3, ge=1, le=10)
     max_absent_ratio: float = Field(default=0.9, ge=0, le=1)
     max_rejected_ratio: float = Field(default=0.1, ge=0, le=1)
+    excused_numbers: tuple[int, ...] = ()
 
     @field_validator("timezone")
     @classmethod
@@ -348,6 +374,11 @@ class ProbeFile(FileModel, ABC):
     def cursor_rule(self) -> Incremental | None:
         """How changes are found, for kinds that ask with a cursor."""
         return None
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether it speaks of the time its files were written, so that without a file it speaks of none."""
+        return False
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from core.clock import Clock, ManualClock, SystemClock
 from core.errors import TieoutError
+from probes import numbers
 from probes.probe import ProbeError, ProbeFile, Window
 from probes.reader import Attempt, Reader
 from probes.stage import Stage
@@ -200,10 +201,14 @@ def _record(store: Store, done: ProbeRun, attempts: Iterable[Attempt]) -> None:
 
 @dataclass
 class _Verdict:
-    """How a reading is to be taken. `absences`: objects that are not in it are gone."""
+    """How a reading is to be taken. `absences`: objects that are not in it are gone.
+
+    `doubted`: reading the same again may say something else.
+    """
 
     status: str = "ok"
     complete: bool = True
+    doubted: bool = False
     absences: bool = False
     code: str = ""
     text: str = ""
@@ -211,6 +216,7 @@ class _Verdict:
     def doubt(self, code: str, text: str, *, complete: bool) -> None:
         self.status, self.code, self.text = "partial", code, text
         self.complete = self.complete and complete
+        self.doubted = self.doubted or not (complete or code in ("not_whole", "number_missing"))
 
 
 @dataclass
@@ -232,6 +238,7 @@ class _Run:
         self.clock_ahead_s: float | None = None
         self.last_cursor = ""
         self.seen: dict[str, str] = {}
+        self.repeats = 0
 
     def window(self) -> Window:
         """What to read, given what earlier runs have read."""
@@ -259,8 +266,11 @@ class _Run:
             self.clock_ahead_s = reader.clock_ahead_s
         known_at = self.clock.now()
         if self._nothing_new():
-            return self._finished(_Verdict(), self._empty_counts(), known_at, self.last_cursor)
+            verdict = _Verdict()
+            self._doubt_numbers(verdict)
+            return self._finished(verdict, self._empty_counts(), known_at, self.last_cursor)
         self.command("judge", self.judging())
+        self.repeats = numbers.keep(self.store, self.stage, self.names(), known_at)
         counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
         cursor = self._next_cursor(counts)
         verdict = self._verdict(counts)
@@ -366,6 +376,9 @@ class _Run:
     def _verdict(self, counts: dict[str, Any]) -> _Verdict:
         verdict, probe = _Verdict(), self.probe
         rejected, records = int(counts["rejected"]), int(counts["records"])
+        if int(counts["remarks"]) or self.repeats:
+            text = f"files of probe {probe.name} break rules of their format without loss, see import_rejects"
+            verdict.doubt("remarks", text, complete=True)
         if rejected:
             text = f"{rejected} of {records} records of probe {probe.name} are set aside, see import_rejects"
             verdict.doubt("records_set_aside", text, complete=rejected <= probe.max_rejected_ratio * records)
@@ -373,11 +386,23 @@ class _Run:
         if growing:
             text = f"file {growing[0]} in {probe.place} is still being written; it is read once it rests"
             verdict.doubt("still_growing", text, complete=False)
+        self._doubt_numbers(verdict)
+        for name, bad in sorted(self.stage.torn.items())[:1]:
+            text = f"file {name} in {probe.place} is not what was sent, at {bad.number}: {bad.detail}; get it again"
+            verdict.doubt("not_whole", text, complete=False)
         if probe.mode == "full" and verdict.complete:
             self._doubt_absences(verdict)
             # A line that could not be read may be the very object that seems to be gone.
             verdict.absences = verdict.complete and not counts["broken_lines"]
         return verdict
+
+    def _doubt_numbers(self, verdict: _Verdict) -> None:
+        if not self.stage.origins:
+            return
+        gap = numbers.missing(self.store, self.names(), self.probe.excused_numbers)
+        if gap:
+            text = f"{gap}; ask the sender of probe {self.probe.name}, or list it in excused_numbers"
+            verdict.doubt("number_missing", text, complete=False)
 
     def _doubt_absences(self, verdict: _Verdict) -> None:
         found = self.store.one(read(STATEMENTS / "absent.sql"), self.names())
@@ -416,9 +441,7 @@ class _Run:
         if through is not None:
             mark = {"source": self.probe.name, "complete_through": through, "heartbeat_at": self.now}
             self.store.insert("watermarks", [mark | {"known_at": known_at, "run_id": self.run_id}])
-        if verdict.complete:
-            # A reading that was not believed is not one to rest on: its files are read again.
-            self._remember_files(known_at)
+        self._remember_files(verdict, known_at)
         wrote = self.store.one(read(STATEMENTS / "written.sql"), self.names() | {"known_at": known_at})
         return replace(
             self._done(verdict.status), complete=verdict.complete, read=int(counts["records"]),
@@ -449,11 +472,19 @@ class _Run:
         lag = self.probe.complete.lag
         if times:
             return (min(times) if self.probe.mode == "full" else max(times)) - lag
-        return None if self.probe.kind == "files" else self.now - lag
+        return None if self.probe.reads_files else self.now - lag
 
-    def _remember_files(self, known_at: datetime) -> None:
+    def _remember_files(self, verdict: _Verdict, known_at: datetime) -> None:
+        """A reading that was not believed is not one to rest on: its files are read again.
+
+        Where every file stands for itself, those that hold are known, whatever the others are.
+        """
+        if verdict.doubted or (self.probe.mode == "full" and not verdict.complete):
+            return
         fresh = [
-            o for o in self.stage.origins.values() if o.fingerprint and o.fingerprint != self.seen.get(o.name)
+            o
+            for o in self.stage.origins.values()
+            if o.fingerprint and o.fingerprint != self.seen.get(o.name) and o.name not in self.stage.torn
         ]
         common = {"probe": self.probe.name, "run_id": self.run_id, "known_at": known_at}
         rows = [common | {"file": o.name, "fingerprint": o.fingerprint, "as_of": o.as_of} for o in fresh]

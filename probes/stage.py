@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from probes.probe import Batch, Origin, ProbeFile
+from probes.probe import BadLine, Batch, Counted, Origin, ProbeFile
 from store.client import Store
 
 
@@ -22,6 +23,8 @@ class Stage:
     def clear(self) -> None:
         self.number = 0
         self.origins: dict[str, Origin] = {}
+        self.torn: dict[str, BadLine] = {}
+        self.counted: list[tuple[Origin, Counted]] = []
         self.drop()
 
     def drop(self) -> None:
@@ -39,16 +42,24 @@ class Stage:
         origin = batch.origin
         if origin.as_of is not None or origin.state != "read":
             self.origins[origin.name] = origin
+        for bad in batch.bad_lines:
+            if bad.reason == "not_whole":
+                self.torn.setdefault(origin.name, bad)
+        self.counted += [(origin, number) for number in batch.counted]
         records = batch.records.slice(0, self.limit - self.number) if self.limit else batch.records
         if records.num_rows:
-            lines = pa.array(np.arange(batch.first_line, batch.first_line + records.num_rows), pa.uint64())
-            self._insert(origin, lines, _maps(records), pa.array([""] * records.num_rows))
+            lines = pa.array(_lines(batch)[: records.num_rows], pa.uint64())
+            nothing_wrong = pa.array([""] * records.num_rows)
+            self._insert(origin, lines, _maps(records), nothing_wrong, nothing_wrong)
         if batch.bad_lines:
             lines = pa.array([bad.number for bad in batch.bad_lines], pa.uint64())
             nothing = pa.array([[]] * len(batch.bad_lines), pa.map_(pa.string(), pa.string()))
-            self._insert(origin, lines, nothing, pa.array([bad.detail for bad in batch.bad_lines]))
+            broken, flaws = ([bad.detail for bad in batch.bad_lines], [bad.reason for bad in batch.bad_lines])
+            self._insert(origin, lines, nothing, pa.array(broken), pa.array(flaws))
 
-    def _insert(self, origin: Origin, lines: pa.Array, maps: pa.Array, broken: pa.Array) -> None:
+    def _insert(
+        self, origin: Origin, lines: pa.Array, maps: pa.Array, broken: pa.Array, flaws: pa.Array
+    ) -> None:
         count = len(lines)
         sha256 = origin.fingerprint.rsplit(":", 1)[-1]
         as_of = origin.as_of - self.probe.complete.lag if origin.as_of else self.as_of
@@ -60,10 +71,15 @@ class Stage:
             "line": lines,
             "as_of": pa.array([as_of] * count, pa.timestamp("us", tz="UTC")),
             "broken": broken,
+            "flaw": flaws,
             "fields": maps,
         }
         self.store.insert_arrow("probe_rows", pa.table(columns))
         self.number += count
+
+
+def _lines(batch: Batch) -> Any:
+    return batch.lines or np.arange(batch.first_line, batch.first_line + batch.records.num_rows)
 
 
 def _maps(records: pa.RecordBatch) -> pa.Array:

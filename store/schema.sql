@@ -62,6 +62,22 @@ ENGINE = MergeTree
 ORDER BY (calendar, known_at, date)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
 
+CREATE TABLE control_numbers
+(
+    `probe` LowCardinality(String) COMMENT 'probe file',
+    `series` String COMMENT 'who counts what for whom',
+    `number` UInt64 COMMENT 'control number',
+    `last` UInt64 COMMENT 'the sender leaves none out and begins again at 1 after this one; 0 when it may leave some out',
+    `file` String COMMENT 'path inside the folder of the probe',
+    `file_sha256` String COMMENT 'content of the file',
+    `line` UInt64 COMMENT 'line, record or segment number of the number in the file',
+    `run_id` String COMMENT 'run that read it',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when that was stored'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (probe, series, number, file, file_sha256, line)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
 CREATE TABLE dead_letters
 (
     `received_at` DateTime64(6, 'UTC') COMMENT 'when the request came',
@@ -3448,6 +3464,7 @@ CREATE TABLE probe_rows
     `line` UInt64 COMMENT 'record number within the origin',
     `as_of` DateTime64(6, 'UTC') COMMENT 'time the origin speaks of',
     `broken` LowCardinality(String) COMMENT 'what is wrong with a line that is not a record',
+    `flaw` LowCardinality(String) COMMENT 'bad_line: a record is lost; not_whole: the file is not what was sent; remark: nothing is lost',
     `fields` Map(LowCardinality(String), String) COMMENT 'columns the probe file names; a null is left out'
 )
 ENGINE = MergeTree

@@ -16,6 +16,7 @@ from collector.imports.load import load_mappings
 from collector.imports.mapping import Mapping as ImportMapping
 from collector.privacy import check as check_privacy
 from collector.settings import check as check_collector
+from core.address import reachable
 from core.errors import ConfigurationError
 from core.findings import Finding, unknown_name
 from core.yamlfile import Parsed
@@ -28,7 +29,7 @@ from reconcile.matching.load import load_matching
 from reconcile.matching.model import Ruling
 from reconcile.people import check as check_access
 from reconcile.policy import Policy, load_policy
-from tieout.settings import Settings, load_settings, reachable
+from tieout.settings import Settings, load_settings
 from workflows.load import load_workflows
 from workflows.model import Workflow
 

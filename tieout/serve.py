@@ -29,11 +29,14 @@ from collector.readiness import Readiness
 from collector.reception import Reception
 from collector.settings import needs_guarding
 from collector.telemetry import retain
+from core.address import reachable
 from core.clock import Clock, SystemClock
 from core.errors import CannotRunError, ConfigurationError
 from dashboard.launch import Acts
 from dashboard.launch import command as dashboard_command
 from dashboard.launch import environment as dashboard_environment
+from probes.listener import listening
+from probes.mllp import MllpProbe
 from reconcile.acts import Desk
 from reconcile.service import DASHBOARD, LOCAL, Caller, service
 from store.client import Store
@@ -44,7 +47,6 @@ from tieout.desk import audit_log, desk_of
 from tieout.jobs import Runner, jobs_of
 from tieout.opening import HOME, prepare, server_store
 from tieout.project import Project
-from tieout.settings import reachable
 
 log = logging.getLogger("tieout.serve")
 
@@ -112,6 +114,7 @@ def _start(
         urls["store"] = _url(sockets["store"])
     if "collector" in roles:
         urls |= _collector(project, store, clock, sockets["otlp"], stack)
+        urls |= _listeners(project, clock, stack)
     desk = _desk(project, store, stack)
     if desk is not None and (embedded or "dashboard" in roles):
         app = service(desk, {tokens["acts"]: Caller(LOCAL), tokens["dashboard"]: Caller(DASHBOARD)}, clock)
@@ -175,6 +178,14 @@ def _collector(
         urls["otlp_grpc"] = f"{scheme}://{listen.otlp_grpc.rsplit(':', 1)[0]}:{port}"
     stack.callback(reception.drain, DRAIN_TIMEOUT_S)
     return urls
+
+
+def _listeners(project: Project, clock: Clock, stack: ExitStack) -> dict[str, str]:
+    """Messages in over MLLP, one listener for each probe of that kind."""
+    probes = [probe for probe in project.probes.values() if isinstance(probe, MllpProbe)]
+    return {
+        f"mllp {probe.name}": f"mllp://{stack.enter_context(listening(probe, clock))}" for probe in probes
+    }
 
 
 def _policy(project: Project, store: Store, clock: Clock) -> Policy | None:

@@ -7,45 +7,25 @@ Environment names are `TIEOUT_` and the path in capitals with two underscores be
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from collector.correlation import Correlation
 from collector.privacy import Privacy
 from collector.settings import CollectorSettings
 from collector.telemetry import Retention
+from core.address import Address
 from core.duration import Duration
 from core.findings import Finding
 from core.secret import Secret
 from core.yamlfile import FileModel, Parsed, load
 from probes.systems import SystemRule
 from reconcile.people import AccessSettings
-
-
-def _address(text: str) -> str:
-    if (
-        not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}", text)
-        or int(text.rsplit(":", 1)[1]) > 65535
-    ):
-        raise ValueError("an address is written like 127.0.0.1:4318")
-    return text
-
-
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-
-
-def reachable(address: str) -> bool:
-    """Whether other machines could reach what listens there."""
-    return address.rsplit(":", 1)[0] not in LOOPBACK
-
-
-Address = Annotated[str, AfterValidator(_address)]
 
 
 class Listen(FileModel):

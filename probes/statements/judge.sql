@@ -9,7 +9,7 @@ WITH
     {steps:Array(Tuple(step String, time String, conditions Array(Tuple(column String, vals Array(String)))))} AS step_rules,
 texts AS (
     SELECT
-        number, as_of, broken, origin_sha256, fields AS given,
+        number, as_of, broken, flaw, origin_sha256, fields AS given,
         arrayMap(c -> normalise_key(given[c], {key_rules:Array(String)}), {key:Array(String)}) AS key_parts,
         arrayFilter(rule -> arrayAll(c -> has(c.vals, trimBoth(given[c.column])), rule.conditions), step_rules) AS reached,
         -- The first time is the record's own, the others belong to the steps it has reached.
@@ -50,7 +50,7 @@ judged AS (
         *,
         arrayFirstIndex((text, t) -> text != '' AND isNull(t), time_texts, times) AS bad_time,
         multiIf(
-            broken != '', ('bad_line', broken),
+            broken != '', (flaw, broken),
             key_read = '', ('no_key', concat('column ', arrayStringConcat({key:Array(String)}, ', '), ' is empty')),
             bad_time > 0, ('bad_time', concat('column ', arrayConcat([{valid_from:String}], reached.time)[bad_time], ' is not a time')),
             amount_text != '' AND isNull(money), ('bad_amount', concat('column ', {amount:String}, ' is not a number')),

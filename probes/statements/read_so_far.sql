@@ -2,9 +2,11 @@
 WITH
     text -> parseDateTime64BestEffortOrNull(text, 6, {timezone:String}) AS time_of
 SELECT
-    count() AS records,
-    (SELECT countIf(place = 'aside') FROM probe_states WHERE reading = {reading:String}) AS rejected,
-    countIf(broken != '') AS broken_lines,
+    countIf(flaw IN ('', 'bad_line')) AS records,
+    (SELECT countIf(place = 'aside' AND reason NOT IN ('not_whole', 'remark')) FROM probe_states WHERE reading = {reading:String})
+        AS rejected,
+    countIf(flaw = 'bad_line') AS broken_lines,
+    countIf(flaw = 'remark') AS remarks,
     countIf(mapContains(fields, {cursor:String})) AS with_cursor,
     multiIf(
         {cursor_type:String} IN ('time', 'local_time'),

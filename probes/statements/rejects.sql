@@ -8,8 +8,8 @@ INNER JOIN probe_rows AS r ON r.number = s.number
 WHERE s.reading = {reading:String} AND r.reading = {reading:String} AND s.place = 'aside'
 GROUP BY
     s.reason, s.detail, sipHash64(toJSONString(r.fields)) AS content,
-    if(s.reason = 'bad_line', concat(r.origin, ':', toString(r.line)), '') AS spot
+    if(s.reason IN ('bad_line', 'not_whole', 'remark'), concat(r.origin, ':', toString(r.line)), '') AS spot
 HAVING (s.reason, s.detail, content, spot) NOT IN (
-    SELECT reason, detail, sipHash64(toJSONString(fields)), if(reason = 'bad_line', concat(file, ':', toString(line)), '')
+    SELECT reason, detail, sipHash64(toJSONString(fields)), if(reason IN ('bad_line', 'not_whole', 'remark'), concat(file, ':', toString(line)), '')
     FROM import_rejects
     WHERE source = {source:String})

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
+from probes.formats.kinds import FORMATS
 from probes.kinds import KINDS
 from probes.load import load_probes
+from probes.probe import BadLine
 from tests.conftest import ROOT
 from workflows.load import load_workflows
 
 PAGE = (ROOT / "docs" / "how-to" / "probes.md").read_text()
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+EDI = (ROOT / "docs" / "how-to" / "edi.md").read_text()
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE + EDI, re.DOTALL)
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def test_every_error_code_is_explained() -> None:
     code = re.compile(
         r'(?:ProbeError|doubt|failed)\(\s*"([a-z_]+)"|code = "([a-z_]+)"|else "([a-z_]+_error)"'
     )
-    texts = [path.read_text() for path in (ROOT / "probes").glob("*.py")]
+    texts = [path.read_text() for path in (ROOT / "probes").rglob("*.py")]
     used = {name for text in texts for found in code.findall(text) for name in found if name}
     explained = set(re.findall(r"`([a-z_]+)`", PAGE.split("## When a run does not succeed")[1]))
     assert len(used) > 30
@@ -50,3 +54,17 @@ def test_every_paginator_and_every_kind_of_login_is_named() -> None:
     types = set(re.findall(r"'const': '(\w+)'", schema)) - set(KINDS)
     assert "json_cursor" in types
     assert all(f"`{name}`" in PAGE for name in types), types
+
+
+def test_every_format_and_every_key_of_it_is_named() -> None:
+    for name, model in FORMATS.items():
+        assert f"`{name}`" in PAGE
+        keys = set(model.model_fields) - {"type", "encoding"}
+        assert all(
+            f"`{key}`" in PAGE + EDI or f"`{key}:" in PAGE + EDI or f"{key}: " in EDI for key in keys
+        ), name
+
+
+def test_every_reason_for_setting_aside_is_explained() -> None:
+    reasons = set(re.findall(r"\| `([a-z_]+)` \|", EDI.split("## X12")[0]))
+    assert set(get_args(get_type_hints(BadLine)["reason"])) | {"number_twice"} == reasons

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import probes.files
+import probes.formats.excel
+from probes.formats.delimited import Delimited
 from probes.probe import ProbeFile, Window
 from probes.run import ProbeRun, run_probe
 from store.client import Store
@@ -194,22 +195,21 @@ def test_a_file_that_is_still_being_written_is_left_alone(
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(
-    store: Store, make_probe: MakeProbe, workflow: Workflow, drop: Path
+    store: Store, make_probe: MakeProbe, workflow: Workflow, drop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(drop / "a.csv", "no,status\n1,open\n")
     probe = files(make_probe)
     writes = [lambda: deliver(drop / "a.csv", "no,status\n1,open\n2,open\n", NOW - HOUR + FIVE)]
-    real = type(probe)._csv  # type: ignore[attr-defined]
+    real = Delimited.read
 
-    def disturbed(self: ProbeFile, *args: Any) -> Any:
+    def disturbed(self: Delimited, *args: Any) -> Any:
         for batch in real(self, *args):
             yield batch
             while writes:
                 writes.pop()()
 
-    watched = type("Watched", (type(probe),), {"_csv": disturbed})
-    again = watched(**{name: getattr(probe, name) for name in type(probe).model_fields})
-    done = run_probe(store, again, workflow, NOW)
+    monkeypatch.setattr(Delimited, "read", disturbed)
+    done = run_probe(store, probe, workflow, NOW)
     assert (done.status, done.attempts, done.read) == ("ok", 2, 2)
 
 
@@ -411,7 +411,7 @@ def test_a_file_of_another_format_is_named_and_not_quoted(
 def test_a_workbook_that_unpacks_to_far_more_than_it_weighs_is_refused(
     store: Store, make_probe: MakeProbe, workflow: Workflow, drop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes.files, "MAX_UNPACKED_BYTES", 5_000_000)
+    monkeypatch.setattr(probes.formats.excel, "MAX_UNPACKED_BYTES", 5_000_000)
     with zipfile.ZipFile(drop / "a.xlsx", "w", zipfile.ZIP_DEFLATED) as bomb:
         bomb.writestr("xl/workbook.xml", b" " * 6_000_000)
     os.utime(drop / "a.xlsx", ((NOW - HOUR).timestamp(),) * 2)

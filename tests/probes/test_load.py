@@ -43,8 +43,8 @@ def test_a_good_file_loads(tmp_path: Path, workflow: Workflow) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (("kind: sql", "kind: sqll"), "p.yaml:2:1: unknown kind of probe 'sqll'; allowed: files, rest, sql; did you mean 'sql'?"),
-        (("kind: sql\n", ""), "p.yaml:1:1: key 'kind' is missing; allowed: files, rest, sql"),
+        (("kind: sql", "kind: sqll"), "p.yaml:2:1: unknown kind of probe 'sqll'; allowed: files, mllp, rest, sql; did you mean 'sql'?"),
+        (("kind: sql\n", ""), "p.yaml:1:1: key 'kind' is missing; allowed: files, mllp, rest, sql"),
         (("workflow: payables", "workflow: payable"), "p.yaml:4:1: unknown workflow 'payable'; allowed: payables; did you mean 'payables'?"),
         (("type: invoice", "type: invoce"), "p.yaml:10:3: unknown object type 'invoce'; allowed: invoice, line, order; did you mean 'invoice'?"),
         (("every: 5m", "every: 5x"), "p.yaml:6:1: every: a duration is written like 90s, 15m, 2h, 3d or 1d 12h"),

@@ -106,7 +106,8 @@ def _print_urls(started: Started) -> None:
         "store": "ClickHouse protocol",
     }  # fmt: skip
     for role, url in started.urls.items():
-        message(f"  {names[role]:<20} {url}")
+        # A listener of a probe is called by its own name.
+        message(f"  {names.get(role, role):<20} {url}")
 
 
 def log_to_stderr() -> None:
