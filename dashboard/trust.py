@@ -74,9 +74,10 @@ def probes() -> None:
     tables.draw(
         rows,
         {
-            "Probe": "probe", "Status": "last_status", "Last run": "last_started_at",
+            "Probe": "probe", "System": "last_system", "Status": "last_status", "Last run": "last_started_at",
             "Last success": lambda row: row["last_ok_at"] if row["ok_runs"] else None,
             "Records": "last_read", "Changed": "last_changed", "Set aside": "last_rejected",
+            "Failed tries in a day": "failed_tries",
         },
         alarm=lambda row: row["last_status"] != "ok", alt="Last run of each probe",
     )  # fmt: skip

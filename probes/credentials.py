@@ -9,6 +9,7 @@ import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from core.yamlfile import FileModel
+from probes.network import Networks
 
 
 class BearerAuth(FileModel):
@@ -97,12 +98,17 @@ class Tls(FileModel):
 
 
 class Client(FileModel):
-    """Where the source is and how we present ourselves."""
+    """Where the source is and how we present ourselves.
+
+    `networks`: the private addresses that the hosts named here may have. Public ones always may, and so may
+    an address that stands in the URL itself.
+    """
 
     base_url: str
     auth: Auth | None = None
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     tls: Tls = Tls()
+    networks: Networks = ()
 
     @field_validator("base_url")
     @classmethod

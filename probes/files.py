@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +30,7 @@ from probes.probe import (
     Origin,
     ProbeError,
     ProbeFile,
+    Question,
     Window,
     as_text,
     text_batch,
@@ -47,6 +48,12 @@ class FilesProbe(ProbeFile):
     are the whole state; `take: newest` the newest of them alone, `take: all` all of them together.
     A file younger than `settle` is still being written. `format: excel` reads `sheet` (default: the first).
     """
+
+    questions: ClassVar[tuple[Question, ...]] = (
+        Question("folder", "folder of the files, from the folder of the probe file", "../inbox/bank"),
+        Question("glob", "which files of it", "*.csv"),
+        Question("format", "what is in them", "csv"),
+    )
 
     kind: Literal["files"]
     folder: Path

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import ssl
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
 import httpx
 
-from probes.credentials import Client, OAuth2Auth, Tls
+from probes.credentials import BasicAuth, Client, OAuth2Auth, Tls
+from probes.network import permitted
 from probes.paging import Ask, find
 from probes.probe import ProbeError, Window
 
 RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 MAX_REDIRECTS = 5
 MAX_TOKEN_BYTES = 100_000
-# The address under which clouds hand out a machine's own credentials, where it is not link-local.
-_METADATA = {ipaddress.ip_address("fd00:ec2::254")}
+# Deeper than any record of business; what walks an answer by recursion must come to its end.
+MAX_DEPTH = 64
 
 
 class _WithoutQuery(logging.Filter):
@@ -36,6 +38,8 @@ class _WithoutQuery(logging.Filter):
 
 
 logging.getLogger("httpx").addFilter(_WithoutQuery())
+# It tells the headers of every answer, cookies and addresses of redirects among them.
+logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
 @dataclass
@@ -50,7 +54,10 @@ class Answer:
 
 @dataclass
 class Session:
-    """One run's conversation with one host. `place` names it in messages, `params` go out with every page."""
+    """One run's conversation with one host. `place` names it in messages, `params` go out with every page.
+
+    `source_time` is what the clock of the source showed in its last answer (UTC), if it said so.
+    """
 
     client: Client
     url: httpx.URL
@@ -59,7 +66,9 @@ class Session:
     window: Window
     http: httpx.Client
     max_bytes: int
+    source_time: datetime | None = None
     _token: str = field(default="", repr=False)
+    _addresses: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def page(self, ask: Ask, number: int) -> Answer:
         """The answer to one page; an expired token is renewed once. Raises ProbeError."""
@@ -109,25 +118,57 @@ class Session:
     def _get(self, url: httpx.URL, what: str) -> Answer:
         headers = {"Accept": "application/json"} | self._auth_headers()
         headers |= {name: value.get_secret_value() for name, value in self.client.headers.items()}
-        with self._explained(what), self._sent("GET", url, headers=headers) as response:
+        with self._explained(what), self._sent("GET", url, headers) as response:
             if response.is_redirect:
                 return Answer(response.status_code, None, {}, response.headers.get("Location", ""))
             if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 return Answer(response.status_code, None, {})
             _raise_for_status(response, what)
-            links = {name: link.get("url", "") for name, link in response.links.items()}
+            links = {str(name): link.get("url", "") for name, link in response.links.items()}
             return Answer(
                 response.status_code,
                 _json(self._body(response, what, self.max_bytes), what),
                 links,
             )
 
-    def _sent(self, method: str, url: httpx.URL, **rest: Any) -> Any:
-        return self.http.stream(method, url, extensions={"trace": _refuse_forbidden_peer}, **rest)
+    @contextmanager
+    def _sent(
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], **rest: Any
+    ) -> Iterator[httpx.Response]:
+        """Talks to the address the name had when this run began, under the name; the next one if it is down."""
+        self.window.turn()
+        addresses = self._pinned(url)
+        # Of all codings the one whose size can be bounded while it is unpacked.
+        headers = {**headers, "Host": url.netloc.decode("ascii"), "Accept-Encoding": "gzip"}
+        named = {"sni_hostname": url.raw_host.decode("ascii")}
+        while True:
+            to = url.copy_with(host=addresses[0])
+            request = self.http.build_request(method, to, headers=headers, extensions=named, **rest)
+            try:
+                response = self.http.send(request, stream=True)
+                break
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if len(addresses) == 1:
+                    raise
+                addresses.pop(0)
+        self.source_time = _date(response.headers) or self.source_time
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def _pinned(self, url: httpx.URL) -> list[str]:
+        port = url.port or (443 if url.scheme == "https" else 80)
+        at = (url.host, port)
+        if at not in self._addresses:
+            wait_s = min(self.http.timeout.connect or 10.0, self.window.left())
+            allowed = (*self.client.networks, *self.window.networks)
+            self._addresses[at] = permitted(url.host, port, allowed, wait_s, self.place)
+        return self._addresses[at]
 
     def _body(self, response: httpx.Response, what: str, limit: int) -> bytes:
         body = bytearray()
-        for chunk in response.iter_bytes():
+        for chunk in _unpacked(response, what, limit):
             body += chunk
             self.window.check(what)
             if len(body) > limit:
@@ -148,8 +189,12 @@ class Session:
     def _fetched_token(self, auth: OAuth2Auth) -> str:
         url = httpx.URL(auth.access_token_url)
         what = f"the token of {url.copy_with(query=None)}"
-        login = httpx.BasicAuth(auth.client_id, auth.client_secret.get_secret_value())
-        with self._explained(what), self._sent("POST", url, data=auth.form(), auth=login) as response:
+        login = BasicAuth(type="basic", username=auth.client_id, password=auth.client_secret)
+        asked = {"Accept": "application/json"} | login.headers()
+        with (
+            self._explained(what),
+            self._sent("POST", url, asked, data=auth.form()) as response,
+        ):
             if response.status_code in (400, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 raise ProbeError(
                     "auth_failed",
@@ -232,9 +277,24 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def _json(body: bytes, what: str) -> Any:
     """JSON with numbers kept as they are written: money does not become a float."""
     try:
-        return json.loads(body, parse_float=str, parse_int=str, parse_constant=_no_number)
-    except (ValueError, RecursionError):
+        found = json.loads(body, parse_float=str, parse_int=str, parse_constant=_no_number)
+    except ValueError:
         raise ProbeError("not_json", f"{what} is not valid JSON; it is tried again", retryable=True) from None
+    except RecursionError:
+        raise _too_deep(what) from None
+    level = [found]
+    for _ in range(MAX_DEPTH):
+        inner = [
+            item.values() if type(item) is dict else item for item in level if type(item) in (dict, list)
+        ]
+        level = [item for items in inner for item in items if type(item) in (dict, list)]
+        if not level:
+            return found
+    raise _too_deep(what)
+
+
+def _too_deep(what: str) -> ProbeError:
+    return ProbeError("too_deep", f"{what} nests values more than {MAX_DEPTH} deep; no business record does")
 
 
 def _no_number(text: str) -> Any:
@@ -242,24 +302,35 @@ def _no_number(text: str) -> Any:
     raise ValueError(text)
 
 
-def _refuse_forbidden_peer(event: str, info: Mapping[str, Any]) -> None:
-    """Looks at the address really connected to, before a byte is sent: a name may point anywhere by now."""
-    if event != "connection.connect_tcp.complete":
+def _unpacked(response: httpx.Response, what: str, limit: int) -> Iterator[bytes]:
+    """The body in small pieces, however far a piece of it unpacks."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding == "identity":
+        yield from response.iter_raw()
         return
-    peer = info["return_value"].get_extra_info("server_addr")
-    if forbidden_peer(peer[0]):
+    if coding not in ("gzip", "x-gzip"):
         raise ProbeError(
-            "forbidden_address",
-            "the host of the probe resolves to a link-local, metadata or multicast address; "
-            "check its name service",
+            "http_error", f"{what} came in a coding that was not asked for; only gzip is unpacked"
         )
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        for chunk in response.iter_raw():
+            waiting = chunk
+            while piece := unpacker.decompress(waiting, min(limit + 1, 1_000_000)):
+                yield piece
+                waiting = unpacker.unconsumed_tail
+    except zlib.error:
+        raise httpx.DecodingError("not gzip") from None
+    if not unpacker.eof or unpacker.unused_data:
+        raise httpx.DecodingError("not one whole gzip stream")
 
 
-def forbidden_peer(address: str) -> bool:
-    """Whether `address` is one no business system lives at: link-local, cloud metadata, multicast, none."""
-    ip = ipaddress.ip_address(address.split("%", 1)[0])
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    return ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip in _METADATA
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(headers.get("Date", ""))
+    except (ValueError, TypeError):
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def certificates(tls: Tls, place: str) -> ssl.SSLContext:

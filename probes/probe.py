@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from decimal import Decimal, InvalidOperation
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -29,12 +30,15 @@ from workflows.model import Name, StepName
 BATCH_ROWS = 20_000
 # The longest a run may last when nobody bounds it; databases take their limits in milliseconds of 31 bits.
 NO_END = timedelta(days=7)
+# Not worth another try within the run, and yet no answer to what was asked.
+_UNSERVED = {"auth_failed", "timeout", "tls_refused", "no_database"}
 
 
 class ProbeError(TieoutError):
     """A source could not be read. `code` is short and stable; the text says what, where and what to do.
 
-    `retry_after` is how many seconds the source asked us to stay away, when it did.
+    `retry_after` is how many seconds the source asked us to stay away, when it did. `unserved`: the system
+    did not serve us; several such runs in a row, and it is left alone for a while.
     """
 
     def __init__(
@@ -44,6 +48,10 @@ class ProbeError(TieoutError):
         self.code = code
         self.retryable = retryable
         self.retry_after = retry_after
+
+    @property
+    def unserved(self) -> bool:
+        return self.retryable or self.code in _UNSERVED
 
 
 def _one_or_many(value: Any) -> Any:
@@ -238,7 +246,7 @@ class Batch:
     """Some records: one text column for each of the probe's columns, null where the source says nothing.
 
     `first_line` is the number of the first record in its origin. `position` is where another try of the
-    same run may go on; empty when it has to begin again.
+    same run may go on; empty when it has to begin again. `source_time` is what the clock of the source shows.
     """
 
     records: pa.RecordBatch
@@ -246,6 +254,11 @@ class Batch:
     first_line: int = 1
     position: str = ""
     bad_lines: tuple[BadLine, ...] = ()
+    source_time: datetime | None = None
+
+
+def _at_once(give_up_at: float) -> None:
+    """Nobody else asks this system, or nobody minds."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +266,8 @@ class Window:
     """What one run should read: changes from `cursor` (empty: from the beginning) up to `end`, in UTC.
 
     `position` is where an earlier try of this run stopped; `seen` has the fingerprints of origins that
-    earlier runs have read. `give_up_at` and `monotonic` bound the run in seconds.
+    earlier runs have read. `give_up_at` and `monotonic` bound the run in seconds. `wait_turn` keeps the pace
+    of the system, `networks` are private addresses it may have.
     """
 
     end: datetime
@@ -262,6 +276,12 @@ class Window:
     seen: Mapping[str, str] = field(default_factory=dict)
     monotonic: Callable[[], float] = time.monotonic
     give_up_at: float = float("inf")
+    wait_turn: Callable[[float], None] = _at_once
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def turn(self) -> None:
+        """Call it before each request or query. Raises ProbeError when the run has no time left for it."""
+        self.wait_turn(self.give_up_at)
 
     def check(self, place: str) -> None:
         """Raises ProbeError once the run has used up its time."""
@@ -276,6 +296,15 @@ class Window:
         return max(0.001, min(self.give_up_at - self.monotonic(), NO_END.total_seconds()))
 
 
+@dataclass(frozen=True)
+class Question:
+    """What `tieout probe init` asks for: the dotted key in the file, what it means, and an example."""
+
+    key: str
+    help: str
+    example: str = ""
+
+
 class ProbeFile(FileModel, ABC):
     """What every probe file says; each kind adds where and how it reads.
 
@@ -284,6 +313,9 @@ class ProbeFile(FileModel, ABC):
     more than this part of the known objects is gone is not believed. `max_rejected_ratio`: with more
     than this part of the records set aside, the run proves nothing.
     """
+
+    # What is asked of a person who begins a probe of this kind, beside what all kinds ask.
+    questions: ClassVar[tuple[Question, ...]] = ()
 
     name: Name
     kind: str
@@ -335,6 +367,16 @@ class ProbeFile(FileModel, ABC):
     @abstractmethod
     def place(self) -> str:
         """Where it reads, fit for a message: no user, no password, no query string."""
+
+    @property
+    def hosts(self) -> tuple[tuple[str, int], ...]:
+        """Hosts and ports it talks to, for kinds that go over a network."""
+        return ()
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...] | None:
+        """Private addresses its hosts may have; None for kinds that may reach any address."""
+        return None
 
     @abstractmethod
     def read(self, window: Window) -> Generator[Batch]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import stamina
 import stamina.instrumentation
 from stamina.instrumentation import RetryDetails
 
+from core.clock import Clock
 from probes.probe import ProbeError, ProbeFile, Window
 from probes.stage import Stage
 
@@ -26,12 +28,27 @@ def _tell_of_retry(details: RetryDetails) -> None:
 stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
 
 
-class Reader:
-    """Reads with as many tries as the probe allows; a source read by pages goes on where a try stopped."""
+@dataclass(frozen=True)
+class Attempt:
+    """One try: when it began (UTC), how long it took, what it read, and the error code it ended with."""
 
-    def __init__(self, stage: Stage, probe: ProbeFile, window: Window) -> None:
-        self.stage, self.probe, self.window = stage, probe, window
-        self.attempts = 0
+    number: int
+    started_at: datetime
+    seconds: float
+    records: int
+    code: str
+
+
+class Reader:
+    """Reads with as many tries as the probe allows; a source read by pages goes on where a try stopped.
+
+    `clock_ahead_s` is by how many seconds the clock of the source was ahead of ours, when it showed one.
+    """
+
+    def __init__(self, stage: Stage, probe: ProbeFile, window: Window, clock: Clock) -> None:
+        self.stage, self.probe, self.window, self._clock = stage, probe, window, clock
+        self.attempts: list[Attempt] = []
+        self.clock_ahead_s: float | None = None
 
     def read_all(self) -> None:
         """Raises the ProbeError of the last try. A try that got further begins a new count."""
@@ -64,12 +81,28 @@ class Reader:
         return error.retry_after if error.retry_after <= min(LONGEST_WAIT_S, self.window.left()) else False
 
     def _try(self) -> None:
-        self.attempts += 1
+        began, clock = self._clock.now(), self.window.monotonic
+        since = clock()
         if not self.window.position:
             self.stage.clear()
+        before = self.stage.number
+        code = "unexpected"
+        try:
+            self._read()
+            code = ""
+        except ProbeError as error:
+            code = error.code
+            raise
+        finally:
+            number, records = len(self.attempts) + 1, self.stage.number - before
+            self.attempts.append(Attempt(number, began, clock() - since, records, code))
+
+    def _read(self) -> None:
         # Closed at once when a dry run has enough: a source is not kept waiting in a transaction.
         with closing(self.probe.read(self.window)) as batches:
             for batch in batches:
+                if batch.source_time is not None:
+                    self.clock_ahead_s = (batch.source_time - self._clock.now()).total_seconds()
                 self.stage.add(batch)
                 self.window = replace(self.window, position=batch.position)
                 if self.stage.full:

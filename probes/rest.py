@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -17,10 +17,21 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed
-from probes.credentials import Client
+from probes.credentials import Client, OAuth2Auth
 from probes.http import Session, certificates
+from probes.network import IpNetwork
 from probes.paging import Page, Paginator, SinglePage, find
-from probes.probe import Batch, Incremental, Origin, ProbeError, ProbeFile, Window, parse_time, text_batch
+from probes.probe import (
+    Batch,
+    Incremental,
+    Origin,
+    ProbeError,
+    ProbeFile,
+    Question,
+    Window,
+    parse_time,
+    text_batch,
+)
 
 
 class Endpoint(FileModel):
@@ -75,6 +86,14 @@ class RestProbe(ProbeFile):
     `links` and `events` are dotted paths inside a record. Links and redirects to other hosts are refused.
     """
 
+    questions: ClassVar[tuple[Question, ...]] = (
+        Question("client.base_url", "where the interface begins", "https://erp.example/api/v2"),
+        Question("endpoint.path", "what is asked for below it", "orders"),
+        Question(
+            "data_selector", "dotted path of the list of records in an answer; empty: the answer itself"
+        ),
+    )
+
     kind: Literal["rest"]
     client: Client
     endpoint: Endpoint = Endpoint()
@@ -103,6 +122,16 @@ class RestProbe(ProbeFile):
     @property
     def place(self) -> str:
         return str(self.url.copy_with(query=None))
+
+    @property
+    def hosts(self) -> tuple[tuple[str, int], ...]:
+        auth = self.client.auth
+        urls = [self.url, *([httpx.URL(auth.access_token_url)] if isinstance(auth, OAuth2Auth) else [])]
+        return tuple((url.host, url.port or (443 if url.scheme == "https" else 80)) for url in urls)
+
+    @property
+    def networks(self) -> tuple[IpNetwork, ...]:
+        return self.client.networks
 
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
         """Certificate files stand beside the probe file; each must be there."""
@@ -134,7 +163,8 @@ class RestProbe(ProbeFile):
                 mark = self.paginator.following(mark, Page(page.body, len(records), page.links))
                 origin = Origin(name=f"page {position.number}")
                 position = position.then(mark)
-                yield Batch(self._rows(records), origin, position=position.text() if mark is not None else "")
+                onward = position.text() if mark is not None else ""
+                yield Batch(self._rows(records), origin, position=onward, source_time=session.source_time)
 
     @contextmanager
     def _session(self, window: Window) -> Iterator[Session]:
@@ -145,7 +175,8 @@ class RestProbe(ProbeFile):
             self.timeouts.read.total_seconds(), connect=self.timeouts.connect.total_seconds()
         )
         context = certificates(self.client.tls, self.place)
-        with httpx.Client(timeout=timeout, verify=context, follow_redirects=False) as http:
+        # Nothing of the environment: no proxy that resolves names itself, no password from a .netrc.
+        with httpx.Client(timeout=timeout, verify=context, trust_env=False) as http:
             yield Session(self.client, self.url, self.place, params, window, http, self.max_response_bytes)
 
     def _records(self, body: Any, number: int) -> list[Any]:

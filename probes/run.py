@@ -9,19 +9,20 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.clock import Clock, ManualClock
+from core.clock import Clock, ManualClock, SystemClock
 from core.errors import TieoutError
 from probes.probe import ProbeError, ProbeFile, Window
-from probes.reader import Reader
+from probes.reader import Attempt, Reader
 from probes.stage import Stage
+from probes.systems import Place, SystemRestsError, Systems
 from store.client import Store
 from store.errors import StoreUnavailableError
 from store.sqlfile import read
@@ -40,15 +41,17 @@ class ProbeBusyError(TieoutError):
 
 @dataclass(frozen=True)
 class ProbeRun:
-    """What one run did. Times in UTC; `status` is ok, partial or failed; `complete`: absence is proven.
+    """What one run did. Times in UTC; `status` is ok, partial, failed or skipped; `complete`: absence is proven.
 
     `changed` are snapshots written, `deleted` those of them that say an object is gone. `error` is a sentence
-    for people, without payload or secret.
+    for people, without payload or secret. `unserved`: the system did not serve it. `clock_ahead_s`: how far
+    the clock of the source was ahead of ours.
     """
 
     run_id: str
     probe: str
     kind: str
+    system: str
     started_at: datetime
     finished_at: datetime
     status: str
@@ -64,16 +67,26 @@ class ProbeRun:
     complete_through: datetime | None = None
     error_code: str = ""
     error: str = ""
+    unserved: bool = False
+    clock_ahead_s: float | None = None
+    purpose: str = "run"
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would do with the first records: each as it would be stored, and what would change."""
+    """What a run would do with the first records: each as it would be stored, and what would change.
+
+    `empty_columns` are those the probe file names and no record has. `cursor`: where the run would go on.
+    """
 
     probe: str
     place: str
     records: list[dict[str, Any]]
     more: bool
+    columns: list[dict[str, Any]]
+    empty_columns: list[str]
+    cursor: str = ""
+    clock_ahead_s: float | None = None
 
 
 def run_probe(
@@ -84,18 +97,23 @@ def run_probe(
     *,
     clock: Clock | None = None,
     monotonic: Callable[[], float] = time.monotonic,
+    systems: Systems | None = None,
+    asked: bool = False,
 ) -> ProbeRun:
     """Reads the source once and writes what is new. A source that cannot be read makes a failed run.
 
     `now` is when the source is read, for all it says; `clock` tells when facts are stored (default: `now`).
-    Raises ProbeBusyError, and StoreUnavailableError when the store itself is gone.
+    `systems` is shared by all runs of a process; a system that rests makes a skipped run, unless `asked`: a
+    person wants it. Raises ProbeBusyError, and StoreUnavailableError when the store itself is gone.
     """
     with _alone(store, probe.name):
         run = _Run(store, probe, workflow, now, clock or ManualClock(now), monotonic, probe.name)
         try:
-            done = run.work()
+            done = _protected(run, systems or Systems(), asked=asked)
         except StoreUnavailableError:
             raise
+        except ProbeError as error:
+            done = run.failed(error.code, str(error), unserved=error.unserved)
         except TieoutError as error:
             done = run.failed(getattr(error, "code", None), str(error))
         except Exception as error:
@@ -104,20 +122,52 @@ def run_probe(
                 "unexpected", f"probe {probe.name} stopped by {type(error).__name__}; report this"
             )
         run.stage.drop()
-        _record(store, done)
+        _record(store, done, run.attempts)
         return done
 
 
-def dry_run(store: Store, probe: ProbeFile, workflow: Workflow, now: datetime, *, limit: int = 20) -> DryRun:
+def _protected(run: _Run, systems: Systems, *, asked: bool) -> ProbeRun:
+    """The run, in its place among those of its system."""
+    probe = run.probe
+    wait_s = probe.timeouts.total.total_seconds()
+    try:
+        with systems.place(run.store, probe.system, run.now, wait_s, asked=asked) as place:
+            run.place = place
+            return run.work()
+    except SystemRestsError as error:
+        return run.failed(error.code, str(error), status="skipped")
+
+
+def dry_run(
+    store: Store,
+    probe: ProbeFile,
+    workflow: Workflow,
+    now: datetime,
+    *,
+    limit: int = 20,
+    systems: Systems | None = None,
+) -> DryRun:
     """The first `limit` records as they would be stored. Writes no fact. Raises ProbeError, StoreError."""
     reading = f"{probe.name} (dry run)"
-    with _alone(store, reading):
-        run = _Run(store, probe, workflow, now, ManualClock(now), time.monotonic, reading, limit)
+    wait_s = probe.timeouts.total.total_seconds()
+    with (
+        _alone(store, reading),
+        (systems or Systems()).place(store, probe.system, now, wait_s, asked=True) as place,
+    ):
+        run = _Run(store, probe, workflow, now, ManualClock(now), time.monotonic, reading, limit, place)
         try:
-            Reader(run.stage, probe, run.window()).read_all()
+            window = run.window()
+            reader = Reader(run.stage, probe, window, SystemClock())
+            reader.read_all()
             run.command("judge", run.judging())
             rows = store.rows(read(STATEMENTS / "would.sql"), run.names())
-            return DryRun(probe.name, probe.place, rows, run.stage.full)
+            columns = run.columns()
+            filled = {column["name"] for column in columns}
+            empty = [name for name in probe.columns if name not in filled] if rows else []
+            return DryRun(
+                probe.name, probe.place, rows, run.stage.full, columns, empty, window.cursor,
+                reader.clock_ahead_s,
+            )  # fmt: skip
         finally:
             run.stage.drop()
 
@@ -137,7 +187,9 @@ def _alone(store: Store, reading: str) -> Iterator[None]:
             _running.discard(name)
 
 
-def _record(store: Store, done: ProbeRun) -> None:
+def _record(store: Store, done: ProbeRun, attempts: Iterable[Attempt]) -> None:
+    common = {"run_id": done.run_id, "probe": done.probe, "system": done.system}
+    store.insert("probe_attempts", [common | asdict(attempt) for attempt in attempts])
     row = asdict(done)
     names = {"read": "records_read", "changed": "records_changed", "rejected": "records_rejected"}
     left_out = {"deleted", "links", "events", "complete_through"}
@@ -171,11 +223,13 @@ class _Run:
     monotonic: Callable[[], float]
     reading: str
     limit: int = 0
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         self.run_id = uuid.uuid4().hex
         self.stage = Stage(self.store, self.probe, self.reading, self.now, self.limit)
-        self.attempts = 0
+        self.attempts: list[Attempt] = []
+        self.clock_ahead_s: float | None = None
         self.last_cursor = ""
         self.seen: dict[str, str] = {}
 
@@ -191,14 +245,18 @@ class _Run:
         rows = self.store.rows(read(STATEMENTS / "files_seen.sql"), self.names())
         self.seen = {row["file"]: row["last_fingerprint"] for row in rows}
         give_up_at = self.monotonic() + self.probe.timeouts.total.total_seconds()
-        return Window(self.now, cursor, "", self.seen, self.monotonic, give_up_at)
+        window = Window(self.now, cursor, "", self.seen, self.monotonic, give_up_at)
+        if self.place is None:
+            return window
+        return replace(window, wait_turn=self.place.turn, networks=self.place.rule.networks)
 
     def work(self) -> ProbeRun:
-        reader = Reader(self.stage, self.probe, self.window())
+        reader = Reader(self.stage, self.probe, self.window(), self.clock)
+        self.attempts = reader.attempts
         try:
             reader.read_all()
         finally:
-            self.attempts = reader.attempts
+            self.clock_ahead_s = reader.clock_ahead_s
         known_at = self.clock.now()
         if self._nothing_new():
             return self._finished(_Verdict(), self._empty_counts(), known_at, self.last_cursor)
@@ -209,15 +267,27 @@ class _Run:
         self._write_facts(verdict, known_at)
         return self._finished(verdict, counts, known_at, cursor if verdict.complete else self.last_cursor)
 
-    def failed(self, code: str | int | None, text: str) -> ProbeRun:
+    def failed(
+        self, code: str | int | None, text: str, *, unserved: bool = False, status: str = "failed"
+    ) -> ProbeRun:
         short = code if isinstance(code, str) else f"store_{code}" if code else "failed"
+        return replace(
+            self._done(status), read=self.stage.number, error_code=short, error=text, unserved=unserved
+        )
+
+    def _done(self, status: str) -> ProbeRun:
+        probe = self.probe
         return ProbeRun(
-            self.run_id, self.probe.name, self.probe.kind, self.now, self.clock.now(), "failed", False,
-            self.attempts, read=self.stage.number, error_code=short, error=text,
+            self.run_id, probe.name, probe.kind, probe.system, self.now, self.clock.now(), status, False,
+            len(self.attempts), clock_ahead_s=self.clock_ahead_s,
         )  # fmt: skip
 
     def command(self, name: str, params: dict[str, Any]) -> None:
         self.store.command(read(STATEMENTS / f"{name}.sql"), params)
+
+    def columns(self) -> list[dict[str, Any]]:
+        """The columns that have values, with the type their values look like."""
+        return self.store.rows(read(STATEMENTS / "columns.sql"), {"reading": self.stage.reading})
 
     def names(self) -> dict[str, Any]:
         return {
@@ -350,12 +420,11 @@ class _Run:
             # A reading that was not believed is not one to rest on: its files are read again.
             self._remember_files(known_at)
         wrote = self.store.one(read(STATEMENTS / "written.sql"), self.names() | {"known_at": known_at})
-        return ProbeRun(
-            self.run_id, self.probe.name, self.probe.kind, self.now, self.clock.now(), verdict.status,
-            verdict.complete, self.attempts, read=int(counts["records"]), changed=int(wrote["snapshots"]),
-            deleted=int(wrote["absent"]), links=int(wrote["links"]), events=int(wrote["events"]),
-            rejected=int(counts["rejected"]), cursor=cursor, complete_through=through,
-            error_code=verdict.code, error=verdict.text,
+        return replace(
+            self._done(verdict.status), complete=verdict.complete, read=int(counts["records"]),
+            changed=int(wrote["snapshots"]), deleted=int(wrote["absent"]), links=int(wrote["links"]),
+            events=int(wrote["events"]), rejected=int(counts["rejected"]), cursor=cursor,
+            complete_through=through, error_code=verdict.code, error=verdict.text,
         )  # fmt: skip
 
     def _complete_through(self, counts: dict[str, Any]) -> datetime | None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -20,7 +20,17 @@ from sqlalchemy.pool import NullPool
 
 from core.findings import Finding, nearest
 from core.yamlfile import Parsed
-from probes.probe import BATCH_ROWS, Batch, Incremental, ProbeError, ProbeFile, Window, parse_time, text_batch
+from probes.probe import (
+    BATCH_ROWS,
+    Batch,
+    Incremental,
+    ProbeError,
+    ProbeFile,
+    Question,
+    Window,
+    parse_time,
+    text_batch,
+)
 
 PLACEHOLDERS = {"cursor", "window_end"}
 EPOCH = "1970-01-01T00:00:00Z"
@@ -44,6 +54,7 @@ _DRIVER_PACKAGE = {
     "mssql": "pyodbc",
     "oracle": "oracledb",
 }
+_DEFAULT_PORT = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
 # Driver sentences that speak of the query or of names in the database, never of rows.
 _NAMES_ONLY = re.compile(
     r"no such (?:table|column|function): [\w.]+|near \"[^\"]{1,40}\": syntax error"
@@ -66,6 +77,13 @@ class SqlProbe(ProbeFile):
     `url`: SQLAlchemy URL. `query` or `query_file` (beside the probe file); `:cursor` and `:window_end` are
     bound, never pasted in. The transaction is read-only where the database knows such a thing.
     """
+
+    questions: ClassVar[tuple[Question, ...]] = (
+        Question(
+            "url", "database, as dialect://user:${PASSWORD}@host/name", "postgresql+psycopg://me:${PW}@db/erp"
+        ),
+        Question("query", "what is read", "SELECT order_no, status FROM orders"),
+    )
 
     kind: Literal["sql"]
     url: SecretStr
@@ -103,6 +121,12 @@ class SqlProbe(ProbeFile):
         url = sa.make_url(self.url.get_secret_value())
         return f"{url.get_backend_name()} database {_address(url)}"
 
+    @property
+    def hosts(self) -> tuple[tuple[str, int], ...]:
+        url = sa.make_url(self.url.get_secret_value())
+        port = url.port or _DEFAULT_PORT.get(url.get_backend_name())
+        return ((url.host, port),) if url.host and port else ()
+
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
         if self.query_file is None:
             return self, _check_query(self, self.query, parsed, ("query",))
@@ -132,6 +156,7 @@ class SqlProbe(ProbeFile):
             statement = statement.bindparams(
                 *(self._bound(name, window, connection) for name in sorted(wanted))
             )
+        window.turn()
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(
             statement
         )

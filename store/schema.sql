@@ -3677,6 +3677,21 @@ ENGINE = MergeTree
 ORDER BY (known_at, policy, kind)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
 
+CREATE TABLE probe_attempts
+(
+    `run_id` String COMMENT 'run it belongs to',
+    `probe` LowCardinality(String) COMMENT 'probe file',
+    `system` LowCardinality(String) COMMENT 'system that was asked',
+    `number` UInt16 COMMENT '1 is the first of its run',
+    `started_at` DateTime64(6, 'UTC') COMMENT 'when it began, UTC',
+    `seconds` Float64 COMMENT 'how long it took',
+    `records` UInt64 COMMENT 'records it read',
+    `code` LowCardinality(String) COMMENT 'error code, empty when it came through'
+)
+ENGINE = MergeTree
+ORDER BY (probe, started_at, number)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
 CREATE TABLE probe_files
 (
     `probe` LowCardinality(String) COMMENT 'probe file',
@@ -3721,7 +3736,11 @@ CREATE TABLE probe_runs
     `records_rejected` UInt64 COMMENT 'records set aside',
     `cursor` String COMMENT 'where the next incremental run goes on',
     `error_code` LowCardinality(String) COMMENT 'short code, empty when ok',
-    `error` String COMMENT 'what happened and what to do; no payload, no secret'
+    `error` String COMMENT 'what happened and what to do; no payload, no secret',
+    `system` LowCardinality(String) COMMENT 'system that was asked',
+    `purpose` LowCardinality(String) DEFAULT 'run' COMMENT 'run, backfill or repair',
+    `unserved` Bool COMMENT 'the system did not serve it; such runs in a row open its circuit breaker',
+    `clock_ahead_s` Nullable(Float64) COMMENT 'seconds the clock of the source was ahead of ours, null when it shows none'
 )
 ENGINE = MergeTree
 ORDER BY (probe, started_at, run_id)

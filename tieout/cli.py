@@ -8,7 +8,7 @@ import sys
 import typer
 
 from core.errors import TieoutError
-from tieout.commands import alerts, data, life, read, site
+from tieout.commands import alerts, data, life, probe, read, site
 from tieout.output import message
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 life.register(app)
 site.register(app)
 data.register(app)
+probe.register(app)
 read.register(app)
 alerts.register(app)
 

@@ -23,6 +23,7 @@ from collector.derive import derive_events
 from core.clock import Clock, SystemClock
 from core.errors import TieoutError
 from probes.run import run_probe
+from probes.systems import Systems
 from reconcile.run import reconcile
 from store.client import Store
 from store.sqlfile import read
@@ -32,17 +33,21 @@ from tieout.project import Project
 log = logging.getLogger("tieout.jobs")
 
 GRACE_S = 300
+# Probes wait for sources and for each other; the jobs that make figures do not wait behind them.
+PROBES_AT_ONCE = 64
 # A job that found nothing to do is still seen to run this often.
 HEARTBEAT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job: `work(store, now)` gives the number of rows it wrote."""
+    """One job: `work(store, now)` gives the number of rows it wrote. `jitter`: it starts up to so much later."""
 
     name: str
     every: timedelta
     work: Callable[[Store, datetime], int]
+    jitter: timedelta = timedelta(0)
+    executor: str = "default"
 
 
 def jobs_of(project: Project) -> list[Job]:
@@ -77,7 +82,8 @@ def jobs_of(project: Project) -> list[Job]:
         Job("deliver", every.deliver, send),
         Job("kpis", every.kpis, kpis),
     ]
-    return jobs + [_probe_job(project, name) for name in project.probes]
+    systems = Systems(project.settings.systems)
+    return jobs + [_probe_job(project, name, systems) for name in project.probes]
 
 
 class _Reconcile:
@@ -103,17 +109,18 @@ class _Reconcile:
         return written
 
 
-def _probe_job(project: Project, name: str) -> Job:
+def _probe_job(project: Project, name: str, systems: Systems) -> Job:
     probe = project.probes[name]
     workflow = project.workflows[probe.workflow]
 
     def run(store: Store, now: datetime) -> int:
-        done = run_probe(store, probe, workflow, now, clock=SystemClock())
+        done = run_probe(store, probe, workflow, now, clock=SystemClock(), systems=systems)
         if done.status == "failed":
             raise TieoutError(f"probe {name}: {done.error}")
         return done.changed
 
-    return Job(f"probe/{name}", probe.every, run)
+    jitter = probe.every * project.settings.jobs.probe_jitter_ratio
+    return Job(f"probe/{name}", probe.every, run, jitter, "probes")
 
 
 class Runner:
@@ -128,7 +135,10 @@ class Runner:
         self._lock = threading.Lock()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(8)},
+            executors={
+                "default": ThreadPoolExecutor(8),
+                "probes": ThreadPoolExecutor(max(1, min(PROBES_AT_ONCE, len(project.probes)))),
+            },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE_S},
         )
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
@@ -145,6 +155,8 @@ class Runner:
                 args=[job],
                 id=job.name,
                 seconds=job.every.total_seconds(),
+                jitter=job.jitter.total_seconds(),
+                executor=job.executor,
                 # A little apart, so that evidence, verdicts and figures of one start follow each other.
                 next_run_time=now + timedelta(milliseconds=200 * number),
             )

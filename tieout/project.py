@@ -75,7 +75,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     mappings, problems = load_mappings(root / "mappings", workflows)
     findings += problems
     probes, problems = load_probes(root / "probes", workflows)
-    findings += problems
+    findings += problems + _systems(parsed, {probe.system for probe, _ in probes.values()})
     kpis, problems = load_kpis([folder for folder in (SHIPPED_KPIS, root / "kpis") if folder.is_dir()])
     findings += problems + check_names(kpis.values(), list(workflows.values()))
     alerts, problems = load_rules(root / "alerts", _kpi_names(kpis, workflows), workflows)
@@ -93,6 +93,18 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
         parsed,
     )
     return project, sorted(findings)
+
+
+def _systems(parsed: Parsed | None, probed: set[str]) -> list[Finding]:
+    """A rule for a system that no probe reads protects nothing: most likely it is misspelt."""
+    said = parsed.data.get("systems") if parsed and isinstance(parsed.data, dict) else None
+    if parsed is None or not isinstance(said, dict) or not probed:
+        return []
+    return [
+        unknown_name(parsed.file, *parsed.at(("systems", name)), "system (no probe has it)", name, probed)
+        for name in said
+        if name not in probed
+    ]
 
 
 def _otlp_addresses(settings: Settings) -> dict[str, tuple[str, bool]]:

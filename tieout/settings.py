@@ -22,6 +22,7 @@ from collector.settings import CollectorSettings
 from core.duration import Duration
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed, load
+from probes.systems import SystemRule
 
 
 def _address(text: str) -> str:
@@ -71,13 +72,14 @@ class StoreSettings(FileModel):
 
 
 class Jobs(FileModel):
-    """How often each job runs."""
+    """How often each job runs. Probes say so themselves; `probe_jitter_ratio` of that, at most, each starts later."""
 
     derive: Duration = timedelta(seconds=2)
     reconcile: Duration = timedelta(seconds=5)
     kpis: Duration = timedelta(minutes=5)
     alerts: Duration = timedelta(seconds=15)
     deliver: Duration = timedelta(seconds=5)
+    probe_jitter_ratio: float = Field(default=0.1, ge=0, le=0.5)
 
 
 class _Fields(BaseModel):
@@ -90,11 +92,12 @@ class _Fields(BaseModel):
     correlation: Correlation = Field(default_factory=Correlation)
     collector: CollectorSettings = Field(default_factory=CollectorSettings)
     privacy: Privacy | None = None
+    systems: dict[str, SystemRule] = Field(default_factory=dict)
 
 
 class ProjectFile(_Fields, FileModel):
     """`tieout.yaml`: `title` of the installation, `shipped_workflows` in use, store, listeners, jobs, correlation,
-    collector. With `privacy`, only what it names is kept of telemetry.
+    collector. With `privacy`, only what it names is kept of telemetry. `systems`: how gently each is probed.
 
     `kpi_window` is the period that cohort and flow KPIs look back over, instead of the one in their headers.
     """

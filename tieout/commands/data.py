@@ -1,8 +1,7 @@
-"""Data in: import files, run probes."""
+"""Data in: import files."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,25 +13,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from collector.imports.load import find_mapping
 from collector.imports.result import ImportProgress, ImportResult
 from collector.imports.run import import_files
-from core.clock import SystemClock
 from core.errors import ConfigurationError
 from core.findings import nearest
-from probes.overview import list_probes
-from probes.run import dry_run as try_probe
-from probes.run import run_probe
 from reconcile.run import reconcile
 from tieout.commands.options import JsonOption, ProjectOption, present
 from tieout.opening import store_of
-from tieout.output import err, message, print_json, print_table
+from tieout.output import err, message, print_json
 from tieout.project import DEFAULT, Project, open_project
-
-probe_app = typer.Typer(no_args_is_help=True, help="Sources that tieout reads: list, run.")
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
     app.command("import")(import_command)
-    app.add_typer(probe_app, name="probe")
 
 
 def import_command(
@@ -112,43 +104,3 @@ def print_import(result: ImportResult) -> None:
         message(f"  no step for {count:,} rows of activity {activity!r}; add a selector to the workflow")
     for note in result.notes:
         message(f"  {note}")
-
-
-@probe_app.command("list")
-def probe_list(project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
-    """The probes of this project. Example: tieout probe list"""
-    loaded = open_project(project)
-    with store_of(loaded, present(), "probe list") as store:
-        found = list_probes(store, loaded.probes.values(), present())
-    rows = [dataclasses.asdict(status) for status in found]
-    print_json({"probes": rows}) if json else print_table(rows)
-
-
-@probe_app.command("run")
-def probe_run(
-    name: Annotated[str, typer.Argument(help="Probe, from `tieout probe list`.")],
-    project: ProjectOption = DEFAULT,
-    dry: Annotated[bool, typer.Option("--dry-run", help="Read and show, write nothing.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """Runs one probe now. Example: tieout probe run erp_orders --dry-run"""
-    loaded = open_project(project)
-    if name not in loaded.probes:
-        near = nearest(name, loaded.probes)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise ConfigurationError(f"no probe {name!r}; there are {', '.join(loaded.probes) or 'none'}{hint}")
-    probe = loaded.probes[name]
-    workflow = loaded.workflows[probe.workflow]
-    with store_of(loaded, present(), "probe run", write=True) as store:
-        if dry:
-            print_json(try_probe(store, probe, workflow, present()))
-            return
-        done = run_probe(store, probe, workflow, present(), clock=SystemClock())
-    if json:
-        print_json(done)
-    else:
-        message(
-            f"{name}: {done.status}; {done.read:,} read, {done.changed:,} changed, {done.rejected:,} set aside. {done.error}"
-        )
-    if done.status == "failed":
-        raise typer.Exit(1)

@@ -1,0 +1,126 @@
+"""`tieout probe …` as people use it, and how probes are scheduled."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from processes import ROOT, tieout
+
+from core.errors import ConfigurationError
+from tieout.commands.probe import probe_init
+from tieout.jobs import jobs_of
+from tieout.project import load_project, open_project
+from tieout.scaffold import create
+
+PROBE = """name: erp_orders
+kind: sql
+title: Orders of the ERP
+workflow: procure_to_payment
+system: erp
+every: 10m
+url: sqlite:///{folder}/orders.db
+query: SELECT order_no, changed_at FROM orders
+object: {{type: order, key: order_no, fields: [order_no], valid_from: changed_at}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "site"
+    create(folder, ROOT / "examples" / "demo")
+    (folder / "probes" / "erp_orders.yaml").write_text(PROBE.format(folder=tmp_path))
+    return folder
+
+
+def _add(project: Path, text: str) -> None:
+    file = project / "tieout.yaml"
+    file.write_text(file.read_text() + text)
+
+
+def test_probes_start_a_little_apart_and_hold_up_no_other_job(project: Path) -> None:
+    jobs = {job.name: job for job in jobs_of(open_project(project))}
+    probe = jobs.pop("probe/erp_orders")
+    assert (probe.every, probe.jitter, probe.executor) == (
+        timedelta(minutes=10),
+        timedelta(minutes=1),
+        "probes",
+    )
+    assert {(job.jitter, job.executor) for job in jobs.values()} == {(timedelta(0), "default")}
+
+
+def test_a_rule_for_a_system_no_probe_reads_is_a_mistake_with_a_place(project: Path) -> None:
+    _add(project, "systems:\n  epr: {concurrency: 1}\n")
+    _, [finding] = load_project(project)
+    assert ("system (no probe has it) 'epr'" in finding.message, finding.nearest) == (True, "erp")
+    assert finding.line == len((project / "tieout.yaml").read_text().splitlines())
+
+
+def test_the_rule_of_a_system_is_read_with_its_units(project: Path) -> None:
+    _add(
+        project,
+        "systems:\n  erp: {requests_per_s: 2.5, breaker: {failures: 2, pause: 1h}, networks: [10.0.0.0/8]}\n",
+    )
+    rule = open_project(project).settings.systems["erp"]
+    assert (rule.requests_per_s, rule.breaker.pause, str(rule.networks[0])) == (
+        2.5,
+        timedelta(hours=1),
+        "10.0.0.0/8",
+    )
+
+
+def _orders(folder: Path) -> None:
+    with sqlite3.connect(folder / "orders.db") as db:
+        db.execute("CREATE TABLE orders (order_no TEXT, status TEXT, changed_at TEXT)")
+        db.execute("INSERT INTO orders VALUES ('A1', 'open', '2026-11-20 10:00:00')")
+
+
+@pytest.mark.slow
+def test_a_probe_is_begun_looked_over_run_and_listed_from_the_command_line(
+    project: Path, tmp_path: Path
+) -> None:
+    """One after the other, as a person would; the flags say what the prompts would ask."""
+    _orders(tmp_path)
+    (project / "probes" / "erp_orders.yaml").unlink()
+    answers = {
+        "url": "sqlite:///${ORDERS_DB}", "query": "SELECT order_no, status, changed_at FROM orders",
+        "workflow": "procure_to_payment", "system": "erp", "object.type": "order", "object.key": "order_no",
+        "object.fields": "status", "object.valid_from": "changed_at",
+    }  # fmt: skip
+    flags = [part for key, value in answers.items() for part in ("--set", f"{key}={value}")]
+    at, environment = ["--project", str(project)], {"ORDERS_DB": str(tmp_path / "orders.db")}
+    begun = tieout("probe", "init", "sql", "erp_orders", *flags, *at, **environment)
+    assert (begun.code, "✓ mapping: 1 records are understood" in begun.out) == (0, True), begun
+    assert "url: sqlite:///${ORDERS_DB}" in (project / "probes" / "erp_orders.yaml").read_text()
+
+    wrong = tieout("probe", "doctor", "erp_orders", "--json", *at)
+    assert wrong.code == 1
+    assert [(c["name"], c["ok"]) for c in wrong.json["checks"]] == [("credentials", False)]
+    assert "ORDERS_DB is not set" in wrong.json["checks"][0]["found"]
+
+    ran = tieout("probe", "run", "erp_orders", "--json", *at, **environment)
+    assert (ran.code, ran.json["changed"], ran.json["system"]) == (0, 1, "erp")
+    listed = tieout("probe", "list", "--json", *at, **environment).json["probes"][0]
+    assert (listed["status"], listed["system_state"], listed["tries_24h"]) == ("ok", "closed", 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ([], "say the rest by flags"),
+        (["url"], "write --set KEY=VALUE"),
+        (["url=postgresql://me:s3cret@db/x"], "holds a password in clear"),
+    ],
+)
+def test_what_cannot_begin_a_probe_is_said_and_nothing_is_written(
+    project: Path, flags: list[str], says: str
+) -> None:
+    given = ["query=SELECT 1", "workflow=procure_to_payment", "system=x"]
+    given += ["object.type=order", "object.key=a"] if flags else []
+    with pytest.raises(ConfigurationError) as caught:
+        probe_init("sql", "new_one", [*given, *flags], project=project)
+    assert says in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert not list((project / "probes").glob("new_one*"))
