@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from probes.files import FilesProbe
+from probes.odata import OdataProbe
 from probes.probe import ProbeFile
 from probes.rest import RestProbe
 from probes.sql import SqlProbe
 
 KINDS: dict[str, type[ProbeFile]] = {
     "files": FilesProbe,
+    "odata": OdataProbe,
     "rest": RestProbe,
     "sql": SqlProbe,
 }

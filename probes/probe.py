@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
+from core.clock import Clock
 from core.duration import Duration
 from core.errors import TieoutError
 from core.findings import Finding
@@ -247,6 +248,8 @@ class Batch:
 
     `first_line` is the number of the first record in its origin. `position` is where another try of the
     same run may go on; empty when it has to begin again. `source_time` is what the clock of the source shows.
+    `cursor` is what a source with cursors of its own hands out for the next run; `whole`: the reading is the
+    whole state, whatever the mode says, so what is not in it is gone.
     """
 
     records: pa.RecordBatch
@@ -255,6 +258,8 @@ class Batch:
     position: str = ""
     bad_lines: tuple[BadLine, ...] = ()
     source_time: datetime | None = None
+    cursor: str = ""
+    whole: bool = False
 
 
 def _at_once(give_up_at: float) -> None:
@@ -267,7 +272,8 @@ class Window:
 
     `position` is where an earlier try of this run stopped; `seen` has the fingerprints of origins that
     earlier runs have read. `give_up_at` and `monotonic` bound the run in seconds. `wait_turn` keeps the pace
-    of the system, `networks` are private addresses it may have.
+    of the system, `networks` are private addresses it may have. `cursor` of a source with cursors of its own
+    is the one it handed out last.
     """
 
     end: datetime
@@ -278,6 +284,11 @@ class Window:
     give_up_at: float = float("inf")
     wait_turn: Callable[[float], None] = _at_once
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    clock: Clock | None = None
+
+    def moment(self) -> datetime:
+        """The time now (UTC), for what is dated when it is sent; where no clock runs, the window's end."""
+        return self.clock.now() if self.clock else self.end
 
     def turn(self) -> None:
         """Call it before each request or query. Raises ProbeError when the run has no time left for it."""
@@ -348,6 +359,11 @@ class ProbeFile(FileModel, ABC):
     def cursor_rule(self) -> Incremental | None:
         """How changes are found, for kinds that ask with a cursor."""
         return None
+
+    @property
+    def own_cursor(self) -> bool:
+        """Whether the source hands out the cursor of the next run itself (a delta link)."""
+        return False
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ class Stage:
     def clear(self) -> None:
         self.number = 0
         self.origins: dict[str, Origin] = {}
+        self.cursor, self.whole = "", self.probe.mode == "full"
         self.drop()
 
     def drop(self) -> None:
@@ -37,6 +38,7 @@ class Stage:
 
     def add(self, batch: Batch) -> None:
         origin = batch.origin
+        self.cursor, self.whole = batch.cursor or self.cursor, self.whole or batch.whole
         if origin.as_of is not None or origin.state != "read":
             self.origins[origin.name] = origin
         records = batch.records.slice(0, self.limit - self.number) if self.limit else batch.records
