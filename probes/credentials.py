@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
+from abc import ABC, abstractmethod
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from core.yamlfile import FileModel
+from core.findings import Finding
+from core.yamlfile import FileModel, Parsed
 from probes.network import Networks
+
+# How long a signed assertion is good; authorisation servers refuse longer ones.
+ASSERTION_S = 300
 
 
 class BearerAuth(FileModel):
@@ -56,13 +63,11 @@ class ApiKeyAuth(FileModel):
         return {self.name: self.api_key.get_secret_value()} if self.location == "query" else {}
 
 
-class OAuth2Auth(FileModel):
-    """A token of `access_token_url` by client credentials, fetched once a run and again when it expires."""
+class TokenAuth(FileModel, ABC):
+    """A token of `access_token_url` for this client, fetched once a run and again when it expires."""
 
-    type: Literal["oauth2_client_credentials"]
     access_token_url: str
     client_id: str
-    client_secret: SecretStr
     scopes: tuple[str, ...] = ()
     access_token_request_data: dict[str, SecretStr] = Field(default_factory=dict)
 
@@ -71,7 +76,12 @@ class OAuth2Auth(FileModel):
     def _url_reads(cls, value: str) -> str:
         return _checked_url(value, "access_token_url")
 
-    def form(self) -> dict[str, str]:
+    @abstractmethod
+    def login(self) -> dict[str, str]:
+        """Headers of the token request."""
+
+    def form(self, now: datetime) -> dict[str, str]:  # noqa: ARG002 - some proofs are dated
+        """What the token request says. Raises ValueError when it cannot be made."""
         data = {"grant_type": "client_credentials"}
         if self.scopes:
             data["scope"] = " ".join(self.scopes)
@@ -80,7 +90,67 @@ class OAuth2Auth(FileModel):
         }
 
 
-Auth = Annotated[BearerAuth | BasicAuth | ApiKeyAuth | OAuth2Auth, Field(discriminator="type")]
+class OAuth2Auth(TokenAuth):
+    """Client credentials: an id and a secret."""
+
+    type: Literal["oauth2_client_credentials"]
+    client_secret: SecretStr
+
+    def login(self) -> dict[str, str]:
+        login = BasicAuth(type="basic", username=self.client_id, password=self.client_secret)
+        return login.headers()
+
+
+class OAuth2JwtAuth(TokenAuth):
+    """Client credentials proven by a signature (`private_key_jwt`), as SMART Backend Services wants it.
+
+    `private_key` is a PEM text, `algorithm` one that fits it, `key_id` the name under which the server knows
+    the public key. The assertion is for `audience` (default: `access_token_url`) and holds five minutes
+    (RFC 7523 §3; HL7 SMART App Launch 2.2, Client Authentication: Asymmetric).
+    """
+
+    type: Literal["oauth2_jwt_assertion"]
+    private_key: SecretStr
+    key_id: str = ""
+    algorithm: Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"] = (
+        "RS384"
+    )
+    audience: str = ""
+
+    def login(self) -> dict[str, str]:
+        return {}
+
+    def form(self, now: datetime) -> dict[str, str]:
+        return super().form(now) | {
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": self._assertion(now),
+        }
+
+    def _assertion(self, now: datetime) -> str:
+        try:
+            import jwt
+        except ImportError:
+            raise ValueError("PyJWT is not installed; install tieout[jwt]") from None
+        claims = {
+            "iss": self.client_id,
+            "sub": self.client_id,
+            "aud": self.audience or self.access_token_url,
+            "iat": int(now.timestamp()),
+            "exp": int(now.timestamp()) + ASSERTION_S,
+            "jti": uuid.uuid4().hex,
+        }
+        named = {"kid": self.key_id} if self.key_id else None
+        try:
+            return jwt.encode(claims, self.private_key.get_secret_value(), self.algorithm, headers=named)
+        except (ValueError, TypeError, jwt.PyJWTError):
+            raise ValueError(
+                f"private_key is no PEM text of a key for {self.algorithm}; check client.auth"
+            ) from None
+
+
+Auth = Annotated[
+    BearerAuth | BasicAuth | ApiKeyAuth | OAuth2Auth | OAuth2JwtAuth, Field(discriminator="type")
+]
 
 
 class Tls(FileModel):
@@ -95,6 +165,19 @@ class Tls(FileModel):
         if self.key_file and not self.cert_file:
             raise ValueError("'key_file' belongs to a 'cert_file'")
         return self
+
+    def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
+        """With paths relative to the probe file made absolute, and what is wrong with them."""
+        findings, placed = [], {}
+        for name in ("ca_file", "cert_file", "key_file"):
+            given = getattr(self, name)
+            if given is not None:
+                placed[name] = file.parent / given
+                if not placed[name].is_file():
+                    findings.append(
+                        parsed.finding(("client", "tls", name), f"file {str(given)!r} is not there")
+                    )
+        return self.model_copy(update=placed), findings
 
 
 class Client(FileModel):

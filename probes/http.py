@@ -6,7 +6,7 @@ import json
 import logging
 import ssl
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from probes.credentials import BasicAuth, Client, OAuth2Auth, Tls
+from probes.credentials import Client, Tls, TokenAuth
 from probes.network import permitted
 from probes.paging import Ask, find
 from probes.probe import ProbeError, Window
@@ -24,6 +24,7 @@ from probes.probe import ProbeError, Window
 RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 MAX_REDIRECTS = 5
 MAX_TOKEN_BYTES = 100_000
+MAX_REFUSAL_BYTES = 100_000
 # Deeper than any record of business; what walks an answer by recursion must come to its end.
 MAX_DEPTH = 64
 
@@ -50,13 +51,15 @@ class Answer:
     body: Any
     links: Mapping[str, str]
     location: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Session:
     """One run's conversation with one host. `place` names it in messages, `params` go out with every page.
 
-    `source_time` is what the clock of the source showed in its last answer (UTC), if it said so.
+    `headers` too; with a `body`, pages are asked for by POST. `explain` says a word on a refusal from its
+    body. `source_time` is what the clock of the source showed in its last answer (UTC), if it said so.
     """
 
     client: Client
@@ -66,6 +69,9 @@ class Session:
     window: Window
     http: httpx.Client
     max_bytes: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    explain: Callable[[Any], str] | None = None
     source_time: datetime | None = None
     _token: str = field(default="", repr=False)
     _addresses: dict[tuple[str, int], list[str]] = field(default_factory=dict)
@@ -87,10 +93,11 @@ class Session:
 
     def _address(self, ask: Ask) -> httpx.URL:
         auth = self.client.auth
-        secret = auth.params() if auth and not isinstance(auth, OAuth2Auth) else {}
+        secret = auth.params() if auth and not isinstance(auth, TokenAuth) else {}
         if ask.link:
-            return self._joined(self.url, ask.link, "link to the next page").copy_merge_params(secret)
-        return self.url.copy_merge_params({**self.params, **ask.params, **secret})
+            link = self._joined(self.url, ask.link, "link to the next page")
+            return _spaced(link.copy_merge_params(secret)) if secret else link
+        return _spaced(self.url.copy_merge_params({**self.params, **ask.params, **secret}))
 
     def _joined(self, url: httpx.URL, link: str, what: str) -> httpx.URL:
         """Where a link leads, if that is the host we talk to: a token never leaves for another place."""
@@ -116,20 +123,34 @@ class Session:
         raise ProbeError("redirects", f"{what} was redirected more than {MAX_REDIRECTS} times")
 
     def _get(self, url: httpx.URL, what: str) -> Answer:
-        headers = {"Accept": "application/json"} | self._auth_headers()
+        headers = {"Accept": "application/json", **self.headers} | self._auth_headers()
         headers |= {name: value.get_secret_value() for name, value in self.client.headers.items()}
-        with self._explained(what), self._sent("GET", url, headers) as response:
+        how: dict[str, Any] = (
+            {"method": "GET"} if self.body is None else {"method": "POST", "json": self.body}
+        )
+        with self._explained(what), self._sent(url=url, headers=headers, **how) as response:
             if response.is_redirect:
                 return Answer(response.status_code, None, {}, response.headers.get("Location", ""))
             if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 return Answer(response.status_code, None, {})
-            _raise_for_status(response, what)
+            _raise_for_status(response, what, self._hint(response, what))
             links = {str(name): link.get("url", "") for name, link in response.links.items()}
             return Answer(
                 response.status_code,
                 _json(self._body(response, what, self.max_bytes), what),
                 links,
+                headers=response.headers,
             )
+
+    def _hint(self, response: httpx.Response, what: str) -> str:
+        """What the body of a refusal says, as far as it can be told without quoting it."""
+        if self.explain is None or response.status_code < 400:
+            return ""
+        try:
+            said = self.explain(_json(self._body(response, what, MAX_REFUSAL_BYTES), what))
+        except ProbeError:
+            return ""
+        return f" ({said})" if said else ""
 
     @contextmanager
     def _sent(
@@ -181,20 +202,20 @@ class Session:
         auth = self.client.auth
         if auth is None:
             return {}
-        if not isinstance(auth, OAuth2Auth):
+        if not isinstance(auth, TokenAuth):
             return auth.headers()
         self._token = self._token or self._fetched_token(auth)
         return {"Authorization": f"Bearer {self._token}"}
 
-    def _fetched_token(self, auth: OAuth2Auth) -> str:
+    def _fetched_token(self, auth: TokenAuth) -> str:
         url = httpx.URL(auth.access_token_url)
         what = f"the token of {url.copy_with(query=None)}"
-        login = BasicAuth(type="basic", username=auth.client_id, password=auth.client_secret)
-        asked = {"Accept": "application/json"} | login.headers()
-        with (
-            self._explained(what),
-            self._sent("POST", url, asked, data=auth.form()) as response,
-        ):
+        asked = {"Accept": "application/json"} | auth.login()
+        try:
+            form = auth.form(self.window.moment())
+        except ValueError as error:
+            raise ProbeError("auth_failed", f"{what} cannot be asked for: {error}") from None
+        with self._explained(what), self._sent("POST", url, asked, data=form) as response:
             if response.status_code in (400, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 raise ProbeError(
                     "auth_failed",
@@ -229,6 +250,11 @@ class Session:
             raise ProbeError("http_error", f"{what} failed: {type(error).__name__}") from None
 
 
+def _spaced(url: httpx.URL) -> httpx.URL:
+    """With `%20` for a space: the `+` of HTML forms is a plus elsewhere, in OData for one."""
+    return url.copy_with(query=url.query.replace(b"+", b"%20")) if url.query else url
+
+
 def _no_connection(error: httpx.ConnectError, what: str) -> ProbeError:
     if "CERTIFICATE" in str(error).upper() or "SSL" in str(error).upper():
         return ProbeError(
@@ -243,7 +269,7 @@ def _no_connection(error: httpx.ConnectError, what: str) -> ProbeError:
     )
 
 
-def _raise_for_status(response: httpx.Response, what: str) -> None:
+def _raise_for_status(response: httpx.Response, what: str, hint: str = "") -> None:
     status = response.status_code
     if status < 300:
         return
@@ -251,15 +277,19 @@ def _raise_for_status(response: httpx.Response, what: str) -> None:
         wait = _retry_after(response.headers)
         code = "rate_limited" if status == HTTPStatus.TOO_MANY_REQUESTS else "source_error"
         asked = f" and asks to wait {wait:.0f} s" if wait is not None else ""
-        text = f"{what} answered with status {status}{asked}; it is tried again"
+        text = f"{what} answered with status {status}{hint}{asked}; it is tried again"
         raise ProbeError(code, text, retryable=True, retry_after=wait)
     if status == HTTPStatus.NOT_FOUND:
         raise ProbeError(
             "not_found",
-            f"{what} is not there (status 404); check endpoint.path; "
+            f"{what} is not there (status 404){hint}; check client.base_url and the path below it; "
             "if it is past the last page, give the paginator a total_path",
         )
-    raise ProbeError("http_status", f"{what} answered with status {status}; check endpoint.params")
+    if status == HTTPStatus.GONE:
+        raise ProbeError("gone", f"{what} is there no more (status 410){hint}; it is read from the beginning")
+    raise ProbeError(
+        "http_status", f"{what} answered with status {status}{hint}; check what the probe asks for"
+    )
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -20,11 +20,12 @@ _WHERE = re.compile(r"(?P<name>[^\[\]]+)\[(?P<key>[^=\]]+)=(?P<value>[^\]]*)\]$"
 
 @dataclass(frozen=True)
 class Page:
-    """An answer: its body, how many records were in it, and the `next` link of its headers."""
+    """An answer: its body, how many records were in it, the links of its `Link` header, its headers."""
 
     body: Any
     count: int
     links: Mapping[str, str]
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class SinglePage(FileModel):
 
 
 class OffsetPages(FileModel):
-    """`offset` and `limit`. Ends at the total in `total_path`, or at the first page without records.
+    """`offset` and `limit`. Ends at the total in `total_path`, when `has_more_path` says so, or at the first
+    page without records.
 
     A short page is not the end: many servers give fewer records than they are asked for.
     """
@@ -61,6 +63,7 @@ class OffsetPages(FileModel):
     offset_param: str = "offset"
     limit_param: str = "limit"
     total_path: str = ""
+    has_more_path: str = ""
 
     def start(self) -> str:
         return "0"
@@ -71,28 +74,36 @@ class OffsetPages(FileModel):
     def following(self, mark: str, page: Page) -> str | None:
         reached = int(mark) + page.count
         total = whole_number(page.body, self.total_path)
-        ended = page.count == 0 or (total is not None and reached >= total)
+        ended = (
+            page.count == 0 or (total is not None and reached >= total) or _no_more(page, self.has_more_path)
+        )
         return None if ended else str(reached)
 
 
 class NumberedPages(FileModel):
-    """Numbered pages. Ends at the number of pages in `total_path`, or at the first page without records."""
+    """Numbered pages. Ends at the number of pages in `total_path`, when `has_more_path` says so, or at the
+    first page without records. With `page_size`, so many records a page are asked for."""
 
     type: Literal["page_number"]
     base_page: int = Field(default=1, ge=0)
     page_param: str = "page"
     total_path: str = ""
+    has_more_path: str = ""
+    page_size: int | None = Field(default=None, ge=1)
+    page_size_param: str = "page_size"
 
     def start(self) -> str:
         return str(self.base_page)
 
     def ask(self, mark: str) -> Ask:
-        return Ask({self.page_param: mark})
+        size = {self.page_size_param: str(self.page_size)} if self.page_size else {}
+        return Ask({self.page_param: mark} | size)
 
     def following(self, mark: str, page: Page) -> str | None:
         total = whole_number(page.body, self.total_path)
         last = total is not None and int(mark) - self.base_page + 1 >= total
-        return None if page.count == 0 or last else str(int(mark) + 1)
+        ended = page.count == 0 or last or _no_more(page, self.has_more_path)
+        return None if ended else str(int(mark) + 1)
 
 
 class JsonLinkPages(FileModel):
@@ -149,8 +160,31 @@ class JsonCursorPages(FileModel):
         return str(cursor) if cursor not in (None, "", False) else None
 
 
+class HeaderCursorPages(FileModel):
+    """A header of the answer holds a cursor that is sent back to get the next page."""
+
+    type: Literal["header_cursor"]
+    cursor_key: str
+    cursor_param: str = "cursor"
+
+    def start(self) -> str:
+        return ""
+
+    def ask(self, mark: str) -> Ask:
+        return Ask({self.cursor_param: mark} if mark else {})
+
+    def following(self, mark: str, page: Page) -> str | None:  # noqa: ARG002
+        return page.headers.get(self.cursor_key) or None
+
+
 Paginator = Annotated[
-    SinglePage | OffsetPages | NumberedPages | JsonLinkPages | HeaderLinkPages | JsonCursorPages,
+    SinglePage
+    | OffsetPages
+    | NumberedPages
+    | JsonLinkPages
+    | HeaderLinkPages
+    | JsonCursorPages
+    | HeaderCursorPages,
     Field(discriminator="type"),
 ]
 
@@ -178,6 +212,19 @@ def whole_number(body: Any, path: str) -> int | None:
     """The number at `path`, or None when the path is empty or holds something else."""
     found = str(find(body, path)) if path else ""
     return int(found) if _NUMBER.match(found) else None
+
+
+def _no_more(page: Page, path: str) -> bool:
+    """Whether the answer says itself that it was the last page."""
+    return bool(path) and as_flag(find(page.body, path)) is False
+
+
+def as_flag(value: Any) -> bool | None:
+    """A flag as sources write it: true, "true", 1, "Y"; None when it says neither yes nor no."""
+    text = str(value).strip().lower() if value is not None else ""
+    if text in ("true", "1", "y", "yes", "x"):
+        return True
+    return False if text in ("false", "0", "n", "no") else None
 
 
 def _inner(body: dict[str, Any], name: str) -> Any:

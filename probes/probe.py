@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
+from core.clock import Clock
 from core.duration import Duration
 from core.errors import TieoutError
 from core.findings import Finding
@@ -268,7 +269,9 @@ class Batch:
 
     `first_line` is the number of the first record in its origin; `lines` are the numbers of all of them where
     they do not follow one another. `position` is where another try of the same run may go on; empty when it
-    has to begin again. `source_time` is what the clock of the source shows.
+    has to begin again. `source_time` is what the clock of the source shows. `cursor` is what a source with
+    cursors of its own hands out for the next run; `whole`: the reading is the whole state, whatever the mode
+    says, so what is not in it is gone.
     """
 
     records: pa.RecordBatch
@@ -279,6 +282,8 @@ class Batch:
     source_time: datetime | None = None
     lines: tuple[int, ...] = ()
     counted: tuple[Counted, ...] = ()
+    cursor: str = ""
+    whole: bool = False
 
 
 def _at_once(give_up_at: float) -> None:
@@ -291,7 +296,8 @@ class Window:
 
     `position` is where an earlier try of this run stopped; `seen` has the fingerprints of origins that
     earlier runs have read. `give_up_at` and `monotonic` bound the run in seconds. `wait_turn` keeps the pace
-    of the system, `networks` are private addresses it may have.
+    of the system, `networks` are private addresses it may have. `cursor` of a source with cursors of its own
+    is the one it handed out last.
     """
 
     end: datetime
@@ -302,6 +308,11 @@ class Window:
     give_up_at: float = float("inf")
     wait_turn: Callable[[float], None] = _at_once
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    clock: Clock | None = None
+
+    def moment(self) -> datetime:
+        """The time now (UTC), for what is dated when it is sent; where no clock runs, the window's end."""
+        return self.clock.now() if self.clock else self.end
 
     def turn(self) -> None:
         """Call it before each request or query. Raises ProbeError when the run has no time left for it."""
@@ -378,6 +389,11 @@ class ProbeFile(FileModel, ABC):
     @property
     def reads_files(self) -> bool:
         """Whether it speaks of the time its files were written, so that without a file it speaks of none."""
+        return False
+
+    @property
+    def own_cursor(self) -> bool:
+        """Whether the source hands out the cursor of the next run itself (a delta link)."""
         return False
 
     @property

@@ -243,16 +243,16 @@ class _Run:
     def window(self) -> Window:
         """What to read, given what earlier runs have read."""
         rule = self.probe.cursor_rule
-        if rule:
+        if rule or self.probe.own_cursor:
             stored = str(self.store.value(read(STATEMENTS / "last_run.sql"), self.names()) or "")
             self.last_cursor = stored
         path, _, value = self.last_cursor.partition("=")
         # A cursor of another column says nothing about this one: begin again.
-        cursor = rule.lower(value if path == rule.cursor_path else "") if rule else ""
+        cursor = rule.lower(value if path == rule.cursor_path else "") if rule else self.last_cursor
         rows = self.store.rows(read(STATEMENTS / "files_seen.sql"), self.names())
         self.seen = {row["file"]: row["last_fingerprint"] for row in rows}
         give_up_at = self.monotonic() + self.probe.timeouts.total.total_seconds()
-        window = Window(self.now, cursor, "", self.seen, self.monotonic, give_up_at)
+        window = Window(self.now, cursor, "", self.seen, self.monotonic, give_up_at, clock=self.clock)
         if self.place is None:
             return window
         return replace(window, wait_turn=self.place.turn, networks=self.place.rule.networks)
@@ -358,6 +358,8 @@ class _Run:
 
     def _next_cursor(self, counts: dict[str, Any]) -> str:
         rule = self.probe.cursor_rule
+        if self.stage.cursor:
+            return self.stage.cursor
         if rule is None or not counts["records"]:
             return self.last_cursor
         newest = counts["newest_cursor"]
@@ -390,7 +392,7 @@ class _Run:
         for name, bad in sorted(self.stage.torn.items())[:1]:
             text = f"file {name} in {probe.place} is not what was sent, at {bad.number}: {bad.detail}; get it again"
             verdict.doubt("not_whole", text, complete=False)
-        if probe.mode == "full" and verdict.complete:
+        if self.stage.whole and verdict.complete:
             self._doubt_absences(verdict)
             # A line that could not be read may be the very object that seems to be gone.
             verdict.absences = verdict.complete and not counts["broken_lines"]

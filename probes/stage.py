@@ -25,6 +25,7 @@ class Stage:
         self.origins: dict[str, Origin] = {}
         self.torn: dict[str, BadLine] = {}
         self.counted: list[tuple[Origin, Counted]] = []
+        self.cursor, self.whole = "", self.probe.mode == "full"
         self.drop()
 
     def drop(self) -> None:
@@ -40,6 +41,7 @@ class Stage:
 
     def add(self, batch: Batch) -> None:
         origin = batch.origin
+        self.cursor, self.whole = batch.cursor or self.cursor, self.whole or batch.whole
         if origin.as_of is not None or origin.state != "read":
             self.origins[origin.name] = origin
         for bad in batch.bad_lines:

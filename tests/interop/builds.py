@@ -114,3 +114,10 @@ def clickhouse_go() -> Path:
     """A program that asks with the official ClickHouse client for Go."""
     need("go")
     return built("clickhouse_go", ("go", "build", "-ldflags=-s -w", "-o", "client", ".")) / "client"
+
+
+def odata_service() -> tuple[list[str], Path]:
+    """The command that serves purchase orders as OData 4 and 2 with SAP's CAP, and the folder it runs in."""
+    need("node", "npm")
+    folder = built("odata", ("npm", "ci"))
+    return ["node", str(folder / "node_modules" / "@sap" / "cds" / "bin" / "serve.js"), "all"], folder

@@ -34,8 +34,11 @@ def free_ports(count: int) -> list[int]:
 class Party:
     """One process with a log, on ports that stay the same when it is started again."""
 
-    def __init__(self, folder: Path, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, command: Sequence[str], environment: Mapping[str, str], runs_in: Path = ROOT
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._runs_in = runs_in
         self._log = folder / "log.txt"
         self._command = command
         self._environment = {**os.environ, **environment}
@@ -49,7 +52,7 @@ class Party:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
-                cwd=ROOT,
+                cwd=self._runs_in,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -145,6 +148,29 @@ class Otelcol(Party):
 
     def ready(self) -> bool:
         return answers(f"http://127.0.0.1:{self.health_port}/") and answers(self.traces_url, 405)
+
+
+class Source(Party):
+    """A program that a probe asks; it is there when `path` answers."""
+
+    def __init__(
+        self,
+        folder: Path,
+        command: Sequence[str],
+        port: int,
+        path: str,
+        environment: Mapping[str, str],
+        runs_in: Path,
+    ) -> None:
+        super().__init__(folder, command, environment, runs_in)
+        self.url = f"http://127.0.0.1:{port}"
+        self._path = path
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}{self._path}", timeout=2, trust_env=False).status_code < 500
+        except httpx.HTTPError:
+            return False
 
 
 class Sender:

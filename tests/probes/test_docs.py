@@ -15,9 +15,11 @@ from probes.probe import BadLine
 from tests.conftest import ROOT
 from workflows.load import load_workflows
 
-PAGE = (ROOT / "docs" / "how-to" / "probes.md").read_text()
-EDI = (ROOT / "docs" / "how-to" / "edi.md").read_text()
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE + EDI, re.DOTALL)
+OWN, EDI, OTHERS = [
+    (ROOT / "docs" / "how-to" / name).read_text() for name in ("probes.md", "edi.md", "probe-kinds.md")
+]
+PAGE = "\n".join([OWN, EDI, OTHERS])
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture
@@ -44,13 +46,13 @@ def test_every_error_code_is_explained() -> None:
     )
     texts = [path.read_text() for path in (ROOT / "probes").rglob("*.py")]
     used = {name for text in texts for found in code.findall(text) for name in found if name}
-    explained = set(re.findall(r"`([a-z_]+)`", PAGE.split("## When a run does not succeed")[1]))
+    explained = set(re.findall(r"`([a-z_]+)`", "".join(OWN.split("## When a run does not succeed")[1:])))
     assert len(used) > 30
     assert used <= explained
 
 
 def test_every_paginator_and_every_kind_of_login_is_named() -> None:
-    schema = str(KINDS["rest"].model_json_schema())
+    schema = str(KINDS["rest"].model_json_schema()["$defs"])
     types = set(re.findall(r"'const': '(\w+)'", schema)) - set(KINDS)
     assert "json_cursor" in types
     assert all(f"`{name}`" in PAGE for name in types), types
