@@ -35,9 +35,11 @@ def draw(
     seconds: bool = False,
     formats: Mapping[str, str] | None = None,
     widths: Mapping[str, int] | None = None,
-) -> None:
+    select: bool = False,
+) -> list[Any]:
     """Draws `rows`. With `opens`, each has a button that goes there; `alarm` tints the first column of a row.
 
+    With `select`, rows can be ticked; those that are come back, in the order drawn.
     Times are shown in UTC and to the minute, or with `seconds`. Nothing of the data is read as markup.
     """
     values = {title: [_value(row, column) for row in rows] for title, column in columns.items()}
@@ -56,11 +58,15 @@ def draw(
             width=64,
         )
     frame = pd.DataFrame({title: _series(column) for title, column in values.items()})
-    st.dataframe(
+    picks: dict[str, Any] = (
+        {"on_select": "rerun", "selection_mode": "multi-row", "key": f"pick-{key}"} if select else {}
+    )
+    drawn = st.dataframe(
         _tinted(frame, [alarm(row) for row in rows]) if alarm else frame,
         hide_index=True, width=width, height="content" if len(rows) <= rows_seen else _ROW_PX * (rows_seen + 1) + 3, placeholder=words.UNKNOWN,
-        column_config={title: how for title, how in config.items() if how is not None}, alt=alt,
+        column_config={title: how for title, how in config.items() if how is not None}, alt=alt, **picks,
     )  # fmt: skip
+    return [rows[index] for index in drawn["selection"]["rows"] if index < len(rows)] if select else []
 
 
 def _value(row: Any, column: str | Callable[[Any], Any]) -> Any:

@@ -77,10 +77,14 @@ def access(folder: Path, text: str) -> tuple[AccessSettings | None, list[str]]:
     model, parsed, findings = load(file, _File)
     if model and parsed:
         findings += check(model.access, parsed)
-    return model.access if model else None, [finding.text().removeprefix(f"{folder}/") for finding in findings]
+    return model.access if model else None, [
+        finding.text().removeprefix(f"{folder}/") for finding in findings
+    ]
 
 
-def test_people_have_the_role_that_stands_beside_their_name_and_others_the_one_for_others(tmp_path: Path) -> None:
+def test_people_have_the_role_that_stands_beside_their_name_and_others_the_one_for_others(
+    tmp_path: Path,
+) -> None:
     settings, findings = access(tmp_path, "access: {people: {Ann: {role: approver}}, others: worker}\n")
     assert settings
     assert findings == []
@@ -112,7 +116,9 @@ def test_a_token_that_is_not_there_or_short_is_refused(tmp_path: Path) -> None:
     settings, _ = access(tmp_path, "access: {people: {ann: {role: worker, token: {file: ann.token}}}}\n")
     assert settings
     (tmp_path / "ann.token").write_text("short")
-    with pytest.raises(ConfigurationError, match=r"token of 'ann': file 'ann.token' is missing or holds less than 16"):
+    with pytest.raises(
+        ConfigurationError, match=r"token of 'ann': file 'ann.token' is missing or holds less than 16"
+    ):
         people_of(settings, tmp_path)
     (tmp_path / "ann.token").write_text("0123456789abcdef\n")
     assert people_of(settings, tmp_path).has_token("Ann")

@@ -70,9 +70,13 @@ def refused(desk: RemoteDesk, request: Request, actor: str) -> ActRefusedError:
 def test_what_the_desk_does_comes_back_over_the_wire(store: Store, url: str, one: str) -> None:
     desk = remote(url, "local-token")
     until = on(7, 20)
-    (first,) = desk.do(Request(Action.ACKNOWLEDGED, (one,), "a1", {one: 0}, note="ünïcode", until=until), "ana")
+    (first,) = desk.do(
+        Request(Action.ACKNOWLEDGED, (one,), "a1", {one: 0}, note="ünïcode", until=until), "ana"
+    )
     assert (first.done, first.status, first.version, first.repeated) == (True, "acknowledged", 1, False)
-    (again,) = desk.do(Request(Action.ACKNOWLEDGED, (one,), "a1", {one: 0}, note="ünïcode", until=until), "ana")
+    (again,) = desk.do(
+        Request(Action.ACKNOWLEDGED, (one,), "a1", {one: 0}, note="ünïcode", until=until), "ana"
+    )
     assert again.repeated
     (late,) = desk.do(Request(Action.EXPLAINED, (one,), seen={one: 0}, reason="timing"), "ana")
     assert (late.done, late.code) == (False, "changed")
@@ -133,4 +137,6 @@ def test_a_process_that_is_gone_is_said(one: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(CannotRunError, match="the same act id again is safe"):
-        remote(f"http://127.0.0.1:{port}", "local-token").do(Request(Action.RESOLVED, (one,), note="x"), "ana")
+        remote(f"http://127.0.0.1:{port}", "local-token").do(
+            Request(Action.RESOLVED, (one,), note="x"), "ana"
+        )
