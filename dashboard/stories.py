@@ -365,9 +365,10 @@ def _acts(look: View, row: Mapping[str, Any]) -> None:
         )
     else:
         st.caption("Nobody has touched it yet.")
-    acting.told("exception")
+    key = f"exception-{row['exception_id']}"
+    acting.told(key)
     if acting.able(look):
-        acting.form([row], "exception")
+        acting.form([row], key)
     else:
         _commands(row["exception_id"])
 

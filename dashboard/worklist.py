@@ -110,7 +110,8 @@ def table(look: View, rows: Sequence[Mapping[str, Any]], *, select: bool) -> lis
             "Type": lambda row: look.type_title(row["item_type"]),
         },
         opens=lambda row: ("app_pages/exception.py", {"id": row["exception_id"]}), key="exception",
-        rows_seen=ROWS_SEEN, widths={"State": 124}, select=select, alt="Exceptions",
+        rows_seen=ROWS_SEEN, widths={"State": 124}, alt="Exceptions",
+        select=(lambda row: f"{row['exception_id']} {row['version']}") if select else None,
     )  # fmt: skip
     if not _money(rows):
         st.caption(f"No amounts: {panels.no_amount()}.")
