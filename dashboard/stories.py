@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard import charts, data, panels, tables, view, words
+from dashboard import acting, charts, data, panels, tables, view, words
 from dashboard.view import View
 from reconcile.explain import Entry, Explanation, Finding
 
-Colour = Literal["red", "orange", "green", "blue", "gray"]
+Colour = Literal["red", "orange", "green", "blue", "violet", "gray"]
 
 # Colour and icon of a state; the word itself always stands beside.
 _STATES: dict[str, tuple[Colour, str]] = {
@@ -26,6 +26,8 @@ _STATUSES: dict[str, Colour] = {
     "open": "red",
     "acknowledged": "orange",
     "explained": "blue",
+    "waiver_requested": "violet",
+    "waived": "gray",
     "resolved": "green",
 }
 _KINDS = {"event": "happened", "failed": "failed try", "due": "expected, not there", "state": "a system says"}
@@ -273,7 +275,7 @@ def exception(look: View, exception_id: str, home: Mapping[str, Any]) -> None:
     with left, st.container(border=True, key="panel-facts", height="stretch"):
         _facts(look, row)
     with right, st.container(border=True, key="panel-acts", height="stretch"):
-        _acts(look, exception_id)
+        _acts(look, row)
     _timeline(look, told)
     _siblings(look, row)
 
@@ -288,7 +290,11 @@ def _age(row: Mapping[str, Any]) -> str:
 def _verdict(look: View, row: Mapping[str, Any], finding: Finding | None) -> None:
     with st.container(horizontal=True, gap="small"):
         state_badge(row["state"])
-        st.badge(row["status"], icon=":material/flag:", color=_STATUSES.get(row["status"], "gray"))
+        st.badge(
+            row["status"].replace("_", " "),
+            icon=":material/flag:",
+            color=_STATUSES.get(row["status"], "gray"),
+        )
         st.badge(f"{_age(row)} old", icon=":material/schedule:", color="gray")
     st.subheader("What is wrong", anchor=False)
     st.text(f"{look.type_title(row['item_type'])} {row['item_key']}: {look.title_of(row['expectation'])}")
@@ -306,6 +312,7 @@ def _facts(look: View, row: Mapping[str, Any]) -> None:
         "Rule": f"{row['expectation']} ({row['kind']}, code {row['code']})",
         "Owner": row["owner"],
         "Assigned to": row["assignee"] or "nobody",
+        **_service_level(row),
         "Began": words.at(row["detected_at"]),
         "Was due": words.at(row["due_at"]),
         "Ended": words.at(row["resolved_at"]) if row["resolved_at"] else "still open",
@@ -326,6 +333,17 @@ def _facts(look: View, row: Mapping[str, Any]) -> None:
     )  # fmt: skip
 
 
+def _service_level(row: Mapping[str, Any]) -> dict[str, str]:
+    """How soon it must be taken on and over, where the site says so."""
+    if not row["service_level"]:
+        return {}
+    told = {"Severity": row["severity"]}
+    for name, key in (("Take on by", "acknowledge"), ("Over by", "resolve")):
+        if row[f"{key}_by"]:
+            told[name] = f"{words.at(row[f'{key}_by'])} ({row[f'{key}_clock']})"
+    return told
+
+
 def _legs(look: View, row: Mapping[str, Any]) -> dict[str, str]:
     """The two sides of a tie-out and what lies between them."""
     rule = look.rule(row["expectation"])
@@ -343,27 +361,41 @@ def _amount(amount: Any, currency: str) -> str:
     return "" if amount is None else words.money({currency: amount})
 
 
-def _acts(look: View, exception_id: str) -> None:
+def _acts(look: View, row: Mapping[str, Any]) -> None:
     st.subheader("What people did", anchor=False)
-    acts = data.newest("acts", id=exception_id, known_at=look.known_at)
+    acts = data.newest("acts", id=row["exception_id"], known_at=look.known_at)
     if acts:
         tables.draw(
             acts,
-            {
-                "When": "at", "Act": "action", "Who": "actor",
-                "Why": lambda act: " · ".join(
-                    part for part in (act["owner"] and f"to {act['owner']}", act["reason"], act["note"]) if part
-                ),
-            },
+            {"When": "at", "Act": lambda act: act["action"].replace("_", " "), "Who": "actor", "Why": _why},
             alt="Acts, oldest first",
-        )  # fmt: skip
+        )
     else:
         st.caption("Nobody has touched it yet.")
-    st.caption("This page only reads. To act, copy a command:")
+    key = f"exception-{row['exception_id']}"
+    acting.told(key)
+    if acting.able(look):
+        acting.form([row], key)
+    else:
+        _commands(row["exception_id"])
+
+
+def _why(act: Mapping[str, Any]) -> str:
+    parts = (
+        act["owner"] and f"to {act['owner']}",
+        act["reason"],
+        act["note"],
+        act["until"] and f"until {words.at(act['until'])}",
+    )
+    return " · ".join(part for part in parts if part)
+
+
+def _commands(exception_id: str) -> None:
+    st.caption("To act, copy a command:")
     for act in (
         "ack ID --by YOU",
         "assign ID --by YOU --to WHOM",
-        "explain ID --by YOU --note WHY",
+        "explain ID --by YOU --reason CODE --note WHY",
         "resolve ID --by YOU --note WHY",
     ):
         st.code(f"tieout exceptions {act.replace('ID', exception_id)}", language=None, wrap_lines=True)

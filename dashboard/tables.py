@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -35,9 +36,12 @@ def draw(
     seconds: bool = False,
     formats: Mapping[str, str] | None = None,
     widths: Mapping[str, int] | None = None,
-) -> None:
+    select: Callable[[Any], str] | None = None,
+) -> list[Any]:
     """Draws `rows`. With `opens`, each has a button that goes there; `alarm` tints the first column of a row.
 
+    With `select`, which names a row as it is, rows can be ticked; those that are come back, in the order drawn. When
+    other rows are drawn, or one has changed, no tick is left: it would stand at another row.
     Times are shown in UTC and to the minute, or with `seconds`. Nothing of the data is read as markup.
     """
     values = {title: [_value(row, column) for row in rows] for title, column in columns.items()}
@@ -56,11 +60,16 @@ def draw(
             width=64,
         )
     frame = pd.DataFrame({title: _series(column) for title, column in values.items()})
-    st.dataframe(
+    picks: dict[str, Any] = {}
+    if select:
+        names = hashlib.sha256(" ".join(select(row) for row in rows).encode()).hexdigest()[:16]
+        picks = {"on_select": "rerun", "selection_mode": "multi-row", "key": f"pick-{key}-{names}"}
+    drawn = st.dataframe(
         _tinted(frame, [alarm(row) for row in rows]) if alarm else frame,
         hide_index=True, width=width, height="content" if len(rows) <= rows_seen else _ROW_PX * (rows_seen + 1) + 3, placeholder=words.UNKNOWN,
-        column_config={title: how for title, how in config.items() if how is not None}, alt=alt,
+        column_config={title: how for title, how in config.items() if how is not None}, alt=alt, **picks,
     )  # fmt: skip
+    return [rows[index] for index in drawn["selection"]["rows"] if index < len(rows)] if select else []
 
 
 def _value(row: Any, column: str | Callable[[Any], Any]) -> Any:

@@ -57,6 +57,7 @@ class View:
     proofs: tuple[Proof, ...]
     first_at: datetime | None
     known_events: int
+    known_day_chosen: bool = False
 
     @property
     def has_evidence(self) -> bool:
@@ -170,7 +171,9 @@ def look(workflow: Workflow, day: date | None, known_day: date | None, period: s
     proofs = tuple(
         _proof(workflow, rule, marks) for rule in workflow.expectations if rule.kind in _PROVEN_KINDS
     )
-    return View(workflow, as_of, known_at, length, name, day is None, proofs, evidence["first_at"], events)
+    return View(
+        workflow, as_of, known_at, length, name, day is None, proofs, evidence["first_at"], events, known_day is not None
+    )  # fmt: skip
 
 
 def first_day(workflow: Workflow) -> date | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 # What stands where nothing can be said. Never 0, never 100 %.
 UNKNOWN = "—"
@@ -112,6 +113,20 @@ def span(length: timedelta | None) -> str:
     if size >= 120:
         return f"{sign}{size / 60:.0f} min"
     return f"{sign}{size:.0f} s" if size >= 1 or size == 0 else f"{sign}{1000 * size:.0f} ms"
+
+
+def label_of(name: str) -> str:
+    """A name of the code as people read it: `Waiver requested`."""
+    return name.replace("_", " ").capitalize()
+
+
+def time_left(row: Mapping[str, Any]) -> str:
+    """How the service level of an exception stands: `3.0 hours`, `late by 2.0 days`, `waived`, `in time`, or a dash."""
+    if row["hours_left"] is not None and row["resolve_clock"] != "paused":
+        left = timedelta(hours=row["hours_left"])
+        return f"late by {span(-left)}" if left < timedelta(0) else span(left)
+    known = {"paused": "waived", "met": "in time", "breached": "too late"}
+    return known.get(row["resolve_clock"], UNKNOWN)
 
 
 def short_span(length: timedelta) -> str:

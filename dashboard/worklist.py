@@ -8,18 +8,22 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import data, panels, tables, view, words
+from dashboard import acting, data, panels, tables, view, words
 from dashboard.pivot import BUCKETS, CALENDAR_DAYS, in_business_days
 from dashboard.view import View
+from reconcile.life import Status
 
 PAGE = 50
 ALL, NONE = "all", "none"
-STATUSES = ("open", "acknowledged", "explained", "resolved", ALL)
-HOLDERS = {"nobody": "nobody", "somebody": "assigned"}
-ORDERS = {"oldest": "Oldest first", "newest": "Newest first", "amount": "Largest amount first"}
+STATUSES = (*Status, ALL)
+HOLDERS = {"me": "me", "nobody": "nobody", "somebody": "assigned"}
+CLOCKS = ("breached", "running", "paused", "met")
+ORDERS = {
+    "oldest": "Oldest first", "newest": "Newest first", "amount": "Largest amount first", "due": "Most urgent first",
+}  # fmt: skip
 # Names in the URL, which links from other pages use too, with what stands there when nothing is chosen.
 DEFAULTS = {
-    "status": "open", "team": ALL, "expectation": ALL, "code": ALL, "age": ALL, "holder": ALL, "dim": NONE, "seg": ALL,
+    "status": "open", "team": ALL, "expectation": ALL, "code": ALL, "age": ALL, "holder": ALL, "clock": ALL, "dim": NONE, "seg": ALL,
     "text": "", "page": 1, "days": CALENDAR_DAYS,
 }  # fmt: skip
 # Rows drawn without scrolling inside the table.
@@ -38,7 +42,7 @@ class Filters:
         chosen = [
             value
             for name, value in self.parameters.items()
-            if name not in ("status", "dimension", "business")
+            if name not in ("status", "dimension", "business", "me")
         ]
         return self.parameters["status"] != "open" or any(chosen)
 
@@ -53,6 +57,7 @@ def choose(look: View) -> Filters:
         required=True,
         key="status",
         bind="query-params",
+        format_func=lambda status: status.replace("_", " "),
         on_change=_first_page,
     )
     with st.grid(4, min_column_width=160, gap="small"):
@@ -61,6 +66,7 @@ def choose(look: View) -> Filters:
         code = _select("Code", sorted({rule.code for rule in rules}), "code")
         bucket = _select("Age in days", list(BUCKETS), "age")
         holder = _select("Assigned to", list(HOLDERS), "holder")
+        clock = _select("Service level", list(CLOCKS), "clock")
         dimension = _select("Cut by", list(look.workflow.dimensions), "dim", everything=NONE, label=True)
         segment = _segment(look, dimension)
         text = st.text_input(
@@ -69,7 +75,7 @@ def choose(look: View) -> Filters:
     return Filters(
         {
             "status": "" if status == ALL else status if status in STATUSES else "open",
-            "team": team, "expectation": expectation, "code": code, "bucket": bucket, "holder": HOLDERS.get(holder, ""),
+            "team": team, "expectation": expectation, "code": code, "bucket": bucket, "holder": HOLDERS.get(holder, ""), "me": acting.who(), "clock": clock,
             "business": in_business_days(look), "dimension": dimension, "segment": segment, "text": (text or "").strip()[:200],
         }
     )  # fmt: skip
@@ -95,21 +101,30 @@ def read(look: View, filters: Filters, order: str) -> tuple[list[data.Row], int]
     return data.rows("exceptions", **asked, offset=0), 0
 
 
-def table(look: View, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The rows with a button each; money only where a source gave some."""
-    tables.draw(
+def table(look: View, rows: Sequence[Mapping[str, Any]], *, select: bool) -> list[Mapping[str, Any]]:
+    """The rows with a button each, and those that were selected; money and clocks only where there are some."""
+    chosen = tables.draw(
         rows,
         {
             "Item": "item_key", "What is wrong": lambda row: look.title_of(row["expectation"]), "State": "state",
-            "Age, days": "age", **_money(rows), "Owner": "owner", "Since": "detected_at",
-            "Assigned to": "assignee", "Status": "status", "Code": "code",
+            "Age, days": "age", **_clocks(rows), **_money(rows), "Owner": "owner", "Since": "detected_at",
+            "Assigned to": "assignee", "Status": lambda row: row["status"].replace("_", " "), "Code": "code",
             "Type": lambda row: look.type_title(row["item_type"]),
         },
         opens=lambda row: ("app_pages/exception.py", {"id": row["exception_id"]}), key="exception",
         rows_seen=ROWS_SEEN, widths={"State": 124}, alt="Exceptions",
+        select=(lambda row: f"{row['exception_id']} {row['version']}") if select else None,
     )  # fmt: skip
     if not _money(rows):
         st.caption(f"No amounts: {panels.no_amount()}.")
+    return chosen
+
+
+def _clocks(rows: Sequence[Mapping[str, Any]]) -> tables.Columns:
+    """How urgent each is, where the site has service levels."""
+    if not any(row["service_level"] for row in rows):
+        return {}
+    return {"Severity": "severity", "Time left": lambda row: words.time_left(row)}
 
 
 def _money(rows: Sequence[Mapping[str, Any]]) -> tables.Columns:

@@ -14,7 +14,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -98,6 +98,7 @@ _MAX_QUERY_BYTES, _MAX_HEAD_BYTES = 256 << 10, 64 << 10
 _WAITING = 64
 _YES = ("1", "true")
 _RECEIVE_S, _GRACE_S, _AGAIN_S, _QUICK_S = 120, 5, 0.2, 0.05
+_SEEN_AGAIN_S = 12 * 3600
 _QUERY_ID = re.compile(r"[\w.:\-]{1,128}\Z", re.ASCII)
 
 log = logging.getLogger(__name__)
@@ -109,15 +110,18 @@ def endpoint(
     writer_token: SecretStr | str,
     *,
     limits: Mapping[Role, Limits] = LIMITS,
+    writer_seen: Callable[[str], None] | None = None,
 ) -> Starlette:
     """The ASGI app to serve on loopback. It has handles of its own; keep `store` open while it is served.
 
     The reader's token lets look, the writer's also write rows. They are taken as password (user `reader`,
     `writer`, `default` or none), as X-ClickHouse-Key, as Bearer token, or as `password` in the URL. The end
     of the ASGI lifespan stops what runs and closes the handles; without one, call `app.state.close()`.
+    `writer_seen` hears the address of each machine that shows the writer's token, once in 12 hours, before
+    anything is written; what it raises refuses the request.
     Raises StoreUnavailableError when `store` is not embedded, ConfigurationError for unusable tokens.
     """
-    service = _Service(Engine(store.folder, limits), _tokens(reader_token, writer_token))
+    service = _Service(Engine(store.folder, limits), _tokens(reader_token, writer_token), writer_seen)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -179,7 +183,11 @@ class _Done:
 
 
 class _Service:
-    def __init__(self, engine: Engine, tokens: Mapping[Role, str]) -> None:
+    def __init__(
+        self, engine: Engine, tokens: Mapping[Role, str], writer_seen: Callable[[str], None] | None = None
+    ) -> None:
+        self.writer_seen = writer_seen
+        self.writers: dict[str, float] = {}
         self.engine = engine
         self.tokens = tokens
         self.workers = {
@@ -197,6 +205,8 @@ class _Service:
             return await _alive(request)
         try:
             role = self._role(request)
+            if role is Role.WRITER and self.writer_seen is not None:
+                await self._tell_of_writer(self.writer_seen, request.client.host if request.client else "")
             asked = await self._asked(request, Role(role))
             response = self._response(await self._run(request, asked), query_id)
         except Exception as error:
@@ -232,6 +242,12 @@ class _Service:
         for pool in self.workers.values():
             pool.shutdown(wait=True)
         self.engine.close()
+
+    async def _tell_of_writer(self, tell: Callable[[str], None], host: str) -> None:
+        last, now = self.writers.get(host), time.monotonic()
+        if last is None or now - last >= _SEEN_AGAIN_S:
+            await asyncio.to_thread(tell, host)
+            self.writers[host] = now
 
     def _role(self, request: Request) -> Role:
         user, password = _credentials(request)

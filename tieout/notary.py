@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
+from core.clock import Clock
 from reconcile.life import MACHINE
 from store.audit import AuditLog, Break, Entry
 from store.client import Store
@@ -36,6 +37,12 @@ def note_publication(store: Store, audit: AuditLog, job: str, run_id: str, now: 
     if found["figures"]:
         content = {"job": job, "figures": found["figures"], "digest": found["digest"]}
         audit.append([Entry(now, MACHINE, "publication", run_id, content)], run_id)
+
+
+def note_writer(audit: AuditLog, clock: Clock, host: str) -> None:
+    """Writes down that the store's writing token was used from `host`. Raises StoreError, ChainBusyError."""
+    content = {"role": "writer", "channel": "store", "from": host}
+    audit.append([Entry(clock.now(), "writer", "sign_in", "store", content)], uuid.uuid4().hex)
 
 
 def tables_as_chained(store: Store) -> list[Break]:

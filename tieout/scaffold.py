@@ -22,12 +22,21 @@ listen:
   store: 127.0.0.1:8123    # ClickHouse's HTTP protocol, for any ClickHouse client
   dashboard: 127.0.0.1:8501
 
-jobs: {{derive: 2s, reconcile: 5s, match: 10s, kpis: 5m, alerts: 15s, deliver: 5s}}
+jobs: {{derive: 2s, reconcile: 5s, match: 10s, kpis: 5m, alerts: 15s, deliver: 5s, exceptions: 30s}}
+
+# Who may act on exceptions, and how the dashboard knows who acts; without that it only shows. See docs/how-to/exceptions.md.
+# access: {{people: {{ann: {{role: approver}}}}, dashboard: {{user: ann}}}}
 """,
     "mappings/hospital_billing.yaml": "@mappings/hospital_billing.yaml",
     "mappings/procure_to_payment.yaml": "@mappings/procure_to_payment.yaml",
     "alerts/billing.yaml": "@alerts/billing.yaml",
     "alerts/billing_test.yaml": "@alerts/billing_test.yaml",
+    "exceptions.yaml": """\
+# How exceptions are worked: reason codes, service levels, who gets what. All of it: docs/how-to/exceptions.md.
+acknowledge_for: 7d
+# service_levels: [{name: all, severity: normal, acknowledge: 8h, resolve: 10d}]
+# assign: [{name: all, owner: treasury, to: ann}]
+""",
     "workflows/README.md": """\
 # Workflows of this site
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -45,6 +46,7 @@ from store.failed_writes import looking
 from store.folder import DataFolder, Running
 from tieout.desk import audit_log, desk_of
 from tieout.jobs import Runner, jobs_of
+from tieout.notary import note_writer
 from tieout.opening import HOME, prepare, server_store
 from tieout.project import Project
 
@@ -108,20 +110,22 @@ def _start(
         before(store)
     tokens = _tokens(project)
     urls: dict[str, str] = {}
+    acting = embedded or "jobs" in roles or "dashboard" in roles
+    desk = _desk(project, store, stack) if acting else None
+    audit = audit_log(project, store) if desk is not None else None
     if embedded:
-        app = endpoint(store, tokens["reader"], tokens["writer"])
+        seen = partial(note_writer, audit, clock) if audit is not None else None
+        app = endpoint(store, tokens["reader"], tokens["writer"], writer_seen=seen)
         stack.enter_context(_server(app, sockets["store"]))
         urls["store"] = _url(sockets["store"])
     if "collector" in roles:
         urls |= _collector(project, store, clock, sockets["otlp"], stack)
         urls |= _listeners(project, clock, stack)
-    desk = _desk(project, store, stack)
     if desk is not None and (embedded or "dashboard" in roles):
         app = service(desk, {tokens["acts"]: Caller(LOCAL), tokens["dashboard"]: Caller(DASHBOARD)}, clock)
         stack.enter_context(_server(app, sockets["acts"]))
         urls["acts"] = _url(sockets["acts"])
     if "jobs" in roles:
-        audit = audit_log(project, store) if desk is not None else None
         runner = Runner(store, project, clock, jobs_of(project, desk, audit))
         runner.start()
         stack.callback(runner.stop)

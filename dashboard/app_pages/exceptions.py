@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import panels, view, words, worklist
+from dashboard import acting, panels, view, words, worklist
 
 look = view.current()
 filters = worklist.choose(look)
@@ -21,8 +21,17 @@ with panels.panel("Work list", look, key="list"):
         matching = rows[0]["matching"]
         shown = f"{offset + 1:,} to {offset + len(rows):,} shown"
         head.markdown(f"**{words.plural(matching, 'exception')}**, {shown}")
-        worklist.table(look, rows)
+        # Acts come between the count and the rows, where they are seen when rows far down are ticked.
+        acts_slot = st.container()
+        able = acting.able(look)
+        chosen = worklist.table(look, rows, select=able)
         st.pagination(max(1, -(-matching // worklist.PAGE)), key="page", bind="query-params")
+        with acts_slot:
+            acting.told("list")
+            if chosen:
+                acting.form(chosen, "list")
+            elif able:
+                st.caption("Tick rows to assign, acknowledge, explain, waive or resolve them together.")
     elif filters.narrowed:
         panels.filtered_empty("exceptions", worklist.clear, "exceptions")
     else:

@@ -130,7 +130,7 @@ def test_aging_is_the_open_ones_by_segment_and_bucket(filled: Store, dimension: 
 
 
 NO_FILTER = {
-    "status": "", "team": "", "holder": "", "code": "", "expectation": "", "bucket": "", "dimension": "", "segment": "",
+    "status": "", "team": "", "holder": "", "me": "", "clock": "", "code": "", "expectation": "", "bucket": "", "dimension": "", "segment": "",
     "text": "", "business": False, "order": "oldest", "limit": 1000, "offset": 0,
 }  # fmt: skip
 

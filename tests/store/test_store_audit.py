@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from pydantic import SecretBytes
+from starlette.testclient import TestClient
 
 from core.errors import ConfigurationError
 from store import audit
 from store.audit import AuditLog, Entry, Verified
 from store.client import Store
+from store.endpoint import endpoint
 
 KEY = SecretBytes(b"0123456789abcdef0123456789abcdef")
 OTHER = SecretBytes(b"fedcba9876543210fedcba9876543210")
@@ -170,3 +172,30 @@ def test_what_is_no_anchor_is_refused(text: str) -> None:
 def test_a_log_needs_a_key(store: Store) -> None:
     with pytest.raises(ConfigurationError, match=r"audit\.keys"):
         AuditLog(store, {})
+
+
+def test_who_uses_the_writing_token_of_the_endpoint_is_told_before_anything_is_written(engine: Store) -> None:
+    told: list[str] = []
+    app = endpoint(engine, "the-reader-token", "the-writer-token", writer_seen=told.append)
+    try:
+        with TestClient(app) as client:
+            for token in ("the-reader-token", "the-writer-token", "the-writer-token", "guessed"):
+                client.post("/", content="SELECT 1", headers={"Authorization": f"Bearer {token}"})
+    finally:
+        app.state.close()
+    assert told == ["testclient"]
+
+
+def test_a_writer_who_cannot_be_written_down_does_not_write(engine: Store) -> None:
+    def refuse(_host: str) -> None:
+        raise audit.ChainBusyError("busy")
+
+    app = endpoint(engine, "the-reader-token", "the-writer-token", writer_seen=refuse)
+    try:
+        with TestClient(app) as client:
+            answer = client.post(
+                "/", content="SELECT 1", headers={"Authorization": "Bearer the-writer-token"}
+            )
+    finally:
+        app.state.close()
+    assert answer.status_code == 500

@@ -103,7 +103,7 @@ def up(
 def _print_urls(started: Started) -> None:
     names = {
         "dashboard": "dashboard", "otlp": "OTLP over HTTP", "otlp_grpc": "OTLP over gRPC",
-        "store": "ClickHouse protocol",
+        "store": "ClickHouse protocol", "acts": "acts on exceptions",
     }  # fmt: skip
     for role, url in started.urls.items():
         # A listener of a probe is called by its own name.

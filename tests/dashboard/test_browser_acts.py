@@ -1,0 +1,143 @@
+"""People act on the dashboard: in a real Chromium, through the service that checks them, as whom a proxy says they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import company
+import pytest
+from playwright.sync_api import Browser, Page
+from visits import NARROW, ROW_PX, WIDE, Visit, chromium, dashboard_on, served
+
+from core.clock import ManualClock
+from dashboard import launch
+from reconcile.acts import Desk, Request
+from reconcile.life import Action
+from reconcile.service import DASHBOARD, Caller, service
+from store.client import Store
+
+pytestmark = pytest.mark.browser
+
+HEADER = "X-Forwarded-User"
+NOW = company.KNOWN + timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A dashboard on which people act, and the desk behind it."""
+
+    address: str
+    desk: Desk
+    store: Store
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def site(store: Store, tmp_path_factory: pytest.TempPathFactory, clock: ManualClock) -> Iterator[Site]:
+    company.fill(store)
+    desk = company.desk(store)
+    acting = service(desk, {"dashboard-token": Caller(DASHBOARD)}, clock)
+    with (
+        served(acting) as url,
+        dashboard_on(
+            store, tmp_path_factory.mktemp("project"), launch.Acts(url, "dashboard-token", header=HEADER)
+        ) as address,
+    ):
+        yield Site(address, desk, store)
+
+
+def tick(page: Page, row: int) -> None:
+    page.get_by_test_id("stDataFrame").first.click(position={"x": 14, "y": ROW_PX * (row + 0.5)})
+
+
+def choose(visit: Visit, label: str, option: str) -> None:
+    visit.page.get_by_role("combobox", name=label).click()
+    visit.page.get_by_role("option", name=option).click()
+    visit.settled()
+
+
+def offered(visit: Visit) -> list[str]:
+    """What can be done, as the form says."""
+    visit.page.get_by_role("combobox", name="Do").click()
+    found = visit.page.get_by_role("option").all_inner_texts()
+    visit.page.keyboard.press("Escape")
+    return found
+
+
+def press(visit: Visit, name: str, said: str) -> None:
+    visit.page.get_by_test_id("stMain").get_by_role("button", name=name, exact=True).click()
+    visit.page.get_by_text(said).first.wait_for()
+    visit.settled()
+
+
+def test_exceptions_are_worked_on_from_the_list_to_the_waiver(browser: Browser, site: Site) -> None:
+    ada = Visit(browser, site.address, WIDE, "light", **{HEADER: "ada"})
+    page = ada.open("exceptions")
+    tick(page, 1)
+    page.get_by_text("Acknowledge", exact=True).first.wait_for()
+    tick(page, 2)
+    page.get_by_text("2 exceptions ticked").wait_for()
+    choose(ada, "Do", "Assign")
+    page.get_by_role("textbox", name="To", exact=True).fill("grace")
+    press(ada, "Assign", "Assigned: 2 exceptions.")
+    rows = site.store.rows("SELECT action, actor, owner FROM exceptions")
+    assert [(row["action"], row["actor"], row["owner"]) for row in rows] == [("assigned", "ada", "grace")] * 2
+
+    one = str(site.store.value("SELECT exception_id FROM exceptions ORDER BY exception_id LIMIT 1"))
+    page = ada.open(f"exception?id={one}")
+    choose(ada, "Do", "Ask for a waiver")
+    choose(ada, "Reason", "IMMATERIAL: Too small to be worth the work")
+    page.get_by_role("textbox", name="Note").fill("two cents <b>only</b>")
+    press(ada, "Ask for a waiver", "Waiver requested.")
+    assert page.get_by_text("waiver requested", exact=True).count() >= 1
+    assert "Approve the waiver" not in offered(ada)
+    assert "Refuse the waiver" in offered(ada)
+    ada.clean()
+    ada.close()
+
+    lin = Visit(browser, site.address, NARROW, "dark", **{HEADER: "lin"})
+    page = lin.open(f"exception?id={one}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW[0]
+    choose(lin, "Do", "Approve the waiver")
+    press(lin, "Approve the waiver", "Waived.")
+    lin.clean()
+    lin.close()
+    told = site.store.one("SELECT actor, note, action FROM exceptions WHERE action = 'waiver_requested'")
+    assert told == {"actor": "ada", "note": "two cents <b>only</b>", "action": "waiver_requested"}
+    assert site.store.value("SELECT count() FROM exceptions WHERE action = 'waived' AND actor = 'lin'") == 1
+
+
+def test_what_changed_meanwhile_is_not_overwritten_and_who_only_looks_gets_no_form(
+    browser: Browser, site: Site
+) -> None:
+    one = str(
+        site.store.value(
+            "SELECT exception_id FROM exceptions_at(as_of = {v:DateTime64(6, 'UTC')}, known_at = {k:DateTime64(6, 'UTC')}) "
+            "WHERE item_key = 'UNPAID-1'", {"v": company.END, "k": company.KNOWN},
+        )
+    )  # fmt: skip
+    ada = Visit(browser, site.address, WIDE, "dark", **{HEADER: "ada"})
+    page = ada.open(f"exception?id={one}")
+    page.get_by_role("textbox", name="Note").fill("mine")
+    site.desk.do(Request(Action.RESOLVED, (one,), note="paid by cheque"), "grace", NOW)
+    press(ada, "Acknowledge", "Nothing was done.")
+    assert page.get_by_text("it has changed meanwhile: resolved by grace").count() == 1
+    assert site.store.value("SELECT count() FROM exceptions") == 1
+    # It shows how it stands now.
+    assert set(offered(ada)) == {"Comment", "Reopen"}
+    ada.clean()
+    ada.close()
+    for headers in ({HEADER: "vera"}, {}):
+        onlooker = Visit(browser, site.address, **headers)
+        page = onlooker.open(f"exception?id={one}")
+        assert page.get_by_role("combobox", name="Do").count() == 0
+        assert page.get_by_text("To act, copy a command:").count() == 1
+        onlooker.clean()
+        onlooker.close()
