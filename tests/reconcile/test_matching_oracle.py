@@ -51,7 +51,7 @@ def matched(decisions: list[Decision]) -> list[Decision]:
 
 
 def kinds_of(decision: Decision) -> tuple[object, ...]:
-    return tuple(sorted((repr(kind(one)) for one in decision.records)))
+    return tuple(sorted(repr(kind(one)) for one in decision.records))
 
 
 @pytest.mark.parametrize("window", [None, (-1, 2)])
