@@ -10,11 +10,11 @@ from matching_rules import order_rule, rule, tolerant
 from matching_world import AT, CASH, LAST, complete, day, state
 
 from reconcile.actions import act
-from reconcile.explain import find
+from reconcile.explain import explain, find
 from reconcile.matching.backtest import backtest
 from reconcile.matching.explain import explain_match
 from reconcile.matching.model import MatchingRule, Ruling
-from reconcile.matching.results import results
+from reconcile.matching.results import bridge, headers, results
 from reconcile.matching.run import match
 from reconcile.matching.tables import Table, load_tables
 from store.client import Store
@@ -94,6 +94,8 @@ def test_an_exception_keeps_its_beginning_while_other_evidence_comes_and_shows_i
         ("LATE", day(12), "resolved"),
     ]
     assert said(store, 20, ended=False) == []
+    told = explain(store, FLOWS, "cash", "bank_line", "B1", day(9), LAST)
+    assert told.findings[0].sentence == "expected 100.00 USD, actual 95.00 USD: 5.00 USD less."
     (story,) = explain_match(store, {"bank": ruling}, "L1", day(9), LAST, day(80))
     assert story.would_match == ["amount differs by 5, 0 is allowed"]
     assert story.verdict == "mismatch"
@@ -220,3 +222,46 @@ def test_a_record_that_waits_is_told_what_nearly_had_its_key(store: Store) -> No
     assert story.headline == "B1 waits for ledger, by supplier, number."
     (near,) = story.candidates
     assert (near["record"], near["would_match"]) == ("L1", "if number '10023' were '10032'")
+
+
+def test_events_are_a_leg_and_lines_roll_up_to_their_header(store: Store) -> None:
+    of = rule(
+        legs={
+            "bank": {"type": "bank_line", "fields": {"order": "order", "line": "line", "amount": "@amount"}},
+            "paid": {
+                "step": "paid",
+                "fields": {"order": "@object:bank_line", "line": "line", "amount": "@amount"},
+                "many": True,
+            },
+        },
+        keys=[{"fields": ["order", "line"]}],
+        header=["order"],
+        compare={"amount": {"field": "amount", "means": "amount", "expected": "bank", "actual": "paid"}},
+    )
+    for line, amount in (("1", 100), ("2", 50), ("3", 7)):
+        state(store, "bank_line", f"B{line}", amount, 0, order="O" if line != "3" else "Q", line=line)
+    store.insert("events", [
+        {
+            "event_id": f"E{number}", "workflow": "cash", "step": "paid", "occurred_at": day(0), "known_at": day(0),
+            "objects.type": ["bank_line"], "objects.key": [order], "objects.role": [""], "amount": amount, "currency": "USD",
+            "outcome": outcome, "attempt": 1, "attributes": {"line": line}, "source": "books",
+        }
+        for number, (order, line, amount, outcome) in enumerate(
+            [("O", "1", 60, "ok"), ("O", "1", 40, "ok"), ("O", "2", 51, "ok"), ("O", "2", 9, "failed"), ("Q", "3", 7, "ok")]
+        )
+    ])  # fmt: skip
+    run(store, of)
+    assert said(store, 5) == [
+        ("B1+E0+E1", "MATCHED", ""),
+        ("B2+E2", "MISMATCH", "AMOUNT"),
+        ("B3+E4", "MATCHED", ""),
+    ]
+    rolled = headers(store, day(5), LAST)
+    assert [
+        (row["header"], row["state"], row["items"], row["matched"], row["residual"]) for row in rolled
+    ] == [
+        ("O", "MISMATCH", 2, 1, 1),
+        ("Q", "MATCHED", 1, 1, 0),
+    ]
+    (whole,) = bridge(store, day(5), LAST)
+    assert (whole["net"], whole["gross"], whole["causes"]) == (1, 1, {"unexplained": Decimal(1)})
