@@ -12,7 +12,7 @@ from store.sqlfile import statements
 _CREATE = re.compile(r"CREATE OR REPLACE VIEW (\w+) AS\s+")
 # What stands in the brackets of a call of a view: bound parameters, or literals without brackets in them.
 _ARGUMENTS = r"\(((?:[^()]|\([^()]*\))*)\)"
-_ARGUMENT = re.compile(r"(\w+)\s*=\s*(\{[^}]*\}|\[\]|'[^']*')")
+_ARGUMENT = re.compile(r"(\w+)\s*=\s*(\{[^}]*\}|\[\]|'(?:[^'\\]|\\.|'')*')")
 
 
 @cache

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, localcontext
+from functools import cached_property
 
 from reconcile.matching.assign import Cost, Edge, Pair, assign, components
 from reconcile.matching.compare import (
@@ -160,7 +161,8 @@ def _group(rule: MatchingRule, key: Key, records: Sequence[Record]) -> Decision:
     residual = actual - expected if expected is not None and actual is not None else None
     failed = tuple(test for test in tests if test.passed is False)
     repeated = _repeated(rule, legs)
-    faults = (*repeated, *(fault(rule, one, _stake(rule, one, residual, causes)) for one in failed))
+    # Sums with a suspected copy in them say nothing more.
+    faults = repeated or tuple(fault(rule, one, _stake(rule, one, residual, causes)) for one in failed)
     unknown = [test for test in tests if test.passed is None and not _waits_for(rule, test, legs)]
     verdict: Verdict = (
         "duplicate" if repeated
@@ -203,9 +205,9 @@ def _stake(
     """Money in one failed gate: its own cause where there is one."""
     one = rule.compare.get(failed.name)
     if residual is None or one is None:
-        return residual
+        return residual and abs(residual)
     cause: Cause | None = "quantity" if one.means == "quantity" else "price" if one.means == "price" else None
-    return causes.get(cause, Decimal(0)) if cause else residual
+    return abs(causes.get(cause, Decimal(0)) if cause else residual)
 
 
 # --- records are matched with each other
@@ -218,10 +220,6 @@ class _Pairing:
         self._rule, self._key, self._all = rule, key, records
         self._field = money_field(rule)
         self._left_leg, self._right_leg = rule.leg_names
-        # Records are put together one by one, so several in a leg are no repetition.
-        self._loose = rule.model_copy(
-            update={"legs": {name: leg.model_copy(update={"many": True}) for name, leg in rule.legs.items()}}
-        )
         self._free = [record for record in records if number(rule, record, self._field) is not None]
         self._found = [
             Decision(
@@ -231,6 +229,12 @@ class _Pairing:
             if number(rule, record, self._field) is None
         ]
         self._note = ""
+
+    @cached_property
+    def _loose(self) -> MatchingRule:
+        """The rule for records that were put together one by one: several in a leg are no repetition."""
+        legs = {name: leg.model_copy(update={"many": True}) for name, leg in self._rule.legs.items()}
+        return self._rule.model_copy(update={"legs": legs})
 
     def decisions(self) -> list[Decision]:
         if self._key.method == "pair":

@@ -181,5 +181,5 @@ def _candidates(
     mine = key.split("\x1f")
     for one in found:
         theirs = one["key"].split(" / ")
-        off = [f"{name} {b!r} were {a!r}" for name, a, b in zip(names, mine, theirs, strict=False) if a != b]
+        off = [f"{name} {a!r} were {b!r}" for name, a, b in zip(names, mine, theirs, strict=False) if a != b]
         yield {**one, "would_match": "if " + " and ".join(off) if off else ""}

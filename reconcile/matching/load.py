@@ -54,8 +54,10 @@ def load_ruling(
     check = _Check(rule, parsed)
     findings += [*check.legs(workflows, sources), *check.fields(), *check.meaning()]
     findings += check.tables(tables, {*tables, *known_tables})
-    used = {name: tables[name] for _, name, _ in tables_of(rule) if name in tables}
-    return Ruling(rule, used), findings
+    named = [name for _, name, _ in tables_of(rule)]
+    # A table with mistakes has its own findings; without it the rule cannot decide.
+    ruling = Ruling(rule, {name: tables[name] for name in named}) if set(named) <= set(tables) else None
+    return ruling, findings
 
 
 def _names(folder: Path) -> list[str]:

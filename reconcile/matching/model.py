@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -230,7 +231,7 @@ class Ruling:
     rule: MatchingRule
     tables: Mapping[str, Table]
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Hash of the rule and of the content of its tables: another rate, another version."""
         told = self.rule.model_dump_json() + "".join(

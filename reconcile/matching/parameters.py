@@ -28,6 +28,7 @@ def leg_parameters(ruling: Ruling, workflow: Workflow, name: str) -> dict[str, A
         "numbers": [_number(rule, leg, field) for field in rule.number_names],
         "worth": worth, "times": times,
         "money": places.get(money, 0) if how and how.rates and money in leg.fields else 0,
+        "converts": any(one.factors or one.rates for one in rule.numbers.values()),
         "converted": bool(how and how.rates),
         "currency": rule.currency,
         "currency_field": leg.fields.get(how.currency or "", "@currency") if how else "@currency",

@@ -95,11 +95,11 @@ def best_packings(sets: Sequence[frozenset[int]]) -> list[frozenset[frozenset[in
     """All choices of most sets without a shared record."""
     choices: list[frozenset[frozenset[int]]] = []
     for size in range(len(sets), 0, -1):
-        choices.extend(
+        choices += [
             frozenset(chosen)
             for chosen in combinations(sets, size)
             if sum(len(one) for one in chosen) == len(frozenset().union(*chosen))
-        )
+        ]
         if choices:
             return choices
     return [frozenset()]

@@ -8,8 +8,9 @@ from itertools import permutations
 import pytest
 from matching_rules import group, order_rule, record, rule, subset, told, tolerant
 
+from reconcile.matching.compare import allowed
 from reconcile.matching.decide import decide
-from reconcile.matching.model import MatchingRule
+from reconcile.matching.model import Limit, MatchingRule
 from reconcile.matching.records import Decision, Record
 
 LEDGER = [record("ledger", f"l{amount}", amount) for amount in (120, 200, 160, 75, 5)]
@@ -88,3 +89,72 @@ def test_a_better_later_pair_is_not_lost_to_the_first_acceptable_one() -> None:
     assert told(decided(within_five, rows)) == [("matched_tol", ("a", "d")), ("matched_tol", ("b", "c"))]
     margins = [one.margin for one in decided(within_five, rows)]
     assert margins == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected", "most"),
+    [
+        ({"abs": 5, "pct": 1}, 100, "5"),
+        ({"abs": 5, "pct": 10}, 100, "10"),
+        ({"pct": 10, "cap": 8}, 100, "8"),
+        ({"pct": 10}, -100, "10"),
+        ({"abs": 1, "tiers": [{"above": 1000, "pct": 2}, {"above": 100, "abs": 3}]}, 99, "1"),
+        ({"abs": 1, "tiers": [{"above": 1000, "pct": 2}, {"above": 100, "abs": 3}]}, 100, "3"),
+        ({"abs": 1, "tiers": [{"above": 1000, "pct": 2}, {"above": 100, "abs": 3}], "cap": 30}, 2000, "30"),
+    ],
+)
+def test_a_limit_is_the_larger_of_both_by_tier_and_at_most_the_cap(
+    limit: dict[str, object], expected: int, most: str
+) -> None:
+    assert allowed(Limit.model_validate(limit), Decimal(expected)) == Decimal(most)
+
+
+def test_limits_are_signed() -> None:
+    amount = {
+        "field": "amount",
+        "means": "amount",
+        "expected": "bank",
+        "actual": "ledger",
+        "over": {"abs": 2},
+        "under": {"any": True},
+    }
+    of = rule(compare={"amount": amount})
+    verdicts = [
+        decided(of, [record("bank", "b", 100), record("ledger", "l", n)])[0].verdict for n in (103, 102, 1)
+    ]
+    assert verdicts == ["mismatch", "matched_tol", "matched_tol"]
+
+
+def test_money_of_two_currencies_is_never_added_or_compared() -> None:
+    rows = [record("bank", "b", 100), record("ledger", "l", 100, currency="EUR")]
+    assert told(decided(tolerant({"abs": 1000}, "subset"), rows)) == [("open", ("b",)), ("open", ("l",))]
+    (found,) = decided(group(), rows)
+    assert (found.verdict, found.residual, [f.code for f in found.faults]) == ("mismatch", None, ["FX_RATE"])
+
+
+def test_a_search_that_does_not_come_to_its_end_only_suggests() -> None:
+    amounts = [3 ** (n % 7) * 100 + n for n in range(24)]
+    rows = [record("ledger", f"l{n:02}", amount) for n, amount in enumerate(amounts)]
+    of = subset(budget={"max_nodes": 300})
+    found = decided(of, [record("bank", "b", sum(amounts[3:9])), *rows])
+    assert {one.verdict for one in found} <= {"open", "ambiguous"}
+    assert all("the search ended after 300 steps" in one.nearest for one in found)
+    few = decided(subset(budget={"max_items": 5}), [record("bank", "b", sum(amounts[3:9])), *rows])
+    assert all("more than the 5 that are searched together" in one.nearest for one in few)
+
+
+def test_tax_and_rounding_are_causes_of_their_own() -> None:
+    of = tolerant(
+        {"abs": 100},
+        legs={
+            leg: {"type": f"{leg}_line", "fields": {"account": "a", "amount": "@amount", "tax": "tax"}}
+            for leg in ("bank", "ledger")
+        },
+        numbers={"amount": {}, "tax": {}},
+        tax_freight=["tax"],
+        rounding="0.05",
+    )
+    (found,) = decided(of, [record("bank", "b", 100, 0), record("ledger", "l", "108.03", 8)])
+    assert found.variance == {"tax_freight": Decimal(8), "rounding": Decimal("0.03")}
+    (found,) = decided(of, [record("bank", "b", 100, 0), record("ledger", "l", "109", 8)])
+    assert found.variance == {"tax_freight": Decimal(8), "unexplained": Decimal(1)}

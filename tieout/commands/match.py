@@ -15,7 +15,7 @@ from reconcile.matching.backtest import Backtest, backtest
 from reconcile.matching.explain import Story, explain_match
 from reconcile.matching.load import TABLES, load_ruling
 from reconcile.matching.model import Ruling
-from reconcile.matching.results import results
+from reconcile.matching.results import bridge, headers, results
 from reconcile.matching.run import match
 from reconcile.matching.tables import load_tables
 from store.client import Store
@@ -32,6 +32,7 @@ RuleOption = Annotated[str, typer.Option("--rule", "-r", help="Only this matchin
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
     match_app.command("list")(match_list)
+    match_app.command("bridge")(match_bridge)
     match_app.command("run")(match_run)
     match_app.command("explain")(match_explain)
     match_app.command("backtest")(match_backtest)
@@ -45,6 +46,9 @@ def match_list(
         list[str] | None, typer.Option("--state", help="Only these states, like MISMATCH.")
     ] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also faults that are over.")] = False,
+    by_header: Annotated[
+        bool, typer.Option("--by-header", help="Rolled up, as the rule's header says.")
+    ] = False,
     as_of: AsOfOption = "",
     known_at: KnownAtOption = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most, of each rule.")] = 50,
@@ -57,18 +61,21 @@ def match_list(
     with store_of(loaded, present(), "match list") as store:
         for ruling in _chosen(loaded, rule):
             at = _pair(store, loaded, ruling, as_of, known_at)
-            rows += results(
-                store,
-                at.as_of,
-                at.known_at,
-                rule=ruling.rule.rule,
-                states=state or (),
-                ended=ended,
-                limit=limit,
-                offset=offset,
-            )
+            asked: dict[str, Any] = {
+                "rule": ruling.rule.rule,
+                "states": state or (),
+                "limit": limit,
+                "offset": offset,
+            }
+            if by_header:
+                rows += headers(store, at.as_of, at.known_at, **asked)
+            else:
+                rows += results(store, at.as_of, at.known_at, ended=ended, **asked)
     if json:
         print_json({"matches": rows})
+        return
+    if by_header:
+        print_table(rows)
         return
     print_table(
         [{**row, "records": " + ".join(row["records"])} for row in rows],
@@ -76,6 +83,36 @@ def match_list(
     )
     if len(rows) >= limit:
         message(f"only the first {limit} of each rule; --limit and --offset show more")
+
+
+def match_bridge(
+    project: ProjectOption = DEFAULT,
+    rule: RuleOption = "",
+    as_of: AsOfOption = "",
+    known_at: KnownAtOption = "",
+    json: JsonOption = False,
+) -> None:
+    """What everything that was matched differs by, and why. Example: tieout match bridge --as-of 2026-03-31"""
+    loaded = open_project(project)
+    rows: list[dict[str, Any]] = []
+    with store_of(loaded, present(), "match bridge") as store:
+        for ruling in _chosen(loaded, rule):
+            at = _pair(store, loaded, ruling, as_of, known_at)
+            rows += bridge(store, at.as_of, at.known_at, rule=ruling.rule.rule)
+    if json:
+        print_json({"bridge": rows})
+        return
+    print_table(
+        [
+            {
+                **row,
+                "causes": ", ".join(
+                    f"{cause} {value:,.2f}" for cause, value in sorted(row["causes"].items())
+                ),
+            }
+            for row in rows
+        ]
+    )
 
 
 def match_run(project: ProjectOption = DEFAULT, rule: RuleOption = "", json: JsonOption = False) -> None:

@@ -70,9 +70,11 @@ looked_up AS (
 built AS (
     SELECT
         *,
-        arrayMap((x, n) -> CAST(multiplyDecimal(
-            if(n.per, divideDecimal(x.1, if(x.2 = 0, NULL, x.2), 24), multiplyDecimal(x.1, x.2, 24)), x.3, 12), 'Nullable(Decimal(38, 12))'),
-            figures, number_parts) AS numbers,
+        -- With room for the product of three numbers; only rules that convert need it.
+        if({converts:Bool},
+            arrayMap((x, n) -> CAST(if(n.per, toDecimal256(x.1, 24) / if(x.2 = 0, NULL, x.2), toDecimal256(x.1, 12) * x.2) * x.3,
+                'Nullable(Decimal(38, 12))'), figures, number_parts),
+            arrayMap(x -> x.1, figures)) AS numbers,
         multiIf(
             gone AND NOT arrayAll(g -> has(g.allowed, f[g.field]), gates), 'UNPOSTED',
             arrayExists((x, n) -> f[n.field] != '' AND isNull(x.1), figures, number_parts), 'TRANSFORM_ERROR',
@@ -84,8 +86,10 @@ built AS (
         -- What cannot be used stands alone; what has no later key waits for none.
         arrayMap((part, pass) -> if((problem NOT IN ('', 'UNPOSTED') AND pass = 1) OR has(part, ''),
             concat('\x1e', {leg:String}, '\x1f', record), arrayStringConcat(part, '\x1f')), parts, arrayEnumerate(parts)) AS keys,
-        if({worth:UInt32} = 0, NULL, multiplyDecimal(numbers[greatest({worth:UInt32}, 1)],
-            if({times:UInt32} = 0, toDecimal128('1', 12), numbers[greatest({times:UInt32}, 1)]), 12)) AS worth
+        multiIf(
+            {worth:UInt32} = 0, NULL,
+            {times:UInt32} = 0, numbers[greatest({worth:UInt32}, 1)],
+            CAST(toDecimal256(numbers[greatest({worth:UInt32}, 1)], 12) * numbers[greatest({times:UInt32}, 1)], 'Nullable(Decimal(38, 12))')) AS worth
     FROM looked_up
 )
 SELECT

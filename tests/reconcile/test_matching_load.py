@@ -1,0 +1,114 @@
+"""A rule that cannot be meant is a finding with place, cause and cure, never a wrong match."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matching_world import CASH
+
+from reconcile.matching.load import load_matching
+
+RULE = """\
+rule: bank
+title: Bank and ledger
+workflow: cash
+owner: treasury
+legs:
+  bank: {type: bank_line, fields: {account: account, amount: "@amount", currency: "@currency"}}
+  ledger: {type: ledger_line, fields: {account: account, amount: "@amount", currency: "@currency"}}
+normalise:
+  account: [trim, {map: accounts}]
+keys:
+  - {fields: [account], method: pair}
+numbers:
+  amount: {currency: currency, rates: fx}
+compare:
+  amount: {field: amount, means: amount, expected: bank, actual: ledger}
+"""
+TABLES = {"accounts": "from,to\nA1,1\n", "fx": "from,to\nEUR,1.1\n"}
+
+
+def findings(folder: Path, rule: str = RULE, tables: dict[str, str] | None = None, **more: Any) -> list[str]:
+    """What is said of a folder with this rule, as `line:column message [nearest]`."""
+    (folder / "tables").mkdir()
+    (folder / "bank.yaml").write_text(rule)
+    for name, text in {**TABLES, **(tables or {})}.items():
+        (folder / "tables" / f"{name}.csv").write_text(text)
+    rulings, found = load_matching(folder, {"cash": CASH}, **more)
+    assert bool(rulings) == (not found)
+    return [
+        f"{one.line}:{one.column} {one.message}" + (f" [{one.nearest}]" if one.nearest else "")
+        for one in found
+    ]
+
+
+def test_a_good_rule_has_no_findings(tmp_path: Path) -> None:
+    assert findings(tmp_path, sources={"books"}) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("workflow: cash", "workflow: cahs", "3:1 unknown workflow 'cahs' [cash]"),
+        ("type: bank_line", "type: bank_lin", "6:10 unknown object type 'bank_lin' [bank_line]"),
+        ("fields: [account], method", "fields: [acount], method", "11:15 unknown field 'acount': leg 'bank' does not have it [account]"),
+        ("actual: ledger}", "actual: leger}", "15:58 unknown leg 'leger' [ledger]"),
+        ("actual: ledger}", "actual: bank}", "15:3 a leg cannot be compared with itself"),
+        ("field: amount, means", "field: amont, means", "15:12 'amont' is compared as a number; declare it under 'numbers' [amount]"),
+        ("{map: accounts}", "{map: acounts}", "9:19 unknown table 'acounts' [accounts]"),
+        ("rates: fx", "rates: fy", "13:32 unknown table 'fy'"),
+        ("currency: currency, rates: fx", "rates: fx", "13:3 numbers.amount: 'rates' needs 'currency', the field that names it"),
+        ("actual: ledger}", "actual: ledger, over: {any: true}, under: {any: true}}", "15:3 neither side is checked, so this comparison decides nothing"),
+        ("method: pair}", "method: pairs}", "11:25 keys.0.method: Input should be 'group', 'pair' or 'subset' [pair]"),
+        ("method: pair}", "method: pair, window: {days: [3, -3]}}", "11:39 keys.0.window: the window ends before it begins; write [earliest, latest]"),
+        ('amount: "@amount", currency: "@currency"}}\n  ledger', 'amount: "@amonut", currency: "@currency"}}\n  ledger', "6:54 unknown field of every record '@amonut' [@amount]"),
+        ("means: amount", "means: text", "11:25 'pair' needs an amount or a quantity to compare"),
+        ("title: Bank", "titel: Bank", "2:1 unknown key 'titel' [title]"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_rule_is_found_where_it_is(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in RULE
+    assert said in findings(tmp_path, RULE.replace(old, new))
+
+
+def test_pairs_of_three_legs_are_refused(tmp_path: Path) -> None:
+    three = RULE.replace(
+        "normalise:", "  third: {type: order_line, fields: {account: a, amount: b, currency: c}}\nnormalise:"
+    )
+    assert findings(tmp_path, three) == ["12:25 'pair' works on two legs; this rule has 3; use 'group'"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("accounts", "from,to,valid_from,valid_until\nA,1,2026-01-01,2026-06-01\nA,2,2026-05-01,\n", "3:1 its validity overlaps the entry of line 2 for the same value"),
+        ("accounts", "from,to\nA,1\nA,2\n", "3:1 its validity overlaps the entry of line 2 for the same value"),
+        ("accounts", "from,too\nA,1\n", "1:1 column 'to' is missing"),
+        ("accounts", "from,to,valid_form\nA,1,\n", "1:3 unknown column 'valid_form' [valid_from]"),
+        ("accounts", "from,to,valid_from\nA,1,1.3.2026\n", "2:1 a day is written like 2026-03-31"),
+        ("accounts", "from,to\nA,\n", "2:1 both 'from' and 'to' must be filled"),
+        ("fx", "from,to\nEUR,one\n", "2:1 column 'to' must be a number above zero, like 1.0834"),
+        ("fx", "from,to\nEUR,0\n", "2:1 column 'to' must be a number above zero, like 1.0834"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_table_is_found_where_it_is(tmp_path: Path, name: str, text: str, said: str) -> None:
+    assert said in findings(tmp_path, tables={name: text})
+
+
+def test_a_source_that_nobody_feeds_is_found(tmp_path: Path) -> None:
+    rule = RULE.replace(
+        'currency: "@currency"}}\nnormalise', 'currency: "@currency"}, sources: [bank_feed]}\nnormalise'
+    )
+    assert findings(tmp_path, rule, sources={"bank_feeds"}) == [
+        "7:111 unknown source 'bank_feed' [bank_feeds]"
+    ]
+
+
+def test_another_rate_is_another_version(tmp_path: Path) -> None:
+    assert findings(tmp_path) == []
+    before = load_matching(tmp_path, {"cash": CASH})[0]["bank"].version
+    assert load_matching(tmp_path, {"cash": CASH})[0]["bank"].version == before
+    (tmp_path / "tables" / "fx.csv").write_text("from,to\nEUR,1.2\n")
+    assert load_matching(tmp_path, {"cash": CASH})[0]["bank"].version != before

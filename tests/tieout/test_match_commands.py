@@ -1,0 +1,104 @@
+"""`tieout match`: rules of a project, from the file to what is said of a record."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from processes import ROOT, tieout
+
+RULE = """\
+rule: paid
+title: Invoices and payments
+workflow: procure_to_payment
+owner: accounts payable
+legs:
+  invoice: {type: invoice, fields: {number: number, amount: "@amount"}}
+  payment: {type: payment, fields: {number: invoice, amount: "@amount"}}
+normalise: {number: [upper, strip_punctuation, strip_leading_zeros]}
+keys: [{fields: [number], method: pair}]
+numbers: {amount: {}}
+compare: {amount: {field: amount, means: amount, expected: invoice, actual: payment}}
+"""
+TESTS = """\
+rule: paid
+tests:
+  - name: Paid in full
+    as_of: 2026-03-31
+    given:
+      invoice: [{key: I, at: 2026-03-01, number: 00-1, amount: 10}]
+      payment: [{key: P, at: 2026-03-01, number: "1", amount: 10}]
+    expect: [{records: [I, P], state: MATCHED}]
+"""
+# The states of two systems, put where probes would put them.
+STATES = """\
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from tieout.opening import store_of
+from tieout.project import open_project
+
+at = datetime(2026, 3, 1, tzinfo=UTC)
+with store_of(open_project(Path(sys.argv[1])), at, "test", write=True) as store:
+    store.insert("snapshots", [
+        {"system": "erp", "object_type": kind, "object_key": key, "fields": fields, "amount": Decimal(amount), "currency": "EUR",
+         "deleted": False, "valid_from": at, "captured_at": at, "known_at": at, "row_hash": key, "source": "s", "run_id": ""}
+        for kind, key, fields, amount in (
+            ("invoice", "INV-1", {"number": "00-7"}, "100"), ("payment", "PAY-1", {"invoice": "7"}, "100"),
+            ("invoice", "INV-2", {"number": "8"}, "50"), ("payment", "PAY-2", {"invoice": "8"}, "48"),
+        )
+    ])
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "site"
+    (folder / "matching").mkdir(parents=True)
+    (folder / "tieout.yaml").write_text("shipped_workflows: [procure_to_payment]\n")
+    (folder / "matching" / "paid.yaml").write_text(RULE)
+    (folder / "matching" / "paid_test.yaml").write_text(TESTS)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_rule_goes_from_its_file_to_what_is_said_of_a_record(project: Path) -> None:
+    at = ("--project", str(project), "--json")
+    tests = tieout("test", *at)
+    assert (tests.code, [one["passed"] for one in tests.json["tests"]]) == (0, [True]), tests.err
+    subprocess.run([sys.executable, "-c", STATES, str(project)], cwd=ROOT, check=True)
+    (done,) = tieout("match", "run", *at).json["rules"]
+    assert (done["rule"], done["decisions"], done["judged"]) == ("paid", 2, 1)
+    said = tieout("match", "list", *at, "--as-of", "2026-03-31").json["matches"]
+    assert [(row["records"], row["state"], float(row["residual"])) for row in said] == [
+        (["INV-1", "PAY-1"], "MATCHED", 0),
+        (["INV-2", "PAY-2"], "MISMATCH", -2),
+    ]
+    (story,) = tieout("match", "explain", "PAY-2", *at, "--as-of", "2026-03-31").json["stories"]
+    assert story["would_match"] == ["amount differs by 2, 0 is allowed"]
+    tried = project / "tried.yaml"
+    tried.write_text(RULE.replace("actual: payment}", "actual: payment, under: {pct: 5}}"))
+    found = tieout("match", "backtest", str(tried), *at, "--as-of", "2026-03-31").json
+    assert [
+        (row["leg"], row["state_before"], row["state_after"], row["amount"]) for row in found["changes"]
+    ] == [
+        ("invoice", "MISMATCH", "MATCHED_TOL", "50"),
+        ("payment", "MISMATCH", "MATCHED_TOL", "48"),
+    ]
+
+
+def test_a_mistake_in_a_rule_or_a_name_is_told_with_its_cure(project: Path) -> None:
+    file = project / "matching" / "paid.yaml"
+    file.write_text(RULE.replace("expected: invoice", "expected: invoices"))
+    checked = tieout("check", "--project", str(project))
+    assert checked.code == 1
+    assert (
+        f"{file}:11:50: unknown leg 'invoices'; allowed: invoice, payment; did you mean 'invoice'?"
+        in checked.out
+    )
+    file.write_text(RULE)
+    asked = tieout("match", "list", "--project", str(project), "--rule", "piad")
+    assert (asked.code, "did you mean 'paid'?" in asked.err) == (2, True)
