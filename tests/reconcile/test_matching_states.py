@@ -8,8 +8,8 @@ from typing import Any
 
 from matching_rules import order_rule, rule, tolerant
 from matching_world import AT, CASH, LAST, complete, day, state
-
 from reconcile.actions import act
+
 from reconcile.explain import explain, find
 from reconcile.matching.backtest import backtest
 from reconcile.matching.explain import explain_match
