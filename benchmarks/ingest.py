@@ -12,8 +12,9 @@ The peer is the official Collector with its ClickHouse exporter and collector/ot
 through its HTTP endpoint: CPU seconds of the Collector and of the store together, until every acknowledged span is there.
 It is built on first use, which takes minutes; `--no-peer` leaves it out.
 
-`--volume` fills one store to so many spans and prints a line for every ten seconds: what a span costs, resident memory,
-parts, and how long somebody waits who meanwhile asks for one trace and for figures by service, again and again.
+`--volume` fills one store to so many spans and prints a line for every twenty seconds: what a span costs, resident memory
+and parts, and for the second half of them how long somebody waits who meanwhile asks for one trace and for figures by
+service, again and again, and what that does to the senders.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ from store.endpoint import endpoint
 from store.migrate import migrate
 
 BATCHES = (512, 4096, 16384)
-# One line of the curve, and how many spans its requests have.
+# Half a line of the curve, and how many spans its requests have.
 SLICE_S = 10
 VOLUME_BATCH = 4096
 # What a dashboard asks: one trace by its id, and spans and failures by service and minute.
@@ -205,21 +206,24 @@ def asking(store: Store) -> Iterator[list[list[float]]]:
 
 
 def measure_volume(store: Store, volume: int, connections: int) -> None:
-    """Fills the store and prints a line a slice."""
+    """Fills the store and prints a line for two slices: in the second one somebody asks, whose work is not counted."""
     print(
-        "       stored  cpu us/span   spans/s   p99 ms  RSS MB  parts  trace p50, p99 ms  figures p50, p99 ms"
+        "       stored  cpu us/span   spans/s   p99 ms  RSS MB  parts"
+        "  asked: spans/s   p99 ms  trace p50, p99 ms  figures p50, p99 ms"
     )
     stored = 0
     while stored < volume:
+        alone = measure_http(store, VOLUME_BATCH, connections, SLICE_S)
         with asking(store) as times:
-            made = measure_http(store, VOLUME_BATCH, connections, SLICE_S)
-        stored += int(made["spans"])
+            asked = measure_http(store, VOLUME_BATCH, connections, SLICE_S)
+        stored += int(alone["spans"] + asked["spans"])
         parts = store.value("SELECT count() FROM system.parts WHERE active AND table = 'otel_traces'")
-        asked = [(statistics.median(one) * 1e3, sorted(one)[int(len(one) * 0.99)] * 1e3) for one in times]
+        waits = [(statistics.median(one) * 1e3, sorted(one)[int(len(one) * 0.99)] * 1e3) for one in times]
         print(
-            f"{stored:13,d} {made['cpu_s'] / made['spans'] * 1e6:12.1f} {made['spans'] / made['seconds']:9,.0f} "
-            f"{made['p99_ms']:8,.0f} {made['rss_mb']:7,.0f} {parts:6d}"
-            + "".join(f" {middle:10,.0f} {worst:8,.0f}" for middle, worst in asked),
+            f"{stored:13,d} {alone['cpu_s'] / alone['spans'] * 1e6:12.1f} {alone['spans'] / alone['seconds']:9,.0f} "
+            f"{alone['p99_ms']:8,.0f} {max(alone['rss_mb'], asked['rss_mb']):7,.0f} {parts:6d} "
+            f"{asked['spans'] / asked['seconds']:15,.0f} {asked['p99_ms']:8,.0f}"
+            + "".join(f" {middle:9,.0f} {worst:8,.0f}" for middle, worst in waits),
             flush=True,
         )
 
