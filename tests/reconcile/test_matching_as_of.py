@@ -122,3 +122,14 @@ def test_one_run_over_everything_and_runs_piece_by_piece_leave_the_same_answers(
         store_facts(store, [f for f in facts if (f.known_at <= day(4.5)) == (until != LAST)])
         run(store, until + timedelta(seconds=1))
     assert [decisions(store, *pair) for pair in asked] == at_once
+
+
+def test_facts_stored_behind_the_mark_are_found_and_change_what_follows(store: Store) -> None:
+    facts = history(random.Random(9), 90)
+    late = facts[::7]
+    store_facts(store, [fact for fact in facts if fact not in late])
+    run(store, LAST)
+    store_facts(store, late)
+    assert run(store, LAST + timedelta(seconds=10)) > 0
+    for as_of, known_at in ((day(5.5), day(6.5)), (day(9.5), day(8.5)), (day(13), day(17))):
+        assert decisions(store, as_of, known_at) == recomputed(facts, as_of, known_at), (as_of, known_at)
