@@ -89,7 +89,9 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     findings += problems
     probes, problems = load_probes(root / "probes", workflows)
     findings += problems + _systems(parsed, {probe.system for probe, _ in probes.values()})
-    matching, problems = load_matching(root / "matching", workflows, {*mappings, *probes})
+    matching, problems = load_matching(
+        root / "matching", workflows, {*mappings, *probes}, _stored_fields(mappings, probes)
+    )
     findings += problems
     kpis, problems = load_kpis([folder for folder in (SHIPPED_KPIS, root / "kpis") if folder.is_dir()])
     findings += problems + check_names(kpis.values(), list(workflows.values()))
@@ -157,6 +159,26 @@ def _workflows(
             line, column = parsed.at(("shipped_workflows", index))
             findings.append(unknown_name(parsed.file, line, column, "shipped workflow", name, shipped))
     return {**{name: shipped[name] for name in wanted if name in shipped}, **own}, findings
+
+
+def _stored_fields(
+    mappings: Mapping[str, tuple[ImportMapping, Parsed]], probes: Mapping[str, tuple[ProbeFile, Parsed]]
+) -> dict[str, set[str]]:
+    """The fields that are kept of each object type, by the allow-lists of what reads it."""
+    kept: dict[str, set[str]] = {}
+    for probe, _ in probes.values():
+        kept.setdefault(probe.object.type, set()).update(probe.object.fields)
+    for mapping, _ in mappings.values():
+        states = (
+            [mapping.state]
+            if mapping.state
+            else list(mapping.ocel2.objects.values())
+            if mapping.ocel2
+            else []
+        )
+        for state in states:
+            kept.setdefault(state.type, set()).update(state.fields)
+    return kept
 
 
 def _kpi_names(kpis: Mapping[str, Kpi], workflows: Mapping[str, Workflow]) -> dict[str, KpiNames]:

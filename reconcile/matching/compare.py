@@ -84,6 +84,16 @@ def allowed(limit: Limit, expected: Decimal) -> Decimal:
     return most if limit.cap is None else min(most, limit.cap)
 
 
+def most_allowed(limit: Limit, size: Decimal) -> Decimal | None:
+    """More than no value of up to `size` may be off; None when there is no such bound."""
+    if limit.any:
+        return None
+    sides = [(limit.abs, limit.pct), *((tier.abs, tier.pct) for tier in limit.tiers)]
+    with localcontext(EXACT):
+        most = max(max(flat, size * percent / 100) for flat, percent in sides)
+    return most if limit.cap is None else min(most, limit.cap)
+
+
 def gate(rule: MatchingRule, name: str, one: Comparison, legs: Legs) -> Gate:
     """One comparison between two legs."""
     if one.expected not in legs or one.actual not in legs:

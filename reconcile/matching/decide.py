@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,13 +12,13 @@ from functools import cached_property
 from reconcile.matching.assign import Cost, Edge, Pair, assign, components
 from reconcile.matching.compare import (
     EXACT,
-    allowed,
     by_leg,
     fault,
     gates,
     may_still_grow,
     money,
     money_field,
+    most_allowed,
     number,
 )
 from reconcile.matching.cover import Set, covers
@@ -25,8 +26,6 @@ from reconcile.matching.model import Key, MatchingRule
 from reconcile.matching.records import Cause, Decision, Fault, Gate, Record, Verdict
 
 UNITS = Decimal(10) ** 12
-# More pairs than this are not all compared: only records with equal values are.
-MOST_EDGES = 10_000
 # Candidates looked at for the nearest miss.
 MOST_NEAR = 50
 
@@ -297,13 +296,27 @@ class _Pairing:
         self._take(*(judged for judged in map(self._judge, pairs) if judged.verdict == "matched"))
 
     def _edges(self, lefts: list[Record], rights: list[Record], *, exact_only: bool) -> dict[Edge, Cost]:
-        only_equal = exact_only and len(lefts) * len(rights) > MOST_EDGES
+        """Pairs that may be. Only records whose money lies near enough are looked at."""
+        slack = (
+            0
+            if exact_only
+            else self._slack([max([*lefts, *rights], key=lambda one: abs(self._units(one)))])
+            if lefts
+            else 0
+        )
+        ordered = sorted((self._units(right), b) for b, right in enumerate(rights))
         edges = {}
         for a, left in enumerate(lefts):
-            for b, right in enumerate(rights):
-                if only_equal and _worth(left) != _worth(right):
-                    continue
-                cost = self._cost(left, right)
+            at = self._units(left)
+            near = (
+                ordered
+                if slack is None
+                else ordered[
+                    bisect_left(ordered, (at - slack, -1)) : bisect_right(ordered, (at + slack, len(rights)))
+                ]
+            )
+            for _, b in near:
+                cost = self._cost(left, rights[b])
                 if cost is not None and not (exact_only and cost.inexact):
                     edges[a, b] = cost
         return edges
@@ -333,7 +346,9 @@ class _Pairing:
         if len(members) > budget.max_items:
             self._note = f"{len(members)} records are left, more than the {budget.max_items} that are searched together"
             return
-        slack = 0 if exact else self._slack(lefts)
+        slack = 0 if exact else self._slack(members)
+        if slack is None:
+            slack = sum(abs(self._units(record)) for record in members)
         if not exact and slack == 0:
             return
         found = covers(
@@ -354,20 +369,18 @@ class _Pairing:
                 self._ambiguous([members[i] for i in sorted({i for one in part for i in one})], options)
             )
 
-    def _slack(self, lefts: list[Record]) -> int:
-        """The most that sums may differ."""
-        field, worth = self._field, Decimal(sum(abs(self._units(record)) for record in lefts)) / UNITS
-        most = Decimal(0)
-        for one in self._rule.compare.values():
-            if one.field == field and one.means != "text":
-                most = max(
-                    [
-                        most,
-                        *(worth if limit.any else allowed(limit, worth) for limit in (one.over, one.under)),
-                    ]
-                )
+    def _slack(self, records: list[Record]) -> int | None:
+        """The most by which sums of up to these records may differ, None when there is no bound."""
+        size = Decimal(sum(abs(self._units(record)) for record in records)) / UNITS
+        bounds = [
+            most_allowed(limit, size)
+            for one in self._rule.compare.values()
+            if one.field == self._field and one.means != "text"
+            for limit in (one.over, one.under)
+        ]
+        known = [bound for bound in bounds if bound is not None]
         with localcontext(EXACT):
-            return int(most * UNITS)
+            return int(max(known, default=Decimal(0)) * UNITS) if len(known) == len(bounds) else None
 
     def _fits(self, members: list[Record], *, exact: bool) -> Callable[[Set], bool]:
         def fits(chosen: Set) -> bool:

@@ -17,16 +17,20 @@ TABLES = "tables"
 
 
 def load_matching(
-    folder: Path, workflows: Mapping[str, Workflow], sources: Collection[str] | None = None
+    folder: Path,
+    workflows: Mapping[str, Workflow],
+    sources: Collection[str] | None = None,
+    kept: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[dict[str, Ruling], list[Finding]]:
     """The rules in `folder` by name, and what is wrong with the files that are not among them.
 
-    `sources` that feed the store; None when they are not known here.
+    `sources` that feed the store; None when they are not known here. `kept`: fields that are stored of each object
+    type; a type that is not named there is not checked.
     """
     tables, findings = load_tables(folder / TABLES)
     rulings: dict[str, Ruling] = {}
     for file in rule_files(folder):
-        ruling, problems = load_ruling(file, tables, workflows, sources, known_tables=_names(folder))
+        ruling, problems = load_ruling(file, tables, workflows, sources, kept, _names(folder))
         if ruling and ruling.rule.rule in rulings:
             problems.append(Finding(str(file), 1, 1, f"rule {ruling.rule.rule!r} is defined twice"))
         findings += problems
@@ -45,6 +49,7 @@ def load_ruling(
     tables: Mapping[str, Table],
     workflows: Mapping[str, Workflow],
     sources: Collection[str] | None = None,
+    kept: Mapping[str, Collection[str]] | None = None,
     known_tables: Collection[str] = (),
 ) -> tuple[Ruling | None, list[Finding]]:
     """The rule in `file` with its tables. `known_tables`: files that are there, whether or not they are right."""
@@ -52,7 +57,7 @@ def load_ruling(
     if rule is None or parsed is None:
         return None, findings
     check = _Check(rule, parsed)
-    findings += [*check.legs(workflows, sources), *check.fields(), *check.meaning()]
+    findings += [*check.legs(workflows, sources, kept or {}), *check.fields(), *check.meaning()]
     findings += check.tables(tables, {*tables, *known_tables})
     named = [name for _, name, _ in tables_of(rule)]
     # A table with mistakes has its own findings; without it the rule cannot decide.
@@ -76,8 +81,13 @@ class _Check:
             allowed = ", ".join(options) or "none is declared"
             yield self._parsed.finding(place, f"unknown {what} {name!r}", allowed, nearest(name, options))
 
-    def legs(self, workflows: Mapping[str, Workflow], sources: Collection[str] | None) -> Iterator[Finding]:
-        """Names of the workflow and of sources."""
+    def legs(
+        self,
+        workflows: Mapping[str, Workflow],
+        sources: Collection[str] | None,
+        kept: Mapping[str, Collection[str]],
+    ) -> Iterator[Finding]:
+        """Names of the workflow, of sources, and of the fields that are stored."""
         rule = self._rule
         yield from self._unknown(("workflow",), "workflow", rule.workflow, workflows)
         workflow = workflows.get(rule.workflow)
@@ -90,13 +100,17 @@ class _Check:
             for index, source in enumerate(leg.sources if sources is not None else ()):
                 if not source.startswith("otlp/"):
                     yield from self._unknown((*at, "sources", index), "source", source, sources or ())
-            yield from self._leg_fields(leg, at)
+            yield from self._leg_fields(leg, at, kept)
 
-    def _leg_fields(self, leg: Leg, at: Location) -> Iterator[Finding]:
+    def _leg_fields(self, leg: Leg, at: Location, kept: Mapping[str, Collection[str]]) -> Iterator[Finding]:
         for field, source in leg.fields.items():
-            own = source.startswith("@") and not source.startswith("@object:")
-            if own:
-                yield from self._unknown((*at, "fields", field), "field of every record", source, OWN_FIELDS)
+            place = (*at, "fields", field)
+            if source.startswith("@object:"):
+                continue
+            if source.startswith("@"):
+                yield from self._unknown(place, "field of every record", source, OWN_FIELDS)
+            elif leg.type and leg.type in kept:
+                yield from self._unknown(place, f"stored field of {leg.type!r}:", source, kept[leg.type])
         for field in leg.when:
             yield from self._unknown((*at, "when", field), "field of the leg", field, leg.fields)
         for key in ("date", "original"):

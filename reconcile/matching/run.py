@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from workflows.model import Workflow
 SQL = Path(__file__).parent / "sql"
 
 # Facts worked on at once, by which memory is bounded: a large history is done in shares of its keys.
-FACTS_AT_ONCE = 1_000_000
+FACTS_AT_ONCE = 500_000
 # Rows of decisions written at once.
 ROWS_AT_ONCE = 20_000
 # A version that is only tried out is known and does not decide.
@@ -98,8 +98,10 @@ def _work(
     for number in range(1, len(rule.keys) + 1):
         given = {**group_parameters(ruling, workflow, number), **times, "shares": shares}
         for share in range(shares):
-            store.command(read(SQL / "plain.sql"), {**given, "share": share})
-            judged += _judge(store, ruling, workflow, number, mark, {**given, "share": share})
+            told = {**given, "share": share}
+            there = {_identity(row) for row in store.rows(read(SQL / "decided.sql"), told)}
+            store.command(read(SQL / "plain.sql"), told)
+            judged += _judge(store, ruling, workflow, number, mark, told, there)
         if number < len(rule.keys):
             store.command(read(SQL / "hand_on.sql"), given)
     after = int(store.value(read(SQL / "decisions.sql"), count))
@@ -107,42 +109,32 @@ def _work(
 
 
 def _judge(
-    store: Store, ruling: Ruling, workflow: Workflow, number: int, mark: datetime, given: Mapping[str, Any]
+    store: Store,
+    ruling: Ruling,
+    workflow: Workflow,
+    number: int,
+    mark: datetime,
+    given: Mapping[str, Any],
+    there: Set[tuple[Any, ...]],
 ) -> int:
-    """Decides what is not plain, key by key, and writes it."""
+    """Decides what is not plain, key by key, and writes what was not there before."""
     judged = 0
     waiting: list[dict[str, Any]] = []
-    for row in store.rows(read(SQL / "undecided.sql"), given):
+    for row in store.rows(read(SQL / "undecided.sql"), {**given, "fresh": not there}):
         versions = [version_of(told) for told in row["versions"]]
-        told = moments(ruling.rule, ruling.rule.keys[number - 1], versions, mark)
-        for moment in told:
-            waiting += rows_of(ruling, workflow, number, row["key"], moment, versions)
+        for moment in moments(ruling.rule, ruling.rule.keys[number - 1], versions, mark):
+            decided = rows_of(ruling, workflow, number, row["key"], moment, versions)
+            waiting += [one for one in decided if _identity(one) not in there]
         judged += 1
         if len(waiting) >= ROWS_AT_ONCE:
-            _write(store, waiting, given)
+            store.insert("matches", waiting)
             waiting = []
-    _write(store, waiting, given)
+    store.insert("matches", waiting)
     return judged
 
 
-def _write(store: Store, rows: list[dict[str, Any]], given: Mapping[str, Any]) -> None:
-    """Writes what is not there yet, so that a run after a crash repeats nothing."""
-    if not rows:
-        return
-    keys = sorted({row["group_key"] for row in rows})
-    there = store.rows(read(SQL / "decided.sql"), {**given, "keys": keys})
-    known = {
-        (row["group_key"], row["occurred_at"], row["known_at"], row["evidence"], row["item"]) for row in there
-    }
-    store.insert(
-        "matches",
-        [
-            row
-            for row in rows
-            if (row["group_key"], row["occurred_at"], row["known_at"], row["evidence"], row["item"])
-            not in known
-        ],
-    )
+def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("group_key", "occurred_at", "known_at", "evidence", "item"))
 
 
 def _keep_tables(store: Store, ruling: Ruling) -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 from matching_oracle import Fact, standing
-from matching_rules import tolerant
+from matching_rules import order_rule, tolerant
 from matching_world import CASH, LAST, day, decisions, store_facts, written
 
 from reconcile.matching.decide import decide
@@ -122,3 +122,65 @@ def test_one_run_over_everything_and_runs_piece_by_piece_leave_the_same_answers(
         store_facts(store, [f for f in facts if (f.known_at <= day(4.5)) == (until != LAST)])
         run(store, until + timedelta(seconds=1))
     assert [decisions(store, *pair) for pair in asked] == at_once
+
+
+def test_facts_stored_behind_the_mark_are_found_and_change_what_follows(store: Store) -> None:
+    facts = history(random.Random(9), 90)
+    late = facts[::7]
+    store_facts(store, [fact for fact in facts if fact not in late])
+    run(store, LAST)
+    store_facts(store, late)
+    assert run(store, LAST + timedelta(seconds=10)) > 0
+    for as_of, known_at in ((day(5.5), day(6.5)), (day(9.5), day(8.5)), (day(13), day(17))):
+        assert decisions(store, as_of, known_at) == recomputed(facts, as_of, known_at), (as_of, known_at)
+
+
+def test_sums_of_three_legs_are_those_of_the_core_whether_or_not_the_engine_decides_them(
+    store: Store,
+) -> None:
+    """Each line once known for good: what is plain is decided in SQL, the rest by the core, and both say the same."""
+    rng = random.Random(3)
+    of = order_rule()
+    kinds = {"po": "order_line", "receipt": "receipt_line", "invoice": "invoice_line"}
+    records: list[tuple[str, Record]] = []
+    for number in range(170):
+        leg = rng.choice(["po", "receipt", "invoice"])
+        price = (
+            None
+            if leg == "receipt"
+            else rng.choice([Decimal(10)] * 9 + [Decimal("10.1"), Decimal("3.333333")])
+        )
+        at, amounts = day(rng.randrange(6)), (Decimal(rng.choice([2] * 8 + [3])), price)
+        records.append(
+            (f"PO{rng.randrange(55)}", Record(leg, f"{leg}{number}", at, at.date(), amounts, (), "USD"))
+        )
+    store.insert("snapshots", [
+        {
+            "system": "erp", "object_type": kinds[one.leg], "object_key": one.key,
+            "fields": {"po": order, "quantity": str(one.numbers[0]), **({"price": str(one.numbers[1])} if one.numbers[1] else {})},
+            "amount": None, "currency": "USD", "deleted": False, "valid_from": one.at, "captured_at": one.at, "known_at": one.at,
+            "row_hash": one.key, "source": "s", "run_id": "",
+        }
+        for order, one in records
+    ])  # fmt: skip
+    run(store, LAST, of)
+    verdicts = set()
+    for as_of in (day(1.5), day(3.5), day(9)):
+        groups: dict[str, list[Record]] = defaultdict(list)
+        for order, one in records:
+            if one.at <= as_of:
+                groups[order].append(one)
+        told = [one for members in groups.values() for one in decide(of, of.keys[0], members)]
+        expected = sorted(
+            (
+                one.verdict,
+                tuple(sorted((r.leg, r.key) for r in one.records)),
+                one.residual,
+                tuple(sorted(one.variance.items())),
+            )
+            for one in told
+        )
+        assert decisions(store, as_of, LAST) == expected
+        verdicts |= {one.verdict for one in told}
+    assert verdicts >= {"open", "matched", "mismatch", "partial"}
+    assert store.value("SELECT countIf(gates = '') > 0 AND countIf(gates != '') > 0 FROM matches")

@@ -106,6 +106,11 @@ def test_a_source_that_nobody_feeds_is_found(tmp_path: Path) -> None:
     ]
 
 
+def test_a_field_that_nothing_stores_is_found(tmp_path: Path) -> None:
+    kept = {"bank_line": {"acount", "amount"}}
+    assert findings(tmp_path, kept=kept) == ["6:36 unknown stored field of 'bank_line': 'account' [acount]"]
+
+
 def test_another_rate_is_another_version(tmp_path: Path) -> None:
     assert findings(tmp_path) == []
     before = load_matching(tmp_path, {"cash": CASH})[0]["bank"].version

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.duration import format_duration
 from core.errors import ConfigurationError
 from core.findings import nearest
 from reconcile.matching.backtest import Backtest, backtest
@@ -19,6 +20,7 @@ from reconcile.matching.results import bridge, headers, results
 from reconcile.matching.run import match
 from reconcile.matching.tables import load_tables
 from store.client import Store
+from store.folder import running
 from tieout.commands.options import AsOfOption, JsonOption, KnownAtOption, ProjectOption, pair, present
 from tieout.opening import store_of
 from tieout.output import message, out, print_json, print_table
@@ -118,6 +120,11 @@ def match_bridge(
 def match_run(project: ProjectOption = DEFAULT, rule: RuleOption = "", json: JsonOption = False) -> None:
     """Matches what has become known since the last run. Example: tieout match run"""
     loaded, now = open_project(project), present()
+    if loaded.settings.store.url == "embedded" and running(loaded.data_folder):
+        # Two runs beside each other would write their decisions twice.
+        raise ConfigurationError(
+            f"the running tieout matches by itself, every {format_duration(loaded.settings.jobs.match)}"
+        )
     with store_of(loaded, now, "match run", write=True) as store:
         done = match(store, _chosen(loaded, rule), loaded.workflows, now)
     if json:

@@ -1,5 +1,6 @@
--- Which decisions on some keys are written since the mark
+-- Which decisions are written since the mark: there are some after a run that did not end, or when facts came in behind it
 SELECT group_key, occurred_at, known_at, evidence, item
 FROM matches
 WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8}
-    AND known_at > toDateTime64({mark:String}, 6, 'UTC') AND group_key IN {keys:Array(String)}
+    AND known_at > toDateTime64({mark:String}, 6, 'UTC') AND known_at <= toDateTime64({until:String}, 6, 'UTC')
+    AND cityHash64(group_key) % {shares:UInt32} = {share:UInt32}

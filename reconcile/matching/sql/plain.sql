@@ -56,24 +56,29 @@ standing AS (
 judged AS (
     SELECT
         *,
-        arrayDistinct(records.leg) AS present,
-        arrayFilter(x -> x.leg = records[1].leg, records).day AS first_days,
-        arrayFilter(x -> x.leg != records[1].leg, records).day AS other_days,
+        -- Narrow columns: what a lambda reads is copied for each element of what it runs over.
+        records.leg AS their_legs, records.numbers AS their_numbers, records.texts AS their_texts,
+        arrayDistinct(their_legs) AS present,
+        arrayFilter((d, l) -> l = their_legs[1], records.day, their_legs) AS first_days,
+        arrayFilter((d, l) -> l != their_legs[1], records.day, their_legs) AS other_days,
         multiIf(
             empty(records), 'none',
-            arrayExists(x -> x.odd, records), '',
+            has(records.odd, true), '',
             -- Something may take something back, or sums would mix currencies.
-            length(records) > 1 AND arrayExists(x -> arrayExists(n -> n < 0, x.numbers), records), '',
+            length(their_legs) > 1 AND arrayExists(numbers -> arrayExists(n -> n < 0, numbers), their_numbers), '',
             length(arrayDistinct(records.currency)) > 1, '',
-            arrayExists(l -> NOT l.many AND arrayCount(x -> x.leg = l.name, records) > 1, legs), '',
+            length(their_legs) > length(present) AND arrayExists(l -> NOT l.many AND countEqual(their_legs, l.name) > 1, legs), '',
             NOT empty(window) AND NOT empty(other_days)
-                AND (dateDiff('day', arrayMax(first_days), arrayMin(other_days)) < window[1] OR dateDiff('day', arrayMin(first_days), arrayMax(other_days)) > window[2]), '',
-            NOT arrayAll(c -> NOT has(present, c.expected) OR NOT has(present, c.actual) OR multiIf(
-                c.means = 'text', length(arrayDistinct(arrayMap(x -> x.texts[c.place], arrayFilter(x -> x.leg IN (c.expected, c.actual), records)))) = 1,
-                arrayExists(x -> isNull(x.numbers[c.place]), arrayFilter(x -> x.leg IN (c.expected, c.actual), records)), false,
-                c.means = 'price', length(arrayDistinct(arrayMap(x -> x.numbers[c.place], arrayFilter(x -> x.leg IN (c.expected, c.actual), records)))) = 1,
-                arraySum(arrayMap(x -> ifNull(x.numbers[c.place], 0), arrayFilter(x -> x.leg = c.expected, records)))
-                    = arraySum(arrayMap(x -> ifNull(x.numbers[c.place], 0), arrayFilter(x -> x.leg = c.actual, records)))), compares), '',
+                AND (dateDiff('day', arrayMax(first_days), arrayMin(other_days)) < window[1]
+                    OR dateDiff('day', arrayMin(first_days), arrayMax(other_days)) > window[2]), '',
+            length(present) > 1 AND NOT arrayAll(c -> NOT has(present, c.expected) OR NOT has(present, c.actual) OR multiIf(
+                c.means = 'text', length(arrayDistinct(arrayFilter((t, l) -> l IN (c.expected, c.actual),
+                    arrayMap(t -> t[c.place], their_texts), their_legs))) = 1,
+                arrayExists((n, l) -> l IN (c.expected, c.actual) AND isNull(n[c.place]), their_numbers, their_legs), false,
+                c.means = 'price', length(arrayDistinct(arrayFilter((n, l) -> l IN (c.expected, c.actual),
+                    arrayMap(n -> n[c.place], their_numbers), their_legs))) = 1,
+                arraySum(arrayMap((n, l) -> multiIf(l = c.expected, ifNull(n[c.place], 0), l = c.actual, -ifNull(n[c.place], 0), 0),
+                    their_numbers, their_legs)) = 0), compares), '',
             length(present) < length(legs), 'open',
             'matched') AS verdict
     FROM standing
