@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError, field_validator
 
@@ -206,6 +206,7 @@ YAML_WORDS = st.sampled_from(["title", "limit", "rules", "named", "ways", "note"
         max_size=8,
     )
 )
+@example([(0, "? a", ": ", "[]")])
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_document_makes_the_reader_fail(tmp_path: Path, lines: list[tuple[int, str, str, str]]) -> None:
     file = tmp_path / "any.yaml"
