@@ -26,16 +26,8 @@ FROM (
     GROUP BY workflow, from_type, from_key
     UNION ALL
     SELECT workflow, item_type, item_key, 0
-    FROM expectations
-    WHERE length(text) = 32
-        AND lower(hex(sipHash128(workflow, expectation, item_type, item_key, opened_by))) = lower(text)
-    GROUP BY workflow, item_type, item_key
-    UNION ALL
-    SELECT workflow, members.type[1] AS item_type, members.record[1] AS item_key, 0
-    FROM matches
-    WHERE length(text) = 32
-        AND arrayExists(about -> lower(hex(sipHash128(workflow, rule, members.type[1], members.record[1], about))) = lower(text),
-            arrayMap((rank, code, field) -> if(rank IN (1, 4), concat(code, ' ', field), toString(field)), points.rank, points.code, points.field))
+    FROM exception_ids
+    WHERE length(text) = 32 AND exception_id = lower(text)
     GROUP BY workflow, item_type, item_key
 )
 GROUP BY workflow, object_type, object_key
