@@ -143,6 +143,16 @@ def test_a_search_that_does_not_come_to_its_end_only_suggests() -> None:
     assert all("more than the 5 that are searched together" in one.nearest for one in few)
 
 
+def test_every_code_that_a_decision_can_have_may_be_given_an_owner() -> None:
+    codes = {
+        "MISSING", "ORPHAN", "QTY_OVER", "QTY_UNDER", "PRICE", "AMOUNT", "PARTIAL_OPEN", "FIELD_DRIFT", "FX_RATE", "DATE_WINDOW",
+        "KEY_AMBIGUOUS", "KEY_UNMAPPED", "UOM_FACTOR", "TRANSFORM_ERROR", "DUP_SUSPECT", "REVERSAL_UNPAIRED",
+    }  # fmt: skip
+    of = rule(owners={code: f"team of {code}" for code in codes})
+    assert {of.owner_of(code) for code in codes} == {f"team of {code}" for code in codes}
+    assert of.owner_of("UNEXPLAINED") == "treasury"
+
+
 def test_tax_and_rounding_are_causes_of_their_own() -> None:
     of = tolerant(
         {"abs": 100},
