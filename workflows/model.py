@@ -17,9 +17,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length
 StepName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$", max_length=64)]
 Normalisation = Literal["trim", "upper", "lower", "strip_leading_zeros", "strip_punctuation"]
 ExceptionCode = Literal[
-    "MISSING", "ORPHAN", "LATE", "QTY_OVER", "QTY_UNDER", "PRICE", "AMOUNT", "STATUS_DIVERGED", "FIELD_DRIFT",
-    "KEY_UNMAPPED", "DUP_EVENT", "DUP_RECORD", "DUP_SUSPECT", "PARTIAL_OPEN", "REVERSAL_UNPAIRED", "UNPOSTED",
-    "POLICY_HOLD", "TRANSFORM_ERROR", "DELIVERY_FAILED", "ACK_MISSING", "COVERAGE_GAP", "UNEXPLAINED",
+    "MISSING", "ORPHAN", "LATE", "QTY_OVER", "QTY_UNDER", "PRICE", "AMOUNT", "TAX_FREIGHT", "UOM_FACTOR", "FX_RATE",
+    "ROUNDING", "DATE_WINDOW", "STATUS_DIVERGED", "FIELD_DRIFT", "KEY_UNMAPPED", "KEY_AMBIGUOUS", "DUP_EVENT", "DUP_RECORD",
+    "DUP_SUSPECT", "PARTIAL_OPEN", "REVERSAL_UNPAIRED", "UNPOSTED", "PERIOD_CLOSED", "POLICY_HOLD", "TRANSFORM_ERROR",
+    "DELIVERY_FAILED", "ACK_MISSING", "COVERAGE_GAP", "OVERRIDE", "UNEXPLAINED",
 ]  # fmt: skip
 
 

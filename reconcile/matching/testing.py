@@ -129,8 +129,8 @@ def run_tests(
     `scratch` has the schema and no data: each test fills it and leaves it empty. Raises CannotRunError when it
     holds data, so that nobody's store is emptied by mistake.
     """
-    if int(scratch.value(read(SQL / "anything.sql"))):
-        raise CannotRunError("tests of matching rules need an empty store; this one holds data")
+    if filled := _filled(scratch):
+        raise CannotRunError(f"tests of matching rules need an empty store; table {filled[0]!r} has rows")
     outcomes: list[Outcome] = []
     findings: list[Finding] = []
     tested: set[str] = set()
@@ -185,7 +185,7 @@ def _run(
     except StoreError as error:
         return [parsed.finding((*at, "given"), f"the records cannot be used: {error}")]
     finally:
-        for table in TABLES:
+        for table in _filled(scratch):
             scratch.command("TRUNCATE TABLE {table:Identifier}", {"table": table})
     return list(_compare(case, at, parsed, found))
 
@@ -233,6 +233,10 @@ def _record(ruling: Ruling, leg: Leg, name: str, number: str, row: Mapping[str, 
         **shared, "system": leg.system or name, "object_type": leg.type, "object_key": str(row["key"]), "fields": told,
         "deleted": bool(row.get("deleted", False)), "valid_from": at, "captured_at": at, "row_hash": number, "run_id": "",
     }  # fmt: skip
+
+
+def _filled(store: Store) -> list[str]:
+    return [row["name"] for row in store.rows(read(SQL / "filled.sql"), {"tables": list(TABLES)})]
 
 
 def _compare(case: Case, at: Location, parsed: Parsed, found: Sequence[dict[str, Any]]) -> Iterator[Finding]:

@@ -143,6 +143,16 @@ def test_a_search_that_does_not_come_to_its_end_only_suggests() -> None:
     assert all("more than the 5 that are searched together" in one.nearest for one in few)
 
 
+def test_every_code_that_a_decision_can_have_may_be_given_an_owner() -> None:
+    codes = {
+        "MISSING", "ORPHAN", "QTY_OVER", "QTY_UNDER", "PRICE", "AMOUNT", "PARTIAL_OPEN", "FIELD_DRIFT", "FX_RATE", "DATE_WINDOW",
+        "KEY_AMBIGUOUS", "KEY_UNMAPPED", "UOM_FACTOR", "TRANSFORM_ERROR", "DUP_SUSPECT", "REVERSAL_UNPAIRED",
+    }  # fmt: skip
+    of = rule(owners={code: f"team of {code}" for code in codes})
+    assert {of.owner_of(code) for code in codes} == {f"team of {code}" for code in codes}
+    assert of.owner_of("UNEXPLAINED") == "treasury"
+
+
 def test_tax_and_rounding_are_causes_of_their_own() -> None:
     of = tolerant(
         {"abs": 100},
@@ -158,3 +168,30 @@ def test_tax_and_rounding_are_causes_of_their_own() -> None:
     assert found.variance == {"tax_freight": Decimal(8), "rounding": Decimal("0.03")}
     (found,) = decided(of, [record("bank", "b", 100, 0), record("ledger", "l", "109", 8)])
     assert found.variance == {"tax_freight": Decimal(8), "unexplained": Decimal(1)}
+
+
+def test_a_record_and_the_one_it_takes_back_leave_both_sides() -> None:
+    rows = [
+        record("ledger", "l1", 250),
+        record("ledger", "l2", -250, original="l1"),
+        record("ledger", "l3", 250),
+    ]
+    of = rule(reversals={"self_cancelling": False})
+    assert told(decided(of, [*rows, record("bank", "b", 250)])) == [
+        ("matched", ("b", "l3")),
+        ("reversed", ("l1", "l2")),
+    ]
+    unknown = record("ledger", "l4", -9, original="l9")
+    (alone,) = decided(of, [unknown])
+    assert [fault.code for fault in alone.faults] == ["REVERSAL_UNPAIRED"]
+    # Without a reference nothing cancels here; with it, only the amount it is about.
+    (kept,) = [one for one in decided(of, [record("bank", "b", -250), rows[0]]) if one.verdict != "open"]
+    assert kept.verdict == "mismatch"
+
+
+def test_a_credit_that_both_sides_have_is_matched_and_not_cancelled() -> None:
+    rows = [record(leg, f"{leg}{amount}", amount) for leg in ("bank", "ledger") for amount in (250, -250)]
+    assert told(decided(rule(), rows)) == [
+        ("matched", ("bank-250", "ledger-250")),
+        ("matched", ("bank250", "ledger250")),
+    ]

@@ -24,7 +24,7 @@ from reconcile.matching.decide import decide
 from reconcile.matching.model import MatchingRule
 from reconcile.matching.records import Decision, Record
 
-CASES = 1500
+CASES = 1200
 
 
 def decided(of: MatchingRule, records: list[Record]) -> list[Decision]:
@@ -99,7 +99,7 @@ def test_sums_are_those_of_brute_force(window: tuple[int, int] | None) -> None:
         assert outcome(found) == expected, records
         seen.update(one.verdict for one in found)
         seen["sums"] += sum(1 for one in matched(found) if len(one.records) > 2)
-    assert seen["sums"] > 100
+    assert seen["sums"] > 60
     assert seen["ambiguous"] > 10
 
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from desks import desk_of, do
 from matching_rules import order_rule, rule, tolerant
 from matching_world import AT, CASH, LAST, complete, day, state
-from reconcile.actions import act
 
 from reconcile.explain import explain, find
 from reconcile.matching.backtest import backtest
@@ -86,7 +86,7 @@ def test_an_exception_keeps_its_beginning_while_other_evidence_comes_and_shows_i
     (wrong,) = exceptions(store, 9)
     assert (wrong["detected_at"], wrong["amount"]) == (day(2), 5)
     assert find(store, wrong["exception_id"])[0]["object_key"] == "B1"
-    act(store, wrong["exception_id"], "acknowledged", "ann", day(9))
+    do(desk_of(store, day(9)), "acknowledged", wrong["exception_id"], "ana", day(9))
     assert [row["status"] for row in exceptions(store, 9.5)] == ["acknowledged"]
     mended = exceptions(store, 20)
     assert [(row["code"], row["resolved_at"], row["status"]) for row in mended] == [
