@@ -86,7 +86,7 @@ def test_an_exception_keeps_its_beginning_while_other_evidence_comes_and_shows_i
     (wrong,) = exceptions(store, 9)
     assert (wrong["detected_at"], wrong["amount"]) == (day(2), 5)
     assert find(store, wrong["exception_id"])[0]["object_key"] == "B1"
-    do(desk_of(store, day(9)), "acknowledged", wrong["exception_id"], "ana", day(9))
+    do(desk_of(store, day(9)), "acknowledged", wrong["exception_id"], "ana", day(9), until=day(90))
     assert [row["status"] for row in exceptions(store, 9.5)] == ["acknowledged"]
     mended = exceptions(store, 20)
     assert [(row["code"], row["resolved_at"], row["status"]) for row in mended] == [
