@@ -52,6 +52,8 @@ LONGEST_INSERT = timedelta(minutes=10)
 # An insert of this size is nearly as cheap by the row as a larger one.
 GROUP_ITEMS = 65_536
 GROUP_BYTES = 32 << 20
+# Of these, so much must wait for a second insert beside the first: at once they would halve the groups of both.
+WORTH_ANOTHER = 0.5
 # Planning an insert takes longer than this; so long a group may wait for those that came since the last one began.
 GATHER_S = 0.025
 # The engine waits for room before it removes anything, and nobody should wait with it.
@@ -174,19 +176,19 @@ class Commits:
             self._queue[0].news.notify()
 
     def _may_write(self) -> bool:
-        """A second insert beside the first would halve the groups of both, unless there is a whole group for it."""
-        return not self._writing or (self._writing < self._writers and self._is_full())
+        return not self._writing or (self._writing < self._writers and self._waiting(WORTH_ANOTHER))
 
-    def _is_full(self) -> bool:
+    def _waiting(self, share: float) -> bool:
+        """Whether such a share of a full group waits."""
         return (
-            sum(one.items for one in self._queue) >= GROUP_ITEMS
-            or sum(len(one.body) for one in self._queue) >= GROUP_BYTES
+            sum(one.items for one in self._queue) >= share * GROUP_ITEMS
+            or sum(len(one.body) for one in self._queue) >= share * GROUP_BYTES
         )
 
     def _gather(self) -> None:
         """Waits a moment for those that came lately: senders that were answered together come again together."""
         self._arrived.wait_for(
-            lambda: len(self._queue) >= self._expected or self._is_full(),
+            lambda: len(self._queue) >= self._expected or self._waiting(1),
             GATHER_S if self._expected > 1 else 0,
         )
 

@@ -34,7 +34,7 @@ class Limits:
     """What one receiver takes on. Beyond `requests` or `memory_bytes` in flight, senders are put off.
 
     `body_bytes` holds before and after decompression. Up to `writers` inserts run beside each other, a second
-    one only when a whole group waits, and none may use more than `insert_memory_bytes` of the engine.
+    one only when half a full group waits, and none may use more than `insert_memory_bytes` of the engine.
     `read_timeout_s` is for the whole body of one request, `headers_timeout_s` for what stands before it.
     """
 

@@ -75,11 +75,11 @@ def test_many_requests_need_few_inserts_and_each_keeps_its_own_rows(store: Store
     assert rows_by_request(store) == [(n, n) for n in range(1, 31)]
 
 
-def test_a_second_insert_runs_beside_the_first_only_for_a_whole_group(
+def test_a_second_insert_runs_beside_the_first_only_when_half_a_group_waits(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two at once would halve the groups of both."""
-    monkeypatch.setattr(commits, "GROUP_ITEMS", 6)
+    monkeypatch.setattr(commits, "GROUP_ITEMS", 12)
     begun, go_on = threading.Semaphore(0), threading.Event()
 
     class Held(Handles):
@@ -101,7 +101,7 @@ def test_a_second_insert_runs_beside_the_first_only_for_a_whole_group(
                 time.sleep(0.001)
         assert not begun.acquire(timeout=0.05), "four spans can wait for the first insert"
         answers.append(pool.submit(send, intake, body(2)))
-        assert begun.acquire(timeout=10), "six are a group"
+        assert begun.acquire(timeout=10), "six are half a group"
         go_on.set()
         assert [answer.result(10).stored for answer in answers] == [1, 2, 2, 2]
         assert intake.counts["inserts"] == 2
