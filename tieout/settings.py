@@ -82,7 +82,7 @@ class Jobs(FileModel):
     kpis: Duration = timedelta(minutes=5)
     alerts: Duration = timedelta(seconds=15)
     deliver: Duration = timedelta(seconds=5)
-    exceptions: Duration = timedelta(seconds=30)
+    exceptions: Duration = timedelta(minutes=1)
 
 
 class AuditKey(FileModel):
