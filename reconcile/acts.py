@@ -6,6 +6,7 @@ Each act is an appended row with who, when and why. Nothing is changed or delete
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ from reconcile.policy import Policy
 from store.audit import AuditLog, ChainBusyError, Entry, Head
 from store.client import Store
 from store.sqlfile import read
+
+log = logging.getLogger(__name__)
 
 SQL = Path(__file__).parent / "sql"
 NOTE_CHARACTERS = 4_000
@@ -305,7 +308,12 @@ class Desk:
         """Stores what the newest rows of the audit log say was done and is not there: its writer died in between."""
         if head.kind != "act" or head.mac == self._whole_up_to:
             return
-        acts = [_from_content(row["content"]) for row in self._audit.batch(head.batch)]
+        try:
+            acts = [_from_content(row["content"]) for row in self._audit.batch(head.batch)]
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            # Not written by us: nothing can be made whole, and acts go on. What it is, verifying says.
+            log.error("row %d of the audit log is no act: run `tieout audit verify`", head.seq)
+            acts = []
         # Its writer may live and be about to write: the same token lets one of the two in. Where the engine
         # remembers a token whose rows are gone, the second one counts.
         for token in (f"acts {head.batch}", f"acts again {head.batch}"):

@@ -22,7 +22,7 @@ listen:
   store: 127.0.0.1:8123    # ClickHouse's HTTP protocol, for any ClickHouse client
   dashboard: 127.0.0.1:8501
 
-jobs: {{derive: 2s, reconcile: 5s, match: 10s, kpis: 5m, alerts: 15s, deliver: 5s, exceptions: 30s}}
+jobs: {{derive: 2s, reconcile: 5s, match: 10s, kpis: 5m, alerts: 15s, deliver: 5s, exceptions: 1m}}
 
 # Who may act on exceptions, and how the dashboard knows who acts; without that it only shows. See docs/how-to/exceptions.md.
 # access: {{people: {{ann: {{role: approver}}}}, dashboard: {{user: ann}}}}

@@ -65,7 +65,7 @@ class Jobs(FileModel):
     kpis: Duration = timedelta(minutes=5)
     alerts: Duration = timedelta(seconds=15)
     deliver: Duration = timedelta(seconds=5)
-    exceptions: Duration = timedelta(seconds=30)
+    exceptions: Duration = timedelta(minutes=1)
     probe_jitter_ratio: float = Field(default=0.1, ge=0, le=0.5)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import company
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 from visits import NARROW, ROW_PX, WIDE, Visit, chromium, dashboard_on, served
 
-from core.clock import ManualClock
+from core.clock import SystemClock
 from dashboard import launch
 from reconcile.acts import Desk, Request
 from reconcile.life import Action
@@ -39,18 +40,14 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture
-def site(store: Store, tmp_path_factory: pytest.TempPathFactory, clock: ManualClock) -> Iterator[Site]:
-    company.fill(store)
-    desk = company.desk(store)
-    acting = service(desk, {"dashboard-token": Caller(DASHBOARD)}, clock)
-    with (
-        served(acting) as url,
-        dashboard_on(
-            store, tmp_path_factory.mktemp("project"), launch.Acts(url, "dashboard-token", header=HEADER)
-        ) as address,
-    ):
-        yield Site(address, desk, store)
+@pytest.fixture(scope="module")
+def site(filled: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    desk = company.desk(filled)
+    acting = service(desk, {"dashboard-token": Caller(DASHBOARD)}, SystemClock())
+    with served(acting) as url:
+        acts = launch.Acts(url, "dashboard-token", header=HEADER)
+        with dashboard_on(filled, tmp_path_factory.mktemp("project"), acts) as address:
+            yield Site(address, desk, filled)
 
 
 def tick(page: Page, row: int) -> None:
@@ -58,17 +55,39 @@ def tick(page: Page, row: int) -> None:
 
 
 def choose(visit: Visit, label: str, option: str) -> None:
-    visit.page.get_by_role("combobox", name=label).click()
-    visit.page.get_by_role("option", name=option).click()
+    with opened(visit, label) as options:
+        options.filter(has_text=option).click()
     visit.settled()
 
 
 def offered(visit: Visit) -> list[str]:
     """What can be done, as the form says."""
-    visit.page.get_by_role("combobox", name="Do").click()
-    found = visit.page.get_by_role("option").all_inner_texts()
-    visit.page.keyboard.press("Escape")
+    with opened(visit, "Do") as options:
+        found = options.all_inner_texts()
+        visit.page.keyboard.press("Escape")
     return found
+
+
+@contextmanager
+def opened(visit: Visit, label: str) -> Iterator[Locator]:
+    """The options of a select box; a page that is drawn anew closes it, so it is opened until it stays open."""
+    options = visit.page.get_by_role("option")
+    for _ in range(10):
+        visit.settled()
+        if not options.count():
+            visit.page.get_by_role("combobox", name=label, exact=True).click()
+        visit.page.wait_for_timeout(300)
+        if options.count():
+            break
+    yield options
+
+
+def write(visit: Visit, label: str, text: str) -> None:
+    """Fills a field and leaves it, as people do before they press a button."""
+    field = visit.page.get_by_role("textbox", name=label, exact=True)
+    field.fill(text)
+    field.blur()
+    visit.settled()
 
 
 def press(visit: Visit, name: str, said: str) -> None:
@@ -85,7 +104,7 @@ def test_exceptions_are_worked_on_from_the_list_to_the_waiver(browser: Browser, 
     tick(page, 2)
     page.get_by_text("2 exceptions ticked").wait_for()
     choose(ada, "Do", "Assign")
-    page.get_by_role("textbox", name="To", exact=True).fill("grace")
+    write(ada, "To", "grace")
     press(ada, "Assign", "Assigned: 2 exceptions.")
     rows = site.store.rows("SELECT action, actor, owner FROM exceptions")
     assert [(row["action"], row["actor"], row["owner"]) for row in rows] == [("assigned", "ada", "grace")] * 2
@@ -94,7 +113,7 @@ def test_exceptions_are_worked_on_from_the_list_to_the_waiver(browser: Browser, 
     page = ada.open(f"exception?id={one}")
     choose(ada, "Do", "Ask for a waiver")
     choose(ada, "Reason", "IMMATERIAL: Too small to be worth the work")
-    page.get_by_role("textbox", name="Note").fill("two cents <b>only</b>")
+    write(ada, "Note", "two cents <b>only</b>")
     press(ada, "Ask for a waiver", "Waiver requested.")
     assert page.get_by_text("waiver requested", exact=True).count() >= 1
     assert "Approve the waiver" not in offered(ada)
@@ -114,9 +133,7 @@ def test_exceptions_are_worked_on_from_the_list_to_the_waiver(browser: Browser, 
     assert site.store.value("SELECT count() FROM exceptions WHERE action = 'waived' AND actor = 'lin'") == 1
 
 
-def test_what_changed_meanwhile_is_not_overwritten_and_who_only_looks_gets_no_form(
-    browser: Browser, site: Site
-) -> None:
+def test_what_changed_meanwhile_is_not_overwritten(browser: Browser, site: Site) -> None:
     one = str(
         site.store.value(
             "SELECT exception_id FROM exceptions_at(as_of = {v:DateTime64(6, 'UTC')}, known_at = {k:DateTime64(6, 'UTC')}) "
@@ -125,19 +142,14 @@ def test_what_changed_meanwhile_is_not_overwritten_and_who_only_looks_gets_no_fo
     )  # fmt: skip
     ada = Visit(browser, site.address, WIDE, "dark", **{HEADER: "ada"})
     page = ada.open(f"exception?id={one}")
-    page.get_by_role("textbox", name="Note").fill("mine")
+    write(ada, "Note", "mine")
     site.desk.do(Request(Action.RESOLVED, (one,), note="paid by cheque"), "grace", NOW)
     press(ada, "Acknowledge", "Nothing was done.")
     assert page.get_by_text("it has changed meanwhile: resolved by grace").count() == 1
-    assert site.store.value("SELECT count() FROM exceptions") == 1
+    assert (
+        site.store.value("SELECT count() FROM exceptions WHERE exception_id = {id:String}", {"id": one}) == 1
+    )
     # It shows how it stands now.
     assert set(offered(ada)) == {"Comment", "Reopen"}
     ada.clean()
     ada.close()
-    for headers in ({HEADER: "vera"}, {}):
-        onlooker = Visit(browser, site.address, **headers)
-        page = onlooker.open(f"exception?id={one}")
-        assert page.get_by_role("combobox", name="Do").count() == 0
-        assert page.get_by_text("To act, copy a command:").count() == 1
-        onlooker.clean()
-        onlooker.close()

@@ -196,3 +196,15 @@ def test_two_processes_that_act_at_once_do_not_both_win(store: Store, ids: dict[
     assert sorted(won) == sorted(ids[key] for key in ("I1", "I2", "I3"))
     assert counts(store) == (3, 3)
     assert audit_of(store).verify().breaks == ()
+
+
+def test_a_row_of_the_log_that_is_no_act_stops_nobody(store: Store, desk: Desk, ids: dict[str, str]) -> None:
+    do(desk, "acknowledged", ids["I1"], "ana", NOW)
+    for content in ("{", "[]", '{"action": "acknowledged"}'):
+        made_up = {
+            "seq": counts(store)[1] + 1, "at": NOW, "actor": "mallory", "kind": "act", "subject": "", "batch": content,
+            "content": content, "key_id": "k1", "previous": "", "mac": "",
+        }  # fmt: skip
+        store.insert("audit_log", [made_up])
+        assert do(desk_of(store, END), "commented", ids["I1"], "ana", NOW, note="on").done
+    assert [one.what for one in audit_of(store).verify().breaks] == ["moved"] * 3

@@ -6,15 +6,16 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretBytes
-from starlette.testclient import TestClient
 
 from core.errors import ConfigurationError
 from store import audit
 from store.audit import AuditLog, Entry, Verified
 from store.client import Store
 from store.endpoint import endpoint
+from tests.store.serving import READER, WRITER, serving
 
 KEY = SecretBytes(b"0123456789abcdef0123456789abcdef")
 OTHER = SecretBytes(b"fedcba9876543210fedcba9876543210")
@@ -174,28 +175,27 @@ def test_a_log_needs_a_key(store: Store) -> None:
         AuditLog(store, {})
 
 
-def test_who_uses_the_writing_token_of_the_endpoint_is_told_before_anything_is_written(engine: Store) -> None:
+def asked(url: str, token: str) -> int:
+    """The status of the answer to a question asked with this token."""
+    return httpx.post(url, content="SELECT 1", headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+def test_who_uses_the_writing_token_of_the_endpoint_is_told(engine: Store) -> None:
     told: list[str] = []
-    app = endpoint(engine, "the-reader-token", "the-writer-token", writer_seen=told.append)
-    try:
-        with TestClient(app) as client:
-            for token in ("the-reader-token", "the-writer-token", "the-writer-token", "guessed"):
-                client.post("/", content="SELECT 1", headers={"Authorization": f"Bearer {token}"})
-    finally:
-        app.state.close()
-    assert told == ["testclient"]
+    with serving(endpoint(engine, READER, WRITER, writer_seen=told.append)) as running:
+        assert [asked(running.url, token) for token in (READER, WRITER, WRITER, "guessed")] == [
+            200,
+            200,
+            200,
+            403,
+        ]
+    assert told == ["127.0.0.1"]
 
 
 def test_a_writer_who_cannot_be_written_down_does_not_write(engine: Store) -> None:
     def refuse(_host: str) -> None:
         raise audit.ChainBusyError("busy")
 
-    app = endpoint(engine, "the-reader-token", "the-writer-token", writer_seen=refuse)
-    try:
-        with TestClient(app) as client:
-            answer = client.post(
-                "/", content="SELECT 1", headers={"Authorization": "Bearer the-writer-token"}
-            )
-    finally:
-        app.state.close()
-    assert answer.status_code == 500
+    with serving(endpoint(engine, READER, WRITER, writer_seen=refuse)) as running:
+        assert asked(running.url, WRITER) == 500
+        assert asked(running.url, READER) == 200

@@ -155,4 +155,5 @@ def checks_of_the_log(project: Path) -> None:
         assert (broken.code, [one["what"] for one in broken.json["breaks"]]) == (1, ["removed"])
         store.command("DELETE FROM audit_log WHERE seq >= {seq:UInt64}", {"seq": held.json["rows"]})
     cut = tieout("audit", "verify", "--json", "--anchor", str(anchor), *where)
-    assert (cut.code, [one["what"] for one in cut.json["breaks"]][-1]) == (1, "truncated")
+    assert cut.code == 1
+    assert "truncated" in [one["what"] for one in cut.json["breaks"]]
