@@ -108,17 +108,22 @@ def explain(
 ) -> Explanation:
     """The whole story of one object. Findings of its direct neighbours are included where they fail.
 
-    What is found takes the engine as long to plan as all the rest together, so the rest is read beside it.
+    The verdicts of expectations take the engine as long to plan as all the rest together, so that is read beside them.
     """
     workflow = workflows[workflow_name]
     where = {
         "workflow": workflow_name, "object_type": object_type, "object_key": object_key,
         "as_of": as_of, "known_at": known_at, "steps": list(workflow.steps),
     }  # fmt: skip
+    things = _things(store, where)
+    around = {
+        **where, "items": sorted({key for _, key in things}), "types": sorted({kind for kind, _ in things}),
+    }  # fmt: skip
     with ThreadPoolExecutor(max_workers=1) as beside:
-        reading = beside.submit(_evidence, store, where)
-        verdicts = _verdicts(store, where)
+        reading = beside.submit(_evidence, store, where, around)
+        expected = store.rows(_flat("expectation_verdicts_of_items"), around)
         evidence = reading.result()
+    verdicts = _own_first([*expected, *evidence.matches], where, things)
     events, states = evidence.events, evidence.states
     findings = [_finding(workflow, row, as_of) for row in verdicts]
     own = [
@@ -151,43 +156,45 @@ class _Evidence:
     states: list[dict[str, Any]]
     neighbours: list[Neighbour]
     spans: list[dict[str, Any]]
+    matches: list[dict[str, Any]]
 
 
-def _evidence(store: Store, where: Mapping[str, Any]) -> _Evidence:
+def _evidence(store: Store, where: Mapping[str, Any], around: Mapping[str, Any]) -> _Evidence:
     with store.another() as beside:
         events = beside.rows(read(SQL / "timeline.sql"), where)
         states = beside.rows(read(SQL / "states.sql"), where)
         neighbours = [_neighbour(row) for row in beside.rows(read(SQL / "neighbours.sql"), where)]
         traces = sorted({row["trace_id"] for row in events if row["trace_id"]})[:20]
         spans = beside.rows(read(SQL / "spans.sql"), {"traces": traces}) if traces else []
-    return _Evidence(events, states, neighbours, spans)
+        matches = beside.rows(_flat("match_verdicts_of_items"), around)
+    return _Evidence(events, states, neighbours, spans, matches)
 
 
-def _verdicts(store: Store, where: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _things(store: Store, where: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """The object and those it is linked to."""
+    linked = {(row["object_type"], row["object_key"]) for row in store.rows(read(SQL / "linked.sql"), where)}
+    return linked | {(where["object_type"], where["object_key"])}
+
+
+def _own_first(
+    rows: list[dict[str, Any]], where: Mapping[str, Any], things: set[tuple[str, str]]
+) -> list[dict[str, Any]]:
     """Own verdicts first, then failing ones of neighbours."""
     item = where["object_type"], where["object_key"]
-    linked = store.rows(read(SQL / "linked.sql"), where)
-    around = {(row["object_type"], row["object_key"]) for row in linked} | {item}
-    rows = store.rows(
-        _verdicts_query(),
-        {
-            **where, "items": sorted({key for _, key in around}),
-            "types": sorted({kind for kind, _ in around}),
-        },
-    )  # fmt: skip
+    rows = sorted(rows, key=lambda row: (row["opened_at"], row["expectation"]))
     own = [row for row in rows if (row["item_type"], row["item_key"]) == item]
     near = [
         row
         for row in rows
-        if row not in own and row["failing"] and (row["item_type"], row["item_key"]) in around
+        if row not in own and row["failing"] and (row["item_type"], row["item_key"]) in things
     ]
     return own + near
 
 
 @cache
-def _verdicts_query() -> str:
+def _flat(query: str) -> str:
     """On the texts of its views: the engine plans a view anew at every level that reads it."""
-    return without_comments(flattened(read(SQL / "verdicts_of_items.sql").text, bodies(VIEWS)))
+    return without_comments(flattened(read(SQL / f"{query}.sql").text, bodies(VIEWS)))
 
 
 def _event(workflow: Workflow, row: Mapping[str, Any]) -> Entry:

@@ -1,6 +1,6 @@
 -- One verdict per expectation of some items (all, when `items` is empty) as of (V, K): those of workflows, then those of matching
 -- rules. States and their meaning: docs/reference/states.md.
-CREATE OR REPLACE VIEW verdicts_of AS
+CREATE OR REPLACE VIEW expectation_verdicts_of AS
 WITH
 marks_known AS (
     SELECT source, max(complete_through) AS complete_through
@@ -107,7 +107,17 @@ SELECT
     detected_at,
     if(isNull(detected_at), NULL, if(kind = 'once', reversed_at, closed_at)) AS resolved_at,
     trace_id, calendar, known_at
-FROM noticed
+FROM noticed;
+
+-- The verdicts of expectations and those of matching rules.
+CREATE OR REPLACE VIEW verdicts_of AS
+SELECT
+    workflow, version, expectation, kind, code, clock, owner, item_type, item_key, exception_id,
+    opened_at, opened_by, opened_step, due_at, closed_at, closed_by, closed_as, reversed_at,
+    attempts, failures, failed_at, expected, actual, residual, amount, currency, dims, watermark, covered, state,
+    due, matched, unknown, failing, detected_at, resolved_at, trace_id, calendar, known_at
+FROM expectation_verdicts_of(
+    as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)})
 UNION ALL
 SELECT
     workflow, version, expectation, kind, code, clock, owner, item_type, item_key, exception_id,
