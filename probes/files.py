@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv as plain_csv
 import hashlib
 import os
 import zipfile
@@ -23,6 +24,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 from core.duration import Duration
 from core.findings import Finding, nearest
 from core.yamlfile import Parsed
+from probes.controls import Control, Said
 from probes.probe import (
     BATCH_ROWS,
     BadLine,
@@ -35,10 +37,21 @@ from probes.probe import (
     as_text,
     text_batch,
 )
+from probes.trailer import Before, Trailer, read_trailer
 
 BLOCK_BYTES = 8_000_000
 # A workbook is a zip archive; one that unpacks to more than this is an accident or an attack.
 MAX_UNPACKED_BYTES = 2_000_000_000
+
+
+class FilesControl(Control):
+    """`trailer` is the number of the field in the trailer record of each file; 1 is the first."""
+
+    trailer: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _asked(self) -> Self:
+        return self.one_of("trailer", self.trailer is not None)
 
 
 class FilesProbe(ProbeFile):
@@ -47,6 +60,7 @@ class FilesProbe(ProbeFile):
     `mode: incremental`: every file brings new or changed records and is read once. `mode: full`: the files
     are the whole state; `take: newest` the newest of them alone, `take: all` all of them together.
     A file younger than `settle` is still being written. `format: excel` reads `sheet` (default: the first).
+    `trailer`: how the last line of a CSV file begins when it is no record but says what the records are.
     """
 
     questions: ClassVar[tuple[Question, ...]] = (
@@ -64,6 +78,8 @@ class FilesProbe(ProbeFile):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
     sheet: str = ""
+    trailer: str = ""
+    controls: tuple[FilesControl, ...] = ()
     max_bytes: int = Field(default=2_000_000_000, ge=1)
 
     @field_validator("glob")
@@ -86,6 +102,10 @@ class FilesProbe(ProbeFile):
     def _keys_fit(self) -> Self:
         if self.sheet and self.format != "excel":
             raise ValueError("'sheet' belongs to 'format: excel'")
+        if self.trailer and (self.format != "csv" or "\n".encode(self.encoding) != b"\n"):
+            raise ValueError("'trailer' belongs to 'format: csv' in an encoding with one byte a line end")
+        if any(control.trailer for control in self.controls) and not self.trailer:
+            raise ValueError("a control by 'trailer' needs the key 'trailer': how the last line begins")
         return self
 
     @property
@@ -162,13 +182,27 @@ class FilesProbe(ProbeFile):
             for batch in reader(file, origin):
                 window.check(f"file {file.name}")
                 yield batch
+            yield self._said(file, origin)
         if file.changed():
             raise ProbeError(
                 "file_changed", f"file {file.name} in {self.place} changed while it was read", retryable=True
             )
 
+    def _said(self, file: _File, origin: Origin) -> Batch:
+        """What the trailer says of the file; without one, that it should have said something."""
+        trailer = self._trailer(file)
+        fields = trailer.fields if trailer else ()
+        asked = [(n, control.trailer) for n, control in enumerate(self.controls) if control.trailer]
+        said = tuple(Said(n, fields[at - 1] if at <= len(fields) else "", file.name) for n, at in asked)
+        return Batch(text_batch(self.columns, []), origin, said=said)
+
+    def _trailer(self, file: _File) -> Trailer | None:
+        return read_trailer(file.path, self.trailer, self.delimiter, self.encoding) if self.trailer else None
+
     def _csv(self, file: _File, origin: Origin) -> Iterator[Batch]:
         bad: list[BadLine] = []
+        trailer = self._trailer(file)
+        yield Batch(text_batch(self.columns, []), origin, schema=dict.fromkeys(self._header(file), ""))
 
         def skip(row: Any) -> str:
             detail = f"line has {row.actual_columns} columns, the header has {row.expected_columns}"
@@ -176,7 +210,7 @@ class FilesProbe(ProbeFile):
             return "skip"
 
         reader = csv.open_csv(
-            file.path,
+            Before(file.path, trailer.at) if trailer else file.path,
             read_options=csv.ReadOptions(block_size=BLOCK_BYTES, encoding=self.encoding),
             parse_options=csv.ParseOptions(
                 delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=skip
@@ -193,9 +227,15 @@ class FilesProbe(ProbeFile):
         if bad:
             yield Batch(text_batch(self.columns, []), origin, line, bad_lines=tuple(bad))
 
+    def _header(self, file: _File) -> list[str]:
+        with file.path.open(encoding=self.encoding, newline="") as source:
+            return next(plain_csv.reader([source.readline(BLOCK_BYTES)], delimiter=self.delimiter), [])
+
     def _parquet(self, file: _File, origin: Origin) -> Iterator[Batch]:
         with pq.ParquetFile(file.path) as source:
             self._all_there(source.schema_arrow.names, file)
+            types = {field.name: str(field.type) for field in source.schema_arrow}
+            yield Batch(text_batch(self.columns, []), origin, schema=types)
             line = 1
             for batch in source.iter_batches(BATCH_ROWS, columns=list(self.columns)):
                 columns = [_text_column(batch.column(name)) for name in self.columns]
@@ -214,6 +254,7 @@ class FilesProbe(ProbeFile):
             header = [str(cell).strip() for cell in next(rows, [])]
             self._all_there(header, file)
             picked = [header.index(name) for name in self.columns]
+            yield Batch(text_batch(self.columns, []), origin, schema=dict.fromkeys(filter(None, header), ""))
             line = 1
             while chunk := list(islice(rows, BATCH_ROWS)):
                 cells = [[_cell(row[i]) for i in picked] for row in chunk if any(cell != "" for cell in row)]

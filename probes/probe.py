@@ -25,6 +25,7 @@ from core.duration import Duration
 from core.errors import TieoutError
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed
+from probes.controls import Control, Said
 from workflows.model import Name, StepName
 
 BATCH_ROWS = 20_000
@@ -246,7 +247,9 @@ class Batch:
     """Some records: one text column for each of the probe's columns, null where the source says nothing.
 
     `first_line` is the number of the first record in its origin. `position` is where another try of the
-    same run may go on; empty when it has to begin again. `source_time` is what the clock of the source shows.
+    same run may go on; empty when it has to begin again. `source_time` is what the clock of the source shows,
+    `said` what it says of all it gives. `schema` has every column the source has, those too that the probe
+    does not read, with the type it declares; empty: it declares none.
     """
 
     records: pa.RecordBatch
@@ -255,6 +258,8 @@ class Batch:
     position: str = ""
     bad_lines: tuple[BadLine, ...] = ()
     source_time: datetime | None = None
+    said: tuple[Said, ...] = ()
+    schema: Mapping[str, str] = field(default_factory=dict)
 
 
 def _at_once(give_up_at: float) -> None:
@@ -314,6 +319,8 @@ class ProbeFile(FileModel, ABC):
     than this part of the records set aside, the run proves nothing.
     """
 
+    # Whether each record brings its own columns, so that one may be missing for a while.
+    loose: ClassVar[bool] = False
     # What is asked of a person who begins a probe of this kind, beside what all kinds ask.
     questions: ClassVar[tuple[Question, ...]] = ()
 
@@ -328,6 +335,7 @@ class ProbeFile(FileModel, ABC):
     links: tuple[LinkRule, ...] = ()
     events: tuple[EventRule, ...] = ()
     complete: Complete = Complete()
+    controls: tuple[Control, ...] = ()
     timezone: str = "UTC"
     dates: Literal["iso", "dmy", "mdy"] = "iso"
     timeouts: Timeouts = Timeouts()
@@ -350,6 +358,11 @@ class ProbeFile(FileModel, ABC):
         return None
 
     @property
+    def bounded(self) -> bool:
+        """Whether it can be asked for a window with an end that lies back in time."""
+        return False
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Every column the file names: these are read and no others."""
         state = self.object
@@ -360,8 +373,23 @@ class ProbeFile(FileModel, ABC):
             names += link.column
         for rule in self.events:
             names += [rule.time, *rule.when]
+        names += [control.column for control in self.controls]
         names += [self.complete.column, self.cursor_rule.cursor_path if self.cursor_rule else ""]
         return tuple(dict.fromkeys(name for name in names if name))
+
+    @property
+    def vital_columns(self) -> tuple[str, ...]:
+        """Columns without which a record would be taken for something else: key, time, money, deletion."""
+        state = self.object
+        money = (state.amount.column, state.amount.currency_column) if state.amount else ()
+        names = (*state.key, state.valid_from, state.deleted, *money, self.complete.column)
+        return tuple(name for name in names if name)
+
+    @model_validator(mode="after")
+    def _controls_fit(self) -> Self:
+        if self.mode == "incremental" and any(control.equals is not None for control in self.controls):
+            raise ValueError("'equals' of a control is a number for everything, so it needs 'mode: full'")
+        return self
 
     @property
     @abstractmethod

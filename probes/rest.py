@@ -17,6 +17,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed
+from probes.controls import Control, Said
 from probes.credentials import Client, OAuth2Auth
 from probes.http import Session, certificates
 from probes.network import IpNetwork
@@ -29,6 +30,7 @@ from probes.probe import (
     ProbeFile,
     Question,
     Window,
+    as_text,
     parse_time,
     text_batch,
 )
@@ -79,6 +81,16 @@ class RestIncremental(Incremental):
         return str(int(moment.timestamp() * (1000 if self.format == "epoch_ms" else 1)))
 
 
+class RestControl(Control):
+    """`path` is the dotted path of the number inside an answer; the last page that has it counts."""
+
+    path: str = ""
+
+    @model_validator(mode="after")
+    def _asked(self) -> Self:
+        return self.one_of("path", bool(self.path))
+
+
 class RestProbe(ProbeFile):
     """GET requests to one host, answered in JSON. Keys are named like those of dlt's REST source.
 
@@ -94,6 +106,8 @@ class RestProbe(ProbeFile):
         ),
     )
 
+    loose: ClassVar[bool] = True
+
     kind: Literal["rest"]
     client: Client
     endpoint: Endpoint = Endpoint()
@@ -102,6 +116,7 @@ class RestProbe(ProbeFile):
     incremental: RestIncremental | None = None
     max_response_bytes: int = Field(default=50_000_000, ge=1)
     max_pages: int = Field(default=10_000, ge=1)
+    controls: tuple[RestControl, ...] = ()
 
     @model_validator(mode="after")
     def _modes_fit(self) -> Self:
@@ -112,6 +127,10 @@ class RestProbe(ProbeFile):
     @property
     def cursor_rule(self) -> Incremental | None:
         return self.incremental
+
+    @property
+    def bounded(self) -> bool:
+        return bool(self.incremental and self.incremental.end_param)
 
     @property
     def url(self) -> httpx.URL:
@@ -164,7 +183,14 @@ class RestProbe(ProbeFile):
                 origin = Origin(name=f"page {position.number}")
                 position = position.then(mark)
                 onward = position.text() if mark is not None else ""
-                yield Batch(self._rows(records), origin, position=onward, source_time=session.source_time)
+                yield Batch(
+                    self._rows(records),
+                    origin,
+                    position=onward,
+                    source_time=session.source_time,
+                    said=self._said(page.body),
+                    schema=self._schema(records),
+                )
 
     @contextmanager
     def _session(self, window: Window) -> Iterator[Session]:
@@ -190,6 +216,19 @@ class RestProbe(ProbeFile):
 
     def _rows(self, records: list[Any]) -> Any:
         return text_batch(self.columns, ([find(record, name) for name in self.columns] for record in records))
+
+    def _said(self, body: Any) -> tuple[Said, ...]:
+        found = [(number, find(body, c.path)) for number, c in enumerate(self.controls) if c.path]
+        return tuple(Said(number, as_text(value) or "") for number, value in found if value is not None)
+
+    def _schema(self, records: list[Any]) -> dict[str, str]:
+        """The keys of the records, and those one deeper where the probe reads there."""
+        rows = [record for record in records if isinstance(record, dict)]
+        names = set().union(*rows)
+        for head in {column.partition(".")[0] for column in self.columns if "." in column} & names:
+            inner = [row[head] for row in rows if isinstance(row.get(head), dict)]
+            names |= {f"{head}.{name}" for name in set().union(*inner)}
+        return dict.fromkeys(sorted(names), "")
 
     def _no_loop(self, records: list[Any], mark: str, seen: set[str]) -> None:
         """A server that ignores its paging parameter would otherwise be asked for ever."""

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
+from probes.controls import Said
 from probes.probe import Batch, Origin, ProbeFile
 from store.client import Store
 
@@ -22,6 +23,8 @@ class Stage:
     def clear(self) -> None:
         self.number = 0
         self.origins: dict[str, Origin] = {}
+        self._said: dict[tuple[int, str], Said] = {}
+        self.schema: dict[str, str] = {}
         self.drop()
 
     def drop(self) -> None:
@@ -32,11 +35,19 @@ class Stage:
             )
 
     @property
+    def said(self) -> list[Said]:
+        """What the source says of all it gave."""
+        return list(self._said.values())
+
+    @property
     def full(self) -> bool:
         return bool(self.limit) and self.number >= self.limit
 
     def add(self, batch: Batch) -> None:
         origin = batch.origin
+        # Said again with a later page, the later word counts.
+        self._said |= {(said.control, said.origin): said for said in batch.said}
+        self.schema |= batch.schema
         if origin.as_of is not None or origin.state != "read":
             self.origins[origin.name] = origin
         records = batch.records.slice(0, self.limit - self.number) if self.limit else batch.records

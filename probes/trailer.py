@@ -1,0 +1,58 @@
+"""The last line of a file that says what stands before it: how many records, what they sum up to."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+from io import RawIOBase
+from pathlib import Path
+
+# Longer than any trailer record.
+TAIL_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Trailer:
+    """Its fields, and the byte where the line begins: the records end there."""
+
+    fields: tuple[str, ...]
+    at: int
+
+
+def read_trailer(path: Path, begins: str, delimiter: str, encoding: str) -> Trailer | None:
+    """The last line of `path` if it begins as a trailer does. Raises OSError, UnicodeDecodeError."""
+    with path.open("rb") as source:
+        size = source.seek(0, os.SEEK_END)
+        start = max(0, size - TAIL_BYTES)
+        source.seek(start)
+        tail = source.read()
+    # Some hosts end a file with the end-of-file character of DOS.
+    text = tail.rstrip(b"\r\n\x1a \t")
+    cut = text.rfind(b"\n") + 1
+    line = text[cut:].decode(encoding)
+    if not line.startswith(begins):
+        return None
+    fields = next(csv.reader([line], delimiter=delimiter), [])
+    return Trailer(tuple(field.strip() for field in fields), start + cut)
+
+
+class Before(RawIOBase):
+    """A file up to a byte, for readers that take everything they are given."""
+
+    def __init__(self, path: Path, end: int) -> None:
+        self._source = path.open("rb")
+        self._end = end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        left = max(0, self._end - self._source.tell())
+        piece = self._source.read(min(len(buffer), left))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
