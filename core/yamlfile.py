@@ -79,7 +79,9 @@ def parse_text(file: Path, text: str, column_offset: int = 0) -> tuple[Parsed | 
         return None, [Finding(str(file), 1, 1, "not valid YAML")]
     except TypeError:
         # The reader looks keys up, which it cannot with one that holds a list.
-        return None, [Finding(str(file), 1, 1, "not valid YAML: a key is a list or a mapping; keys are texts")]
+        return None, [
+            Finding(str(file), 1, 1, "not valid YAML: a key is a list or a mapping; keys are texts")
+        ]
     positions: dict[Location, tuple[int, int]] = {(): (1, 1)}
     findings: list[Finding] = []
     data = _plain(node, (), positions, file, findings)

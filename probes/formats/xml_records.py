@@ -35,6 +35,7 @@ class XmlRecords(Format):
     """
 
     errors: ClassVar = (etree.XMLSyntaxError, UnicodeError)
+    loose: ClassVar = True
 
     type: Literal["xml"]
     record: Annotated[str, AfterValidator(_path_checked)]
