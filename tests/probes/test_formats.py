@@ -21,6 +21,7 @@ import probes.formats.lines
 import probes.formats.xml_records
 from probes.formats.contract import Source
 from probes.formats.xml_records import elements
+from probes.load import load_probe
 from probes.probe import ProbeError, ProbeFile
 from probes.run import run_probe
 from store.client import Store
@@ -313,11 +314,37 @@ def test_a_file_that_is_not_whole_is_kept_and_proves_nothing_until_it_comes_agai
     assert (last.status, last.complete_through) == ("ok", NOW - timedelta(hours=1))
 
 
+def test_a_state_that_is_not_whole_makes_nothing_absent(
+    store: Store, make_probe: MakeProbe, workflow: Workflow, drop: Path
+) -> None:
+    probe = make_probe(kind="files", folder="drop", format={"type": "fixed"} | FIXED)
+    (drop / "1.txt").write_text(GOOD)
+    os.utime(drop / "1.txt", ((NOW - timedelta(hours=2)).timestamp(),) * 2)
+    assert run_probe(store, probe, workflow, NOW).changed == 2
+    (drop / "2.txt").write_text(GOOD.replace("D 0012-000050\n", ""))
+    os.utime(drop / "2.txt", ((NOW - timedelta(hours=1)).timestamp(),) * 2)
+    for minutes in (5, 10):
+        done = run_probe(store, probe, workflow, NOW + timedelta(minutes=minutes))
+        assert (done.error_code, done.read, done.deleted, done.complete_through) == ("not_whole", 1, 0, None)
+
+
+def test_a_torn_file_does_not_hide_that_too_many_records_were_set_aside(
+    store: Store, make_probe: MakeProbe, workflow: Workflow, drop: Path
+) -> None:
+    """Files whose records could not be understood are read again; what is wrong may be the probe file."""
+    probe = make_probe(kind="files", folder="drop", format={"type": "fixed"} | FIXED, mode="incremental")
+    (drop / "1.txt").write_text("? x\n" + GOOD)
+    (drop / "2.txt").write_text(GOOD.replace("T 0002", "T 0003"))
+    for path in drop.iterdir():
+        os.utime(path, ((NOW - timedelta(hours=1)).timestamp(),) * 2)
+    for minutes in (0, 5):
+        done = run_probe(store, probe, workflow, NOW + timedelta(minutes=minutes))
+        assert (done.error_code, done.read, done.rejected) == ("not_whole", 5, 1)
+
+
 def test_a_column_the_format_cannot_have_is_a_mistake_in_the_probe_file(
     tmp_path: Path, workflow: Workflow
 ) -> None:
-    from probes.load import load_probe
-
     common = {
         "name": "p",
         "kind": "files",
