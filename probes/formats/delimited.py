@@ -12,6 +12,9 @@ from pydantic import Field
 from probes.formats.contract import BLOCK_BYTES, Encoding, Format, Source, all_there
 from probes.probe import BadLine, Batch, text_batch
 
+# So much is looked at again to say which names a header has, when one is missing.
+HEADER_BYTES = 1_000_000
+
 
 class Delimited(Format):
     """`format: csv`. A line with more or fewer values than the header is set aside."""
@@ -39,6 +42,9 @@ class Delimited(Format):
             yield Batch(text_batch(source.columns, []), first_line=line, bad_lines=tuple(bad))
 
     def _reader(self, source: Source, skip: Any) -> Any:
+        # The reader reads ahead in a thread of its own; from here on the file is its alone, also when it fails.
+        head = source.file.read(HEADER_BYTES)
+        source.file.seek(0)
         try:
             return csv.open_csv(
                 source.file,
@@ -52,11 +58,12 @@ class Delimited(Format):
                 ),
             )
         except KeyError:
-            source.file.seek(0)
             with csv.open_csv(
-                source.file,
+                pa.BufferReader(head),
                 read_options=csv.ReadOptions(encoding=self.encoding),
-                parse_options=csv.ParseOptions(delimiter=self.delimiter),
+                parse_options=csv.ParseOptions(
+                    delimiter=self.delimiter, invalid_row_handler=lambda _: "skip"
+                ),
             ) as reader:
                 all_there(source, reader.schema.names)
             raise
