@@ -15,6 +15,9 @@ from probes.formats.contract import BLOCK_BYTES, Encoding, Format, Source, all_t
 from probes.probe import BadLine, Batch, text_batch
 from probes.trailer import Before, Trailer, read_trailer
 
+# So much is looked at again to say which names a header has, when one is missing.
+HEADER_BYTES = 1_000_000
+
 
 class Delimited(Format):
     """`format: csv`. A line with more or fewer values than the header is set aside.
@@ -74,6 +77,9 @@ class Delimited(Format):
 
     def _reader(self, source: Source, skip: Any) -> Any:
         trailer = self._trailer(source)
+        # The reader reads ahead in a thread of its own; from here on the file is its alone, also when it fails.
+        head = source.file.read(HEADER_BYTES)
+        source.file.seek(0)
         try:
             return csv.open_csv(
                 Before(source.file, trailer.at) if trailer else source.file,
@@ -87,11 +93,12 @@ class Delimited(Format):
                 ),
             )
         except KeyError:
-            source.file.seek(0)
             with csv.open_csv(
-                source.file,
+                pa.BufferReader(head),
                 read_options=csv.ReadOptions(encoding=self.encoding),
-                parse_options=csv.ParseOptions(delimiter=self.delimiter),
+                parse_options=csv.ParseOptions(
+                    delimiter=self.delimiter, invalid_row_handler=lambda _: "skip"
+                ),
             ) as reader:
                 all_there(source, reader.schema.names)
             raise
