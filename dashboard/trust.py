@@ -82,6 +82,23 @@ def probes() -> None:
         alarm=lambda row: row["last_status"] != "ok", alt="Last run of each probe",
     )  # fmt: skip
     _errors([(row["probe"], row["last_error"]) for row in rows if row["last_error"]])
+    _changed_columns()
+
+
+def _changed_columns() -> None:
+    rows = data.newest("source_columns")
+    if not rows:
+        return
+    st.markdown("**Columns that changed**")
+    tables.draw(
+        rows,
+        {
+            "Probe": "probe", "Column": "name", "What": "change",
+            "Types": lambda row: f"{row['before'] or '?'} → {row['after'] or '?'}" if row["change"] == "retyped" else None,
+            "Since": "known_at", "Read": lambda row: "yes" if row["needed"] else None,
+        },
+        alarm=lambda row: row["needed"], alt="Columns of sources that changed",
+    )  # fmt: skip
 
 
 def jobs() -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from core.findings import Finding
 from probes.network import permitted, resolve
-from probes.overview import list_probes
+from probes.overview import list_probes, set_aside
 from probes.probe import ProbeError, ProbeFile, parse_time
 from probes.run import DryRun, dry_run
 from probes.systems import Systems
 from store.client import Store
+from store.sqlfile import read
 from workflows.model import Workflow
 
+CHANGED = Path(__file__).parent / "statements" / "columns_changed.sql"
 # Clocks that are kept by a time service differ by less.
 CLOCKS_DIFFER_S = 5.0
 # The question that an error of a reading answers; any other stopped the reading itself.
@@ -65,7 +67,7 @@ def diagnose(
     ]
     if not any(check.ok is False for check in checks):
         checks += _reading(store, probe, workflow, now, systems)
-    return [*checks, *_history(store, probe, now, systems)]
+    return [*checks, *_aside(store, probe), *_drift(store, probe, now), *_history(store, probe, now, systems)]
 
 
 def _network(probe: ProbeFile, systems: Systems) -> Iterator[Check]:
@@ -179,6 +181,27 @@ def _cursor(probe: ProbeFile, seen: DryRun, now: datetime) -> Check:
             f"tieout probe backfill {probe.name} --from TIME --to TIME",
         )  # fmt: skip
     return Check("cursor", True, f"the next run reads {rule.cursor_path} from {seen.cursor}")
+
+
+def _aside(store: Store, probe: ProbeFile) -> Iterator[Check]:
+    for row in set_aside(store, probe):
+        found = f"{row['records']} records are set aside since {row['last_at']:%Y-%m-%d}: {row['detail']}"
+        then = f"they stand in import_rejects; correct the mapping, then: tieout probe repair {probe.name}"
+        yield Check(f"set aside ({row['reason']})", False, found, then)
+
+
+def _drift(store: Store, probe: ProbeFile, now: datetime) -> Iterator[Check]:
+    """What changed is told and not called wrong: whether it is, only a person can say."""
+    rows = store.rows(read(CHANGED), {"source": probe.name, "since": now - timedelta(days=7)})
+    told = [
+        f"{row['name']} {row['change']}"
+        + (f" from {row['before']} to {row['after']}" if row["change"] == "retyped" else "")
+        + f" on {row['known_at']:%Y-%m-%d}"
+        + (" (the file names it)" if row["needed"] else "")
+        for row in rows
+    ]
+    if told:
+        yield Check("columns of the source", None, "; ".join(told))
 
 
 def _history(store: Store, probe: ProbeFile, now: datetime, systems: Systems) -> Iterator[Check]:

@@ -15,12 +15,24 @@ from pydantic import Field, field_validator, model_validator
 from core.duration import Duration
 from core.findings import Finding
 from core.yamlfile import Location, Parsed
+from probes.controls import Control, Said
 from probes.formats.contract import BLOCK_BYTES, Format, Source
+from probes.formats.delimited import Delimited
 from probes.formats.kinds import AnyFormat, from_short
 from probes.probe import Batch, Origin, ProbeError, ProbeFile, Question, Window, text_batch
 
 # Keys of a format that may stand beside `format: csv` instead of inside it.
-_BESIDE = ("delimiter", "encoding", "sheet")
+_BESIDE = ("delimiter", "encoding", "sheet", "trailer")
+
+
+class FilesControl(Control):
+    """`trailer` is the number of the field in the trailer record of each CSV file; 1 is the first."""
+
+    trailer: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _asked(self) -> Self:
+        return self.one_of("trailer", self.trailer is not None)
 
 
 class FilesProbe(ProbeFile):
@@ -43,6 +55,7 @@ class FilesProbe(ProbeFile):
     format: AnyFormat
     take: Literal["newest", "all"] = "newest"
     settle: Duration = timedelta(minutes=1)
+    controls: tuple[FilesControl, ...] = ()
     max_bytes: int = Field(default=2_000_000_000, ge=1)
 
     @field_validator("glob")
@@ -62,6 +75,15 @@ class FilesProbe(ProbeFile):
         rest = {key: value for key, value in data.items() if key not in _BESIDE}
         return rest | {"format": from_short(data["format"], beside)}
 
+    @model_validator(mode="after")
+    def _trailer_named(self) -> Self:
+        named = isinstance(self.format, Delimited) and self.format.trailer
+        if any(control.trailer for control in self.controls) and not named:
+            raise ValueError(
+                "a control by 'trailer' needs the key 'trailer' of 'format: csv': how the last line begins"
+            )
+        return self
+
     @property
     def place(self) -> str:
         return f"folder {self.folder}"
@@ -69,6 +91,10 @@ class FilesProbe(ProbeFile):
     @property
     def reads_files(self) -> bool:
         return True
+
+    @property
+    def loose(self) -> bool:
+        return self.format.loose
 
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
         """The folder may come later than its probe, so it is looked for when the probe runs."""
@@ -140,6 +166,12 @@ class FilesProbe(ProbeFile):
                 "file_changed", f"file {file.name} in {self.place} changed while it was read", retryable=True
             )
 
+    def _said(self, source: Source) -> tuple[Said, ...]:
+        """What the trailer says of the file; without one, that it should have said something."""
+        asked = [(n, control.trailer) for n, control in enumerate(self.controls) if control.trailer]
+        fields = self.format.told(source) if asked else ()
+        return tuple(Said(n, fields[at - 1] if at <= len(fields) else "", source.name) for n, at in asked)
+
     def _opened(self, file: _File, window: Window) -> Iterator[Batch]:
         """`from None`: what a reader says of a file may quote it."""
 
@@ -148,7 +180,10 @@ class FilesProbe(ProbeFile):
 
         try:
             with file.path.open("rb") as content:
-                yield from self.format.read(Source(content, file.name, self.columns, check))
+                source = Source(content, file.name, self.columns, check)
+                said = self._said(source)
+                yield from self.format.read(source)
+            yield Batch(text_batch(self.columns, []), said=said)
         except self.format.errors:
             raise ProbeError(
                 "bad_file",

@@ -137,6 +137,7 @@ class _Server:
         if not self._started.wait(START_TIMEOUT_S):
             raise CannotRunError(f"the listener of probe {self._probe.name} did not start")
         if self._failed is not None:
+            self._spool.close()
             raise CannotRunError(
                 f"{self._probe.listen} cannot be used ({self._failed.strerror}): stop what listens there, or change "
                 f"'listen' of probe {self._probe.name}"
@@ -147,7 +148,7 @@ class _Server:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(2 * STOP_TIMEOUT_S)
-        self._spool.seal()
+        self._spool.close()
 
     def _run(self) -> None:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.findings import Finding, nearest, unknown_name
 from core.yamlfile import Location, Parsed, parse, validate
-from probes.kinds import KINDS
+from probes.plugins import KindError, kind_named, names
 from probes.probe import ProbeFile
 from workflows.model import Workflow
 
@@ -51,10 +51,14 @@ def load_probe(
 
 def _kind(parsed: Parsed) -> tuple[type[ProbeFile] | None, list[Finding]]:
     if "kind" not in parsed.data:
-        return None, [parsed.finding((), "key 'kind' is missing", ", ".join(KINDS))]
+        return None, [parsed.finding((), "key 'kind' is missing", ", ".join(names()))]
     kind = str(parsed.data["kind"])
     line, column = parsed.at(("kind",))
-    return KINDS.get(kind), [unknown_name(parsed.file, line, column, "kind of probe", kind, KINDS)]
+    try:
+        found = kind_named(kind)
+    except KindError as error:
+        return None, [parsed.finding(("kind",), str(error))]
+    return found, [] if found else [unknown_name(parsed.file, line, column, "kind of probe", kind, names())]
 
 
 def _check(probe: ProbeFile, parsed: Parsed, workflows: Mapping[str, Workflow]) -> list[Finding]:

@@ -97,7 +97,9 @@ class MllpProbe(ProbeFile):
         """A spool that does not exist yet has received nothing."""
         if not self.spool.is_dir():
             return
-        common = {name: getattr(self, name) for name in ProbeFile.model_fields if name != "kind"}
+        common = {
+            name: getattr(self, name) for name in ProbeFile.model_fields if name not in ("kind", "controls")
+        }
         folder = FilesProbe.model_construct(
             **common,
             kind="files",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,9 @@ def keep(store: Store, stage: Stage, names: dict[str, Any], known_at: datetime) 
     return int(store.value(read(STATEMENTS / "numbers_told.sql"), params))
 
 
-def missing(store: Store, names: dict[str, Any], excused: tuple[int, ...]) -> str:
+def missing(store: Store, names: Mapping[str, Any], excused: tuple[int, ...]) -> str:
     """What is missing in series that leave no number out, as a clause for people; empty when nothing is."""
-    rows = store.rows(read(STATEMENTS / "numbers_missing.sql"), names | {"excused": list(excused)})
+    rows = store.rows(read(STATEMENTS / "numbers_missing.sql"), {**names, "excused": list(excused)})
     if not rows:
         return ""
     first = rows[0]

@@ -14,6 +14,7 @@ from store.client import Store
 from store.sqlfile import read
 
 OVERVIEW = Path(__file__).parent / "statements" / "overview.sql"
+SET_ASIDE = Path(__file__).parent / "statements" / "still_aside.sql"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class ProbeStatus:
 
     `late`: no good run within two intervals. `complete_through`: the time up to which absences are proven.
     `system_state` is closed while the system is asked, open until `asked_again_at`, then half_open.
-    `failed_tries_24h` of `tries_24h`: a success at the second try is a sign too.
+    `failed_tries_24h` of `tries_24h`: a success at the second try is a sign too. `changed_columns_7d`:
+    columns that appeared, vanished or were retyped in the last seven days.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ProbeStatus:
     attempts: int = 0
     tries_24h: int = 0
     failed_tries_24h: int = 0
+    changed_columns_7d: int = 0
     clock_ahead_s: float | None = None
     records_read: int = 0
     records_changed: int = 0
@@ -57,7 +60,11 @@ def list_probes(
 ) -> list[ProbeStatus]:
     """Each probe with its last run, by name. Raises StoreError."""
     by_name = {probe.name: probe for probe in probes}
-    asked = {"probes": sorted(by_name), "since": now - timedelta(days=1)}
+    asked = {
+        "probes": sorted(by_name),
+        "since": now - timedelta(days=1),
+        "last_week": now - timedelta(days=7),
+    }
     found = {row["probe"]: row for row in store.rows(read(OVERVIEW), asked)}
     breakers = standings(store, rules or {}, {probe.system for probe in by_name.values()}, now)
     return [
@@ -66,10 +73,15 @@ def list_probes(
     ]
 
 
+def set_aside(store: Store, probe: ProbeFile) -> list[dict[str, Any]]:
+    """Records of a probe that were set aside and not understood since, by reason. Raises StoreError."""
+    return store.rows(read(SET_ASIDE), {"source": probe.name})
+
+
 def _status(probe: ProbeFile, row: dict[str, Any] | None, system: Standing, now: datetime) -> ProbeStatus:
     last = row or {"status": "never"}
     keys = (
-        "started_at", "last_good", "complete_through", "attempts", "tries_24h", "failed_tries_24h",
+        "started_at", "last_good", "complete_through", "attempts", "tries_24h", "failed_tries_24h", "changed_columns_7d",
         "clock_ahead_s", "records_read", "records_changed", "records_rejected", "error_code", "error",
     )  # fmt: skip
     good = last.get("last_good")

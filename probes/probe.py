@@ -26,6 +26,7 @@ from core.duration import Duration
 from core.errors import TieoutError
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed
+from probes.controls import Control, Said
 from workflows.model import Name, StepName
 
 BATCH_ROWS = 20_000
@@ -271,7 +272,9 @@ class Batch:
     they do not follow one another. `position` is where another try of the same run may go on; empty when it
     has to begin again. `source_time` is what the clock of the source shows. `cursor` is what a source with
     cursors of its own hands out for the next run; `whole`: the reading is the whole state, whatever the mode
-    says, so what is not in it is gone.
+    says, so what is not in it is gone. `said` is what the source says of all it gives. `schema` has every
+    column the source has, those too that the probe does not read, with the type it declares; empty: it
+    declares none.
     """
 
     records: pa.RecordBatch
@@ -284,6 +287,8 @@ class Batch:
     counted: tuple[Counted, ...] = ()
     cursor: str = ""
     whole: bool = False
+    said: tuple[Said, ...] = ()
+    schema: Mapping[str, str] = field(default_factory=dict)
 
 
 def _at_once(give_up_at: float) -> None:
@@ -364,6 +369,7 @@ class ProbeFile(FileModel, ABC):
     links: tuple[LinkRule, ...] = ()
     events: tuple[EventRule, ...] = ()
     complete: Complete = Complete()
+    controls: tuple[Control, ...] = ()
     timezone: str = "UTC"
     dates: Literal["iso", "dmy", "mdy"] = "iso"
     timeouts: Timeouts = Timeouts()
@@ -392,8 +398,18 @@ class ProbeFile(FileModel, ABC):
         return False
 
     @property
+    def loose(self) -> bool:
+        """Whether each record brings its own columns, so that one may be missing for a while."""
+        return False
+
+    @property
     def own_cursor(self) -> bool:
         """Whether the source hands out the cursor of the next run itself (a delta link)."""
+        return False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it can be asked for a window with an end that lies back in time."""
         return False
 
     @property
@@ -407,8 +423,23 @@ class ProbeFile(FileModel, ABC):
             names += link.column
         for rule in self.events:
             names += [rule.time, *rule.when]
+        names += [control.column for control in self.controls]
         names += [self.complete.column, self.cursor_rule.cursor_path if self.cursor_rule else ""]
         return tuple(dict.fromkeys(name for name in names if name))
+
+    @property
+    def vital_columns(self) -> tuple[str, ...]:
+        """Columns without which a record would be taken for something else: key, time, money, deletion."""
+        state = self.object
+        money = (state.amount.column, state.amount.currency_column) if state.amount else ()
+        names = (*state.key, state.valid_from, state.deleted, *money, self.complete.column)
+        return tuple(name for name in names if name)
+
+    @model_validator(mode="after")
+    def _controls_fit(self) -> Self:
+        if self.mode != "full" and any(control.equals is not None for control in self.controls):
+            raise ValueError("'equals' of a control is a number for everything, so it needs 'mode: full'")
+        return self
 
     @property
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
@@ -10,9 +11,10 @@ from zoneinfo import ZoneInfo
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 
 from core.yamlfile import FileModel
-from probes.paged import PagedProbe, Reading
+from probes.controls import Control, Said
+from probes.paged import Answered, PagedProbe, Reading
 from probes.paging import Paginator, SinglePage, find
-from probes.probe import Batch, Incremental, Question, Window, parse_time, text_batch
+from probes.probe import Batch, Incremental, Question, Window, as_text, parse_time, text_batch
 
 
 class Endpoint(FileModel):
@@ -77,6 +79,16 @@ class RestIncremental(Incremental):
         return str(int(moment.timestamp() * (1000 if self.format == "epoch_ms" else 1)))
 
 
+class RestControl(Control):
+    """`path` is the dotted path of the number inside an answer; the last page that has it counts."""
+
+    path: str = ""
+
+    @model_validator(mode="after")
+    def _asked(self) -> Self:
+        return self.one_of("path", bool(self.path))
+
+
 class RestProbe(PagedProbe):
     """Requests to one host, answered in JSON. Keys are named like those of dlt's REST source.
 
@@ -97,6 +109,7 @@ class RestProbe(PagedProbe):
     paginator: Paginator = SinglePage(type="single")
     data_selector: str = ""
     incremental: RestIncremental | None = None
+    controls: tuple[RestControl, ...] = ()
 
     @model_validator(mode="after")
     def _modes_fit(self) -> Self:
@@ -114,6 +127,15 @@ class RestProbe(PagedProbe):
         return self.incremental
 
     @property
+    def bounded(self) -> bool:
+        rule = self.incremental
+        return bool(rule and (rule.end_param or "{window_end}" in str(self.endpoint.json_body)))
+
+    @property
+    def loose(self) -> bool:
+        return True
+
+    @property
     def path(self) -> str:
         return self.endpoint.path
 
@@ -122,7 +144,21 @@ class RestProbe(PagedProbe):
         with self.session(window, reading) as session:
             for page in self.pages(session, reading, window.position):
                 rows = ([find(record, name) for name in self.columns] for record in page.records)
-                yield self.batch(session, page, text_batch(self.columns, rows))
+                batch = self.batch(session, page, text_batch(self.columns, rows))
+                yield replace(batch, said=self._said(page), schema=self._schema(page))
+
+    def _said(self, page: Answered) -> tuple[Said, ...]:
+        found = [(number, find(page.body, c.path)) for number, c in enumerate(self.controls) if c.path]
+        return tuple(Said(number, as_text(value) or "") for number, value in found if value is not None)
+
+    def _schema(self, page: Answered) -> dict[str, str]:
+        """The keys of the records, and those one deeper where the probe reads there."""
+        rows = [record for record in page.records if isinstance(record, dict)]
+        names = set().union(*rows)
+        for head in {column.partition(".")[0] for column in self.columns if "." in column} & names:
+            inner = [row[head] for row in rows if isinstance(row.get(head), dict)]
+            names |= {f"{head}.{name}" for name in set().union(*inner)}
+        return dict.fromkeys(sorted(names), "")
 
     def _reading(self, window: Window) -> Reading:
         params = {name: value.get_secret_value() for name, value in self.endpoint.params.items()}

@@ -6,6 +6,7 @@ cursor. A run that is killed anywhere is repeated from the same cursor, and what
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 import uuid
@@ -13,17 +14,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from core.clock import Clock, ManualClock, SystemClock
 from core.errors import TieoutError
 from probes import numbers
-from probes.probe import ProbeError, ProbeFile, Window
+from probes.drift import Columns
+from probes.probe import ProbeError, ProbeFile, Window, iso
 from probes.reader import Attempt, Reader
 from probes.stage import Stage
 from probes.systems import Place, SystemRestsError, Systems
+from probes.trust import Before, Verdict, cursor_order, doubt_numbers, judged, older_files
 from store.client import Store
 from store.errors import StoreUnavailableError
 from store.sqlfile import read
@@ -71,6 +73,8 @@ class ProbeRun:
     unserved: bool = False
     clock_ahead_s: float | None = None
     purpose: str = "run"
+    mapping: str = ""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,43 +104,97 @@ def run_probe(
     monotonic: Callable[[], float] = time.monotonic,
     systems: Systems | None = None,
     asked: bool = False,
+    believe: bool = False,
 ) -> ProbeRun:
     """Reads the source once and writes what is new. A source that cannot be read makes a failed run.
 
     `now` is when the source is read, for all it says; `clock` tells when facts are stored (default: `now`).
     `systems` is shared by all runs of a process; a system that rests makes a skipped run, unless `asked`: a
-    person wants it. Raises ProbeBusyError, and StoreUnavailableError when the store itself is gone.
+    person wants it. `believe`: a person knows that so much is gone, or that the source was restored. Raises
+    ProbeBusyError, and StoreUnavailableError when the store itself is gone.
     """
     with _alone(store, probe.name):
-        run = _Run(store, probe, workflow, now, clock or ManualClock(now), monotonic, probe.name)
-        try:
-            done = _protected(run, systems or Systems(), asked=asked)
-        except StoreUnavailableError:
-            raise
-        except ProbeError as error:
-            done = run.failed(error.code, str(error), unserved=error.unserved)
-        except TieoutError as error:
-            done = run.failed(getattr(error, "code", None), str(error))
-        except Exception as error:
-            # A bug, or a driver that throws something of its own: its text may quote rows, its type does not.
-            done = run.failed(
-                "unexpected", f"probe {probe.name} stopped by {type(error).__name__}; report this"
-            )
-        run.stage.drop()
-        _record(store, done, run.attempts)
-        return done
+        run = _Run(
+            store, probe, workflow, now, clock or ManualClock(now), monotonic, probe.name, believe=believe
+        )
+
+        def work() -> ProbeRun:
+            done = run.work()
+            # Before the run is on record: killed in between, the next one finds the correction again.
+            if run.corrected:
+                _judge_again(run)
+            return done
+
+        return _recorded(run, systems or Systems(), work, asked=asked)
 
 
-def _protected(run: _Run, systems: Systems, *, asked: bool) -> ProbeRun:
-    """The run, in its place among those of its system."""
+def repair(store: Store, probe: ProbeFile, workflow: Workflow, clock: Clock) -> ProbeRun:
+    """Judges the records that were set aside by the mapping as it is now; asks the source for nothing.
+
+    The run that comes after a correction of the probe file does so by itself. What is understood becomes a
+    fact of the time it was read, and displaces nothing newer. Raises ProbeBusyError, StoreError.
+    """
+    with _alone(store, probe.name):
+        now = clock.now()
+        return _judge_again(_Run(store, probe, workflow, now, clock, time.monotonic, probe.name))
+
+
+def _judge_again(run: _Run) -> ProbeRun:
+    reading = f"{run.probe.name} (repair)"
+    again = _Run(
+        run.store, run.probe, run.workflow, run.now, run.clock, run.monotonic, reading, purpose="repair"
+    )
+    try:
+        done = again.judge_again()
+    finally:
+        again.stage.drop()
+    _record(run.store, done, [])
+    return done
+
+
+def run_window(
+    store: Store,
+    probe: ProbeFile,
+    workflow: Workflow,
+    since: datetime,
+    until: datetime,
+    clock: Clock,
+    *,
+    systems: Systems | None = None,
+) -> ProbeRun:
+    """Reads the changes of [since, until) once more. Nothing newer is displaced, no watermark or cursor moves.
+
+    Raises ProbeBusyError, StoreUnavailableError.
+    """
+    reading = f"{probe.name} (backfill)"
+    with _alone(store, reading):
+        now = clock.now()
+        run = _Run(store, probe, workflow, now, clock, time.monotonic, reading, purpose="backfill")
+        return _recorded(run, systems or Systems(), lambda: run.work_on(since, until), asked=True)
+
+
+def _recorded(run: _Run, systems: Systems, work: Callable[[], ProbeRun], *, asked: bool) -> ProbeRun:
+    """Does the work in its place among the runs of its system; whatever happens becomes a record."""
     probe = run.probe
     wait_s = probe.timeouts.total.total_seconds()
     try:
         with systems.place(run.store, probe.system, run.now, wait_s, asked=asked) as place:
             run.place = place
-            return run.work()
+            done = work()
+    except StoreUnavailableError:
+        raise
     except SystemRestsError as error:
-        return run.failed(error.code, str(error), status="skipped")
+        done = run.failed(error.code, str(error), status="skipped")
+    except ProbeError as error:
+        done = run.failed(error.code, str(error), unserved=error.unserved)
+    except TieoutError as error:
+        done = run.failed(getattr(error, "code", None), str(error))
+    except Exception as error:
+        # A bug, or a driver that throws something of its own: its text may quote rows, its type does not.
+        done = run.failed("unexpected", f"probe {probe.name} stopped by {type(error).__name__}; report this")
+    run.stage.drop()
+    _record(run.store, done, run.attempts)
+    return done
 
 
 def dry_run(
@@ -162,7 +220,7 @@ def dry_run(
             reader.read_all()
             run.command("judge", run.judging())
             rows = store.rows(read(STATEMENTS / "would.sql"), run.names())
-            columns = run.columns()
+            columns = store.rows(read(STATEMENTS / "columns.sql"), run.names())
             filled = {column["name"] for column in columns}
             empty = [name for name in probe.columns if name not in filled] if rows else []
             return DryRun(
@@ -200,26 +258,6 @@ def _record(store: Store, done: ProbeRun, attempts: Iterable[Attempt]) -> None:
 
 
 @dataclass
-class _Verdict:
-    """How a reading is to be taken. `absences`: objects that are not in it are gone.
-
-    `doubted`: reading the same again may say something else.
-    """
-
-    status: str = "ok"
-    complete: bool = True
-    doubted: bool = False
-    absences: bool = False
-    code: str = ""
-    text: str = ""
-
-    def doubt(self, code: str, text: str, *, complete: bool) -> None:
-        self.status, self.code, self.text = "partial", code, text
-        self.complete = self.complete and complete
-        self.doubted = self.doubted or not (complete or code in ("not_whole", "number_missing"))
-
-
-@dataclass
 class _Run:
     store: Store
     probe: ProbeFile
@@ -230,6 +268,8 @@ class _Run:
     reading: str
     limit: int = 0
     place: Place | None = None
+    believe: bool = False
+    purpose: str = "run"
 
     def __post_init__(self) -> None:
         self.run_id = uuid.uuid4().hex
@@ -238,43 +278,83 @@ class _Run:
         self.clock_ahead_s: float | None = None
         self.last_cursor = ""
         self.seen: dict[str, str] = {}
-        self.repeats = 0
+        self.newest_file: datetime | None = None
+        self.doubted = False
+        self.corrected = False
+        said = self.judging() | {"reading": "", "run_id": ""}
+        self.mapping = hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()[:16]
 
     def window(self) -> Window:
         """What to read, given what earlier runs have read."""
         rule = self.probe.cursor_rule
-        if rule or self.probe.own_cursor:
-            stored = str(self.store.value(read(STATEMENTS / "last_run.sql"), self.names()) or "")
-            self.last_cursor = stored
+        last = self.store.one(read(STATEMENTS / "last_run.sql"), self.names())
+        self.doubted = last.get("error_code") == "source_went_back"
+        self.corrected = last.get("mapping", "") not in ("", self.mapping)
+        self.last_cursor = str(last.get("cursor", "")) if rule or self.probe.own_cursor else ""
         path, _, value = self.last_cursor.partition("=")
         # A cursor of another column says nothing about this one: begin again.
         cursor = rule.lower(value if path == rule.cursor_path else "") if rule else self.last_cursor
         rows = self.store.rows(read(STATEMENTS / "files_seen.sql"), self.names())
-        self.seen = {row["file"]: row["last_fingerprint"] for row in rows}
+        self.newest_file = max((row["last_as_of"] for row in rows if row["of_last"]), default=None)
+        # What is believed anew is read anew.
+        self.seen = {} if self.believe else {row["file"]: row["last_fingerprint"] for row in rows}
+        return self._bounded(Window(self.now, cursor, seen=self.seen))
+
+    def _bounded(self, window: Window) -> Window:
+        """The window with the limits of this run: its time, the pace of its system, the networks it may reach."""
         give_up_at = self.monotonic() + self.probe.timeouts.total.total_seconds()
-        window = Window(self.now, cursor, "", self.seen, self.monotonic, give_up_at, clock=self.clock)
+        window = replace(window, monotonic=self.monotonic, give_up_at=give_up_at, clock=self.clock)
         if self.place is None:
             return window
         return replace(window, wait_turn=self.place.turn, networks=self.place.rule.networks)
 
-    def work(self) -> ProbeRun:
-        reader = Reader(self.stage, self.probe, self.window(), self.clock)
+    def work_on(self, since: datetime, until: datetime) -> ProbeRun:
+        """Reads one window of a time gone by."""
+        self._read(self._bounded(Window(until, iso(since))))
+        known_at = self.clock.now()
+        self.command("judge", self.judging())
+        counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
+        # It is older than the last reading by intent.
+        verdict = judged(self.store, self.probe, self.stage, counts, self.names(), Before(believed=True))
+        self._write_facts(verdict, known_at, states="history")
+        return self._counted(verdict, counts, known_at)
+
+    def judge_again(self) -> ProbeRun:
+        """Judges what earlier runs set aside."""
+        known_at = self.clock.now()
+        self.command("set_aside", self.names() | {"columns": list(self.probe.columns)})
+        self.command("judge", self.judging())
+        counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
+        self._write_facts(Verdict(), known_at, states="history")
+        self.command("repaired", self.names() | {"known_at": known_at})
+        return self._counted(Verdict(), counts, known_at)
+
+    def _read(self, window: Window) -> None:
+        reader = Reader(self.stage, self.probe, window, self.clock)
         self.attempts = reader.attempts
         try:
             reader.read_all()
         finally:
             self.clock_ahead_s = reader.clock_ahead_s
+
+    def work(self) -> ProbeRun:
+        self._read(self.window())
         known_at = self.clock.now()
         if self._nothing_new():
-            verdict = _Verdict()
-            self._doubt_numbers(verdict)
+            verdict = Verdict()
+            doubt_numbers(self.store, self.probe, self.stage, self.names(), verdict)
             return self._finished(verdict, self._empty_counts(), known_at, self.last_cursor)
         self.command("judge", self.judging())
-        self.repeats = numbers.keep(self.store, self.stage, self.names(), known_at)
         counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
+        columns = Columns(self.store, self.probe, self.stage)
+        columns.check(int(counts["records"]))
+        repeats = numbers.keep(self.store, self.stage, self.names(), known_at)
+        counts = {**counts, "remarks": int(counts["remarks"]) + repeats}
         cursor = self._next_cursor(counts)
-        verdict = self._verdict(counts)
+        verdict = judged(self.store, self.probe, self.stage, counts, self.names(), self._before())
         self._write_facts(verdict, known_at)
+        if verdict.complete:
+            columns.remember(self.run_id, known_at)
         return self._finished(verdict, counts, known_at, cursor if verdict.complete else self.last_cursor)
 
     def failed(
@@ -289,15 +369,12 @@ class _Run:
         probe = self.probe
         return ProbeRun(
             self.run_id, probe.name, probe.kind, probe.system, self.now, self.clock.now(), status, False,
-            len(self.attempts), clock_ahead_s=self.clock_ahead_s,
+            len(self.attempts), clock_ahead_s=self.clock_ahead_s, purpose=self.purpose,
+            mapping=self.mapping, columns=probe.columns,
         )  # fmt: skip
 
     def command(self, name: str, params: dict[str, Any]) -> None:
         self.store.command(read(STATEMENTS / f"{name}.sql"), params)
-
-    def columns(self) -> list[dict[str, Any]]:
-        """The columns that have values, with the type their values look like."""
-        return self.store.rows(read(STATEMENTS / "columns.sql"), {"reading": self.stage.reading})
 
     def names(self) -> dict[str, Any]:
         return {
@@ -354,14 +431,25 @@ class _Run:
     def _nothing_new(self) -> bool:
         """All files are the ones read before: the state is the one stored before."""
         states = {origin.state for origin in self.stage.origins.values()}
-        return states == {"unchanged"} and not self.stage.number
+        older = self.probe.mode == "full" and older_files(self.stage, self.newest_file)
+        return states == {"unchanged"} and not self.stage.number and not older
+
+    def _before(self) -> Before:
+        """Where the runs before this one had got to."""
+        rule = self.probe.cursor_rule
+        path, _, value = self.last_cursor.partition("=")
+        cursor = value if rule and path == rule.cursor_path else ""
+        return Before(cursor, self.newest_file, self.doubted, self.believe)
 
     def _next_cursor(self, counts: dict[str, Any]) -> str:
         rule = self.probe.cursor_rule
         if self.stage.cursor:
             return self.stage.cursor
-        if rule is None or not counts["records"]:
+        if rule is None:
             return self.last_cursor
+        if not counts["records"]:
+            # Believed to be empty beyond the cursor, a source is read from its beginning once more.
+            return "" if self.believe else self.last_cursor
         newest = counts["newest_cursor"]
         if not counts["with_cursor"] or not newest:
             raise ProbeError(
@@ -369,55 +457,13 @@ class _Run:
                 f"no record of probe {self.probe.name} has a usable {rule.cursor_path!r}; "
                 "check cursor_path and type of incremental",
             )
-        path, _, before = self.last_cursor.partition("=")
+        before = self._before().cursor
         # Read again with an overlap, a quiet source gives only records older than the cursor.
-        if path == rule.cursor_path and _cursor_order(rule.type, before) > _cursor_order(rule.type, newest):
+        if before and not self.believe and cursor_order(rule, before) > cursor_order(rule, newest):
             return self.last_cursor
         return f"{rule.cursor_path}={newest}"
 
-    def _verdict(self, counts: dict[str, Any]) -> _Verdict:
-        verdict, probe = _Verdict(), self.probe
-        rejected, records = int(counts["rejected"]), int(counts["records"])
-        if int(counts["remarks"]) or self.repeats:
-            text = f"files of probe {probe.name} break rules of their format without loss, see import_rejects"
-            verdict.doubt("remarks", text, complete=True)
-        if rejected:
-            text = f"{rejected} of {records} records of probe {probe.name} are set aside, see import_rejects"
-            verdict.doubt("records_set_aside", text, complete=rejected <= probe.max_rejected_ratio * records)
-        growing = sorted(o.name for o in self.stage.origins.values() if o.state == "growing")
-        if growing:
-            text = f"file {growing[0]} in {probe.place} is still being written; it is read once it rests"
-            verdict.doubt("still_growing", text, complete=False)
-        self._doubt_numbers(verdict)
-        for name, bad in sorted(self.stage.torn.items())[:1]:
-            text = f"file {name} in {probe.place} is not what was sent, at {bad.number}: {bad.detail}; get it again"
-            verdict.doubt("not_whole", text, complete=False)
-        if self.stage.whole and verdict.complete:
-            self._doubt_absences(verdict)
-            # A line that could not be read may be the very object that seems to be gone.
-            verdict.absences = verdict.complete and not counts["broken_lines"]
-        return verdict
-
-    def _doubt_numbers(self, verdict: _Verdict) -> None:
-        if not self.stage.origins:
-            return
-        gap = numbers.missing(self.store, self.names(), self.probe.excused_numbers)
-        if gap:
-            text = f"{gap}; ask the sender of probe {self.probe.name}, or list it in excused_numbers"
-            verdict.doubt("number_missing", text, complete=False)
-
-    def _doubt_absences(self, verdict: _Verdict) -> None:
-        found = self.store.one(read(STATEMENTS / "absent.sql"), self.names())
-        absent, live = int(found["absent"]), int(found["live"])
-        if absent and absent > self.probe.max_absent_ratio * live:
-            verdict.doubt(
-                "too_many_absent",
-                f"{absent} of {live} known objects are missing from the reading of probe {self.probe.name}; "
-                "nothing was marked as deleted: check the source, or raise max_absent_ratio if they are gone",
-                complete=False,
-            )
-
-    def _write_facts(self, verdict: _Verdict, known_at: datetime) -> None:
+    def _write_facts(self, verdict: Verdict, known_at: datetime, states: str = "changes") -> None:
         workflow = self.workflow
         params = self.names() | {
             "as_of": self._as_of() or self.stage.as_of,
@@ -428,7 +474,7 @@ class _Run:
             "all_steps": sorted({rule.step for rule in self.probe.events}),
         }
         self.command("rejects", params)
-        self.command("changes", params)
+        self.command(states, params)
         if verdict.absences:
             self.command("deletions", params)
         if self.probe.links:
@@ -437,19 +483,22 @@ class _Run:
             self.command("steps", params)
 
     def _finished(
-        self, verdict: _Verdict, counts: dict[str, Any], known_at: datetime, cursor: str
+        self, verdict: Verdict, counts: dict[str, Any], known_at: datetime, cursor: str
     ) -> ProbeRun:
         through = self._complete_through(counts) if verdict.complete else None
         if through is not None:
             mark = {"source": self.probe.name, "complete_through": through, "heartbeat_at": self.now}
             self.store.insert("watermarks", [mark | {"known_at": known_at, "run_id": self.run_id}])
         self._remember_files(verdict, known_at)
+        return replace(self._counted(verdict, counts, known_at), cursor=cursor, complete_through=through)
+
+    def _counted(self, verdict: Verdict, counts: dict[str, Any], known_at: datetime) -> ProbeRun:
         wrote = self.store.one(read(STATEMENTS / "written.sql"), self.names() | {"known_at": known_at})
         return replace(
             self._done(verdict.status), complete=verdict.complete, read=int(counts["records"]),
             changed=int(wrote["snapshots"]), deleted=int(wrote["absent"]), links=int(wrote["links"]),
-            events=int(wrote["events"]), rejected=int(counts["rejected"]), cursor=cursor,
-            complete_through=through, error_code=verdict.code, error=verdict.text,
+            events=int(wrote["events"]), rejected=int(counts["rejected"]), error_code=verdict.code,
+            error=verdict.text,
         )  # fmt: skip
 
     def _complete_through(self, counts: dict[str, Any]) -> datetime | None:
@@ -476,7 +525,7 @@ class _Run:
             return (min(times) if self.probe.mode == "full" else max(times)) - lag
         return None if self.probe.reads_files else self.now - lag
 
-    def _remember_files(self, verdict: _Verdict, known_at: datetime) -> None:
+    def _remember_files(self, verdict: Verdict, known_at: datetime) -> None:
         """A reading that was not believed is not one to rest on: its files are read again.
 
         Where every file stands for itself, those that hold are known, whatever the others are.
@@ -491,8 +540,3 @@ class _Run:
         common = {"probe": self.probe.name, "run_id": self.run_id, "known_at": known_at}
         rows = [common | {"file": o.name, "fingerprint": o.fingerprint, "as_of": o.as_of} for o in fresh]
         self.store.insert("probe_files", rows)
-
-
-def _cursor_order(kind: str, text: str) -> Any:
-    """What cursors of a kind are compared by."""
-    return Decimal(text) if kind == "number" else text

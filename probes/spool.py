@@ -6,6 +6,7 @@ then renamed to `NAME.jsonl` and never written again, so a reader sees files at 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -53,9 +54,9 @@ def identity_of(*who: str, content: bytes) -> str:
 
 
 class Spool:
-    """A folder of messages that one probe reads. Safe between threads; one process at a time.
+    """A folder of messages that one probe reads. Safe between threads; one process at a time, until `close`.
 
-    Raises CannotRunError when the folder cannot be used.
+    Raises CannotRunError when the folder cannot be used, or another process has it.
     """
 
     def __init__(self, folder: Path, clock: Clock, keep: timedelta) -> None:
@@ -66,7 +67,14 @@ class Spool:
         self._known: dict[str, None] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._held = folder.with_suffix(".lock").open("a")
+            # Recovering what another process is writing would tear it apart.
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._recover()
+        except BlockingIOError:
+            raise CannotRunError(
+                f"folder {folder} is used by another listener: stop it, or give this one another 'spool'"
+            ) from None
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
             raise CannotRunError(f"folder {folder} cannot be used: {reason}") from None
@@ -85,6 +93,12 @@ class Spool:
         with self._lock:
             self._seal()
             self._forget_old()
+
+    def close(self) -> None:
+        """Hands everything to the reader and lets the folder go."""
+        with self._lock:
+            self._seal()
+            self._held.close()
 
     def _append(self, line: bytes) -> None:
         if self._file is None:

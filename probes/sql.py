@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import itemgetter
@@ -19,7 +20,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import NullPool
 
 from core.findings import Finding, nearest
-from core.yamlfile import Parsed
+from core.yamlfile import Location, Parsed
+from probes.controls import Control, Said
 from probes.probe import (
     BATCH_ROWS,
     Batch,
@@ -28,6 +30,7 @@ from probes.probe import (
     ProbeFile,
     Question,
     Window,
+    as_text,
     parse_time,
     text_batch,
 )
@@ -71,6 +74,16 @@ _NO_DATABASE = re.compile(
 )
 
 
+class SqlControl(Control):
+    """`query` gives one number; it is asked in the same snapshot of the database as the records."""
+
+    query: str = ""
+
+    @model_validator(mode="after")
+    def _asked(self) -> Self:
+        return self.one_of("query", bool(self.query))
+
+
 class SqlProbe(ProbeFile):
     """A SELECT against a database.
 
@@ -90,6 +103,7 @@ class SqlProbe(ProbeFile):
     query: str = ""
     query_file: Path | None = None
     incremental: Incremental | None = None
+    controls: tuple[SqlControl, ...] = ()
 
     @field_validator("url")
     @classmethod
@@ -117,6 +131,10 @@ class SqlProbe(ProbeFile):
         return self.incremental
 
     @property
+    def bounded(self) -> bool:
+        return "window_end" in _placeholders(self.query)
+
+    @property
     def place(self) -> str:
         url = sa.make_url(self.url.get_secret_value())
         return f"{url.get_backend_name()} database {_address(url)}"
@@ -128,8 +146,14 @@ class SqlProbe(ProbeFile):
         return ((url.host, port),) if url.host and port else ()
 
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
+        findings = [
+            finding
+            for number, control in enumerate(self.controls)
+            if control.query
+            for finding in _check_query(self, control.query, parsed, ("controls", number, "query"))
+        ]
         if self.query_file is None:
-            return self, _check_query(self, self.query, parsed, ("query",))
+            return self, [*findings, *_check_query(self, self.query, parsed, ("query",))]
         path = file.parent / self.query_file
         try:
             text = path.read_text(encoding="utf-8")
@@ -138,34 +162,45 @@ class SqlProbe(ProbeFile):
                 parsed.finding(("query_file",), f"query file {str(self.query_file)!r} cannot be read")
             ]
         placed = self.model_copy(update={"query_file": path, "query": text})
-        return placed, _check_query(placed, text, parsed, ("query_file",))
+        return placed, [*findings, *_check_query(placed, text, parsed, ("query_file",))]
 
     def read(self, window: Window) -> Generator[Batch]:
         engine = self._engine()
         try:
             with self._connected(engine) as connection, self._explained("the query"):
-                _read_only(connection, window)
+                _read_only(connection, window, one_snapshot=bool(self.controls))
                 yield from self._batches(connection, window)
         finally:
             engine.dispose()
 
     def _batches(self, connection: Connection, window: Window) -> Iterator[Batch]:
-        statement = sa.text(self.query)
-        wanted = _placeholders(self.query)
+        said = tuple(self._said(connection, window))
+        result = self._asked(self.query, connection.execution_options(stream_results=True), window)
+        picked = self._picked(result)
+        nothing = Batch(text_batch(self.columns, []), said=said, schema=_schema(result))
+        first = 1
+        for rows in result.partitions(BATCH_ROWS):
+            window.check(self.place)
+            yield replace(nothing, records=text_batch(self.columns, map(picked, rows)), first_line=first)
+            first += len(rows)
+        if first == 1:
+            yield nothing
+
+    def _said(self, connection: Connection, window: Window) -> Iterator[Said]:
+        for number, control in enumerate(self.controls):
+            if control.query:
+                row = self._asked(control.query, connection, window).first()
+                yield Said(number, as_text(row[0]) or "" if row else "")
+
+    def _asked(self, query: str, connection: Connection, window: Window) -> CursorResult[Any]:
+        statement = sa.text(query)
+        wanted = _placeholders(query)
         if wanted:
             statement = statement.bindparams(
                 *(self._bound(name, window, connection) for name in sorted(wanted))
             )
         window.turn()
-        result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(
-            statement
-        )
-        picked = self._picked(result)
-        first = 1
-        for rows in result.partitions(BATCH_ROWS):
-            window.check(self.place)
-            yield Batch(text_batch(self.columns, map(picked, rows)), first_line=first)
-            first += len(rows)
+        return connection.execution_options(max_row_buffer=BATCH_ROWS).execute(statement)
 
     def _picked(self, result: CursorResult[Any]) -> Callable[[Any], tuple[Any, ...]]:
         """Takes the columns the probe file names out of a row; the query may give more."""
@@ -299,7 +334,7 @@ class SqlProbe(ProbeFile):
         )
 
 
-def _check_query(probe: SqlProbe, text: str, parsed: Parsed, at: tuple[str]) -> list[Finding]:
+def _check_query(probe: SqlProbe, text: str, parsed: Parsed, at: Location) -> list[Finding]:
     wanted = _placeholders(text)
     known = ", ".join(f":{name}" for name in sorted(PLACEHOLDERS))
     findings = [
@@ -332,14 +367,25 @@ def _must_exist(url: URL, place: str) -> None:
         raise ProbeError("unreachable", f"{place} is not a file; check the path in the url", retryable=True)
 
 
-def _read_only(connection: Connection, window: Window) -> None:
-    """Nothing a probe sends can change its source, and nothing it asks runs for ever."""
+def _schema(result: CursorResult[Any]) -> dict[str, str]:
+    """The columns of a result; psycopg knows their types by name, other drivers by numbers of their own."""
+    described = result.cursor.description if result.cursor is not None else ()
+    return {str(column[0]): str(getattr(column, "type_display", "")) for column in described or ()}
+
+
+def _read_only(connection: Connection, window: Window, *, one_snapshot: bool = False) -> None:
+    """Nothing a probe sends can change its source, and nothing it asks runs for ever.
+
+    `one_snapshot`: several queries must see the same state; where that is not so anyway, it is asked for.
+    """
     dialect = connection.dialect.name
     milliseconds = int(window.left() * 1000)
     limits: Sequence[str] = ()
     if dialect == "postgresql":
         limits = (
-            "SET TRANSACTION READ ONLY",
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+            if one_snapshot
+            else "SET TRANSACTION READ ONLY",
             f"SET LOCAL statement_timeout = {milliseconds}",
             "SET LOCAL TIME ZONE 'UTC'",
         )
@@ -353,7 +399,7 @@ def _read_only(connection: Connection, window: Window) -> None:
     elif dialect == "oracle":
         limits = ("SET TRANSACTION READ ONLY",)
     elif dialect == "sqlite":
-        limits = ("PRAGMA query_only = ON",)
+        limits = ("PRAGMA query_only = ON", *(["BEGIN"] if one_snapshot else []))
         raw: Any = connection.connection.driver_connection
         raw.set_progress_handler(lambda: int(window.monotonic() > window.give_up_at), 10_000)
     for statement in limits:

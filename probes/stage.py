@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from probes.controls import Said
 from probes.probe import BadLine, Batch, Counted, Origin, ProbeFile
 from store.client import Store
 
@@ -26,6 +27,8 @@ class Stage:
         self.torn: dict[str, BadLine] = {}
         self.counted: list[tuple[Origin, Counted]] = []
         self.cursor, self.whole = "", self.probe.mode == "full"
+        self._said: dict[tuple[int, str], Said] = {}
+        self.schema: dict[str, str] = {}
         self.drop()
 
     def drop(self) -> None:
@@ -36,12 +39,20 @@ class Stage:
             )
 
     @property
+    def said(self) -> list[Said]:
+        """What the source says of all it gave."""
+        return list(self._said.values())
+
+    @property
     def full(self) -> bool:
         return bool(self.limit) and self.number >= self.limit
 
     def add(self, batch: Batch) -> None:
         origin = batch.origin
         self.cursor, self.whole = batch.cursor or self.cursor, self.whole or batch.whole
+        # Said again with a later page, the later word counts.
+        self._said |= {(said.control, said.origin): said for said in batch.said}
+        self.schema |= batch.schema
         if origin.as_of is not None or origin.state != "read":
             self.origins[origin.name] = origin
         for bad in batch.bad_lines:

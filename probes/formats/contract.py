@@ -58,10 +58,16 @@ class Format(FileModel, ABC):
     """What a file is written in. `errors` are what its library raises on a file of another format."""
 
     errors: ClassVar[tuple[type[Exception], ...]] = (UnicodeError,)
+    # Whether each record brings its own columns, so that one may be missing for a while.
+    loose: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, source: Source) -> Iterator[Batch]:
         """The records of the file, a bounded batch at a time. Raises ProbeError, or one of `errors`."""
+
+    def told(self, source: Source) -> tuple[str, ...]:  # noqa: ARG002 - most formats leave it to their records
+        """The fields of the trailer, which says what the records are; empty when there is none."""
+        return ()
 
     def misnamed(self, column: str) -> str:  # noqa: ARG002 - most formats find out in the file
         """Why no file of this format can have `column`, or an empty text."""

@@ -32,6 +32,7 @@ class Excel(Format):
             header = [str(cell).strip() for cell in next(rows, [])]
             all_there(source, header)
             picked = [header.index(name) for name in source.columns]
+            yield Batch(text_batch(source.columns, []), schema=dict.fromkeys(filter(None, header), ""))
             line = 1
             while chunk := list(islice(rows, BATCH_ROWS)):
                 cells = [[_cell(row[i]) for i in picked] for row in chunk if any(cell != "" for cell in row)]

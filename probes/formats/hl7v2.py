@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-import hl7
 from pydantic import StringConstraints
 
 from probes.formats.contract import Encoding, Format, Row, Source, gathered
+from probes.formats.hl7_segments import Segment, segments_of
 from probes.formats.lines import lines, too_large
 from probes.formats.times import iso_time
 from probes.probe import BadLine, Batch, Counted, ProbeError
@@ -27,7 +26,7 @@ _PATH = re.compile(
 )
 _CALL = re.compile(r"^(?P<call>time|list)\((?P<of>[^()]+)\)$")
 
-Segments = Sequence[Any]
+Segments = Sequence[Segment]
 Column = Callable[["Record"], str | None]
 
 
@@ -85,7 +84,7 @@ class Hl7v2(Format):
             if isinstance(found, BadLine):
                 yield found
                 continue
-            parsed = _parsed(found)
+            parsed = segments_of(found.segments)
             if parsed is None:
                 yield BadLine(found.line, "the message cannot be taken apart")
                 continue
@@ -184,19 +183,11 @@ class _Batches:
 _TRAILER = {"FHS": "FTS", "BHS": "BTS"}
 
 
-def _parsed(message: Message) -> Segments | None:
-    """What the hl7 library makes of it. What it says of a message it cannot read may quote it."""
-    try:
-        return list(hl7.parse("\r".join(message.segments)))
-    except (hl7.HL7Exception, ValueError, LookupError, AssertionError):
-        return None
-
-
 def _records(parsed: Segments, level: str, lines_of: list[int]) -> Iterator[tuple[int, Record]]:
     if level == "MSH":
         yield lines_of[0], Record(parsed, (), 1)
         return
-    starts = [at for at, segment in enumerate(parsed) if _name(segment) == level]
+    starts = [at for at, segment in enumerate(parsed) if segment.name == level]
     ends = [*starts[1:], len(parsed)]
     for number, (start, end) in enumerate(zip(starts, ends, strict=False), start=1):
         yield lines_of[start], Record(parsed[start:end], parsed[: starts[0]], number)
@@ -238,14 +229,14 @@ class _Path:
 
     def values(self, record: Record) -> Iterator[str]:
         """Of the record's own segments of this name; if it has none, of the message's."""
-        there = [segment for segment in record.own if _name(segment) == self.name]
-        for segment in there or [segment for segment in record.shared if _name(segment) == self.name]:
-            for number, repetition in enumerate(_field(segment, self.field), start=1):
+        there = [segment for segment in record.own if segment.name == self.name]
+        for segment in there or [segment for segment in record.shared if segment.name == self.name]:
+            for number, repetition in enumerate(segment.repetitions(self.field), start=1):
                 if self.repetition and number != self.repetition:
                     continue
-                if self.at and _text(segment, repetition, self.at, 1) != self.value:
+                if self.at and segment.value(self.field, repetition, self.at) != self.value:
                     continue
-                value = _text(segment, repetition, self.component, self.part)
+                value = segment.value(self.field, repetition, self.component, self.part)
                 # Two quotes say that there is nothing.
                 if value and value != '""':
                     yield value
@@ -255,45 +246,3 @@ def value_of(parsed: Segments, name: str, field: int, component: int = 1) -> str
     """One value of the first segment with this name, or an empty text."""
     path = _Path(name, field, 1, 0, "", component, 1)
     return path.first(Record(parsed, (), 1)) or ""
-
-
-def _name(segment: Any) -> str:
-    return str(segment[0])
-
-
-def _field(segment: Any, field: int) -> Sequence[Any]:
-    return segment[field] if field < len(segment) else ()
-
-
-def _text(segment: Any, repetition: Any, component: int, part: int) -> str:
-    """A value that is not divided further is its own first component and part."""
-    item = repetition
-    for number in (component, part):
-        if isinstance(item, str):
-            if number > 1:
-                return ""
-        else:
-            item = item[number - 1] if number <= len(item) else ""
-    return _unescaped(segment, item if isinstance(item, str) else str(item)).strip()
-
-
-def _unescaped(segment: Any, text: str) -> str:
-    """The library's own way writes fields it does not understand into the log."""
-    if segment.esc not in text or _name(segment) == "MSH":
-        return text
-    _, field, repetition, component, part = segment.separators
-    signs = {"F": field, "S": component, "T": part, "R": repetition, "E": segment.esc, ".br": "\n"}
-
-    def sign(found: re.Match[str]) -> str:
-        code = found[1]
-        if code.startswith("X") and re.fullmatch(r"X(?:[0-9A-Fa-f]{2})+", code):
-            return bytes.fromhex(code[1:]).decode("utf-8", "replace")
-        return str(signs.get(code, found[0]))
-
-    return _between(str(segment.esc)).sub(sign, text)
-
-
-@functools.cache
-def _between(sign: str) -> re.Pattern[str]:
-    mark = re.escape(sign)
-    return re.compile(f"{mark}([^{mark}]*){mark}")

@@ -30,6 +30,7 @@ class JsonRecords(Format):
     """
 
     errors: ClassVar = (UnicodeError,)
+    loose: ClassVar = True
 
     type: Literal["json"]
     select: str = ""

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from probes.formats.contract import Format, Source, all_there
-from probes.probe import BATCH_ROWS, Batch, as_text
+from probes.probe import BATCH_ROWS, Batch, as_text, text_batch
 
 
 class Parquet(Format):
@@ -23,6 +23,8 @@ class Parquet(Format):
     def read(self, source: Source) -> Iterator[Batch]:
         with pq.ParquetFile(source.file) as table:
             all_there(source, table.schema_arrow.names)
+            types = {field.name: str(field.type) for field in table.schema_arrow}
+            yield Batch(text_batch(source.columns, []), schema=types)
             line = 1
             for batch in table.iter_batches(BATCH_ROWS, columns=list(source.columns)):
                 columns = [_text_column(batch.column(name)) for name in source.columns]

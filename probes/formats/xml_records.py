@@ -12,10 +12,9 @@ from pydantic import AfterValidator, Field
 from probes.formats.contract import Format, Row, Source, gathered
 from probes.probe import BadLine, Batch, ProbeError
 
-# Elements of one record, and elements of the file that are in no record: what is kept at a time is bounded.
-MAX_ELEMENTS = 100_000
+# What may stand between the ends of two records: so much of the tree is kept at a time, and what is before the first.
+MAX_RECORD_BYTES = 64_000_000
 _STEP = re.compile(r"^(?:\.\.|\.|@?(?:[\w.-]+:)?[\w.-]+)$")
-_CHECK_EVERY = 10_000
 Getter = Callable[[etree._Element], str | None]
 
 
@@ -35,6 +34,7 @@ class XmlRecords(Format):
     """
 
     errors: ClassVar = (etree.XMLSyntaxError, UnicodeError)
+    loose: ClassVar = True
 
     type: Literal["xml"]
     record: Annotated[str, AfterValidator(_path_checked)]
@@ -76,33 +76,62 @@ def elements(
     too, each after those inside it. Raises ProbeError for a DTD and for more than fits.
     """
     wanted = [_tag(step, namespaces) for step in path.split("/")]
-    ends = {len(wanted), len(above.split("/"))} if above else {len(wanted)}
-    open_tags: list[bool] = []
-    beside, inside, count = 0, 0, 0
-    for event, element in etree.iterparse(
-        source.file, events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False
-    ):
-        depth = len(open_tags)
+    ends = {len(wanted): wanted}
+    if above:
+        ends[len(above.split("/"))] = wanted[: len(above.split("/"))]
+    bounded = _Bounded(source)
+    parser = etree.iterparse(
+        bounded, events=("start", "end"), tag=[wanted[0], *(tags[-1] for tags in ends.values())],
+        resolve_entities=False, no_network=True, load_dtd=False,
+    )  # fmt: skip
+    last: dict[int, etree._Element] = {}
+    begun = False
+    for event, element in parser:
+        if not begun:
+            _no_dtd(source, element)
+            begun = True
         if event == "start":
-            if not depth:
-                _no_dtd(source, element)
-            fits = depth < len(wanted) and (not depth or open_tags[-1]) and wanted[depth](element)
-            open_tags.append(fits or (depth >= len(wanted) and open_tags[len(wanted) - 1]))
-            in_record = depth >= len(wanted) and open_tags[-1]
-            inside, beside = (inside + 1, beside) if in_record else (0, beside + 1)
-            if max(inside, beside) > MAX_ELEMENTS:
-                raise ProbeError(
-                    "too_large", f"a record of file {source.name} has over {MAX_ELEMENTS} elements"
-                )
             continue
-        is_record = open_tags.pop() and depth in ends
-        if is_record:
-            count += 1
-            beside = beside - 1 if depth == len(wanted) else 0
-            if count % _CHECK_EVERY == 0:
-                source.check()
+        depth = 1 + sum(1 for _ in element.iterancestors())
+        if depth in ends and _stands_at(element, ends[depth]):
+            bounded.begin_anew()
             yield element
-            _forget(element)
+            _forget(element, last.get(depth))
+            last[depth] = element
+    if not begun and parser.root is not None:
+        _no_dtd(source, parser.root)
+
+
+class _Bounded:
+    """The file, as long as records come: what is held of it at a time is bounded."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._bytes = source, 0
+
+    def read(self, size: int = -1) -> bytes:
+        self._source.check()
+        block = self._source.file.read(size)
+        self._bytes += len(block)
+        if self._bytes > MAX_RECORD_BYTES:
+            raise ProbeError(
+                "too_large", f"a record of file {self._source.name} is larger than {MAX_RECORD_BYTES} bytes"
+            )
+        return block
+
+    def begin_anew(self) -> None:
+        self._bytes = 0
+
+
+def _stands_at(element: etree._Element, tags: list[str]) -> bool:
+    """Whether the names from the top down to the element are these."""
+    found: etree._Element | None = element
+    for tag in reversed(tags):
+        if found is None or not (
+            found.tag == tag or (tag[:3] == "{*}" and etree.QName(found).localname == tag[3:])
+        ):
+            return False
+        found = found.getparent()
+    return True
 
 
 def is_path(column: str) -> bool:
@@ -120,11 +149,18 @@ def getter(path: str, namespaces: dict[str, str]) -> Getter:
     # A name without a prefix is in the default namespace, an attribute without one is in none.
     prefixed = {prefix: uri for prefix, uri in namespaces.items() if prefix}
     attribute = _qualified(last[1:], prefixed, "") if last.startswith("@") else ""
-    names = steps if attribute else [*steps, last]
-    where = "/".join(step if step in (".", "..") else _qualified(step, namespaces, "{*}") for step in names)
+    names = [name for name in (steps if attribute else [*steps, last]) if name != "."]
+    up = next((at for at, name in enumerate(names) if name != ".."), len(names))
+    down = "/".join(name if name == ".." else _qualified(name, namespaces, "{*}") for name in names[up:])
+    below = _child if len(names) == up + 1 else _descendant
 
     def value(element: etree._Element) -> str | None:
-        found = _at(element, where)
+        found: etree._Element | None = element
+        # lxml's paths do not climb above the element they begin at.
+        for _ in range(up):
+            found = found.getparent() if found is not None else None
+        if found is not None and down:
+            found = below(found, down)
         if found is None:
             return None
         text = found.get(attribute) if attribute else found.text
@@ -133,14 +169,12 @@ def getter(path: str, namespaces: dict[str, str]) -> Getter:
     return value
 
 
-def _at(element: etree._Element, where: str) -> etree._Element | None:
-    """lxml's paths do not climb above the element they begin at."""
-    found: etree._Element | None = element
-    while found is not None and (where == ".." or where.startswith("../")):
-        found, where = found.getparent(), where[3:]
-    if found is None or where in ("", "."):
-        return found
-    return found.find(where)
+def _child(element: etree._Element, name: str) -> etree._Element | None:
+    return next(element.iterchildren(name), None)
+
+
+def _descendant(element: etree._Element, path: str) -> etree._Element | None:
+    return element.find(path)
 
 
 def _qualified(step: str, namespaces: dict[str, str], anywhere: str) -> str:
@@ -150,12 +184,8 @@ def _qualified(step: str, namespaces: dict[str, str], anywhere: str) -> str:
     return f"{{{namespaces['']}}}{name}" if "" in namespaces else f"{anywhere}{name}"
 
 
-def _tag(step: str, namespaces: dict[str, str]) -> Callable[[etree._Element], bool]:
-    wanted = _qualified(step, namespaces, "{*}")
-    if not wanted.startswith("{*}"):
-        return lambda element: element.tag == wanted
-    name = wanted.removeprefix("{*}")
-    return lambda element: etree.QName(element).localname == name
+def _tag(step: str, namespaces: dict[str, str]) -> str:
+    return _qualified(step, namespaces, "{*}")
 
 
 def _no_dtd(source: Source, root: etree._Element) -> None:
@@ -165,9 +195,16 @@ def _no_dtd(source: Source, root: etree._Element) -> None:
         )
 
 
-def _forget(element: etree._Element) -> None:
-    """Empties a record that was read, and takes the one before it out of the tree."""
+def _forget(element: etree._Element, last: etree._Element | None) -> None:
+    """Empties a record that was read, and takes out of the tree the one before it and what is between them."""
     element.clear()
-    before, parent = element.getprevious(), element.getparent()
-    if before is not None and parent is not None and before.tag == element.tag:
-        parent.remove(before)
+    parent, before = element.getparent(), last.getparent() if last is not None else None
+    if parent is None or before is None:
+        return
+    if before is parent:
+        for sibling in list(element.itersiblings(preceding=True)):
+            parent.remove(sibling)
+            if sibling is last:
+                break
+    elif (outer := before.getparent()) is not None:
+        outer.remove(before)

@@ -1,4 +1,4 @@
--- What the values of each column look like: number, time, boolean, list, or text where they differ
+-- What the values of each column look like: number, time, boolean, list, or text where they differ; the first records tell
 SELECT
     column AS name, count() AS filled,
     multiIf(
@@ -10,7 +10,7 @@ SELECT
 FROM (
     SELECT arrayJoin(fields) AS pair, pair.1 AS column, trimBoth(pair.2) AS value
     FROM probe_rows
-    WHERE reading = {reading:String} AND broken = ''
+    WHERE reading = {reading:String} AND broken = '' AND number <= 100000
 )
 WHERE value != ''
 GROUP BY column

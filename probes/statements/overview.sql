@@ -19,6 +19,12 @@ tries AS (
     FROM probe_attempts
     WHERE probe IN {probes:Array(String)} AND started_at > {since:DateTime64(6, 'UTC')}
     GROUP BY probe
+),
+columns AS (
+    SELECT probe, count() AS changed
+    FROM probe_columns
+    WHERE probe IN {probes:Array(String)} AND change != 'first' AND known_at > {last_week:DateTime64(6, 'UTC')}
+    GROUP BY probe
 )
 SELECT
     r.probe AS probe, last.1 AS status, last.2 AS complete, last.3 AS started_at, last.4 AS finished_at, last.5 AS attempts,
@@ -26,8 +32,10 @@ SELECT
     last.11 AS clock_ahead_s,
     if(good_runs > 0, last_good_at, NULL) AS last_good,
     if(m.source = '', NULL, m.complete_at) AS complete_through,
-    t.failed_tries AS failed_tries_24h, t.all_tries AS tries_24h
+    t.failed_tries AS failed_tries_24h, t.all_tries AS tries_24h,
+    c.changed AS changed_columns_7d
 FROM runs AS r
 LEFT JOIN marks_of AS m ON m.source = r.probe
 LEFT JOIN tries AS t ON t.probe = r.probe
+LEFT JOIN columns AS c ON c.probe = r.probe
 ORDER BY probe

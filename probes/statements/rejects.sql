@@ -12,4 +12,7 @@ GROUP BY
 HAVING (s.reason, s.detail, content, spot) NOT IN (
     SELECT reason, detail, sipHash64(toJSONString(fields)), if(reason IN ('bad_line', 'not_whole', 'remark'), concat(file, ':', toString(line)), '')
     FROM import_rejects
-    WHERE source = {source:String})
+    WHERE source = {source:String}
+        -- What was understood once and is not any more is set aside anew.
+        AND (reason, detail, sipHash64(toJSONString(fields))) NOT IN (
+            SELECT reason, detail, content FROM probe_repairs WHERE source = {source:String}))

@@ -21,6 +21,7 @@ import probes.formats.lines
 import probes.formats.xml_records
 from probes.formats.contract import Source
 from probes.formats.xml_records import elements
+from probes.load import load_probe
 from probes.probe import ProbeError, ProbeFile
 from probes.run import run_probe
 from store.client import Store
@@ -188,12 +189,12 @@ def test_a_document_type_is_refused_before_anything_is_expanded_or_fetched(decla
 def test_xml_that_is_nested_or_wide_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(etree.XMLSyntaxError):
         told("xml", "<a>" * 100_000, ["."], record="a/b")
-    monkeypatch.setattr(probes.formats.xml_records, "MAX_ELEMENTS", 1000)
-    for content in ("<a><b>" + "<c/>" * 2000 + "</b></a>", "<a>" + "<c/>" * 2000 + "<b/></a>"):
+    monkeypatch.setattr(probes.formats.xml_records, "MAX_RECORD_BYTES", 100_000)
+    for content in ("<a><b>" + "<c/>" * 40_000 + "</b></a>", "<a>" + "<c/>" * 40_000 + "<b/></a>"):
         with pytest.raises(ProbeError) as refused:
             told("xml", content, ["."], record="a/b")
         assert refused.value.code == "too_large"
-    assert len(told("xml", "<a>" + "<b/>" * 2000 + "</a>", ["."], record="a/b").rows) == 2000
+    assert len(told("xml", "<a>" + "<b/>" * 40_000 + "</a>", ["."], record="a/b").rows) == 40_000
 
 
 def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,16 +238,34 @@ def test_memory_does_not_grow_with_the_file(monkeypatch: pytest.MonkeyPatch) -> 
     assert peak(25_000) < 1.2 * peak(10_000)
 
 
-def test_an_xml_tree_keeps_what_is_beside_the_records_and_no_record_that_was_read() -> None:
+@pytest.mark.parametrize(
+    ("path", "item"),
+    [
+        ("a/b", b"<b><c>1</c></b>"),
+        ("a/b", b"<b><c>1</c></b><x><y/></x>"),
+        ("a/p/b", b"<p><q/><b><c>1</c></b></p>"),
+    ],
+)
+def test_an_xml_tree_keeps_what_is_before_the_records_and_no_record_that_was_read(
+    path: str, item: bytes
+) -> None:
     """The parser takes 32 KiB at a time, and so much of the tree may lie ahead."""
-    content = b"<a><head/>" + b"<b><c>1</c></b>" * 20_000 + b"</a>"
-    kept = [
-        len(above)
-        for e in elements(Source(io.BytesIO(content), "a", ()), "a/b", {})
-        if (above := e.getparent()) is not None
-    ]
+    content = b"<a><head/>" + item * 20_000 + b"</a>"
+    kept = []
+    for element in elements(Source(io.BytesIO(content), "a", ()), path, {}):
+        root = element.getroottree().getroot()
+        assert root[0].tag == "head"
+        kept.append(len(root))
     assert len(kept) == 20_000
-    assert max(kept) < 2500
+    assert max(kept) < 2600
+
+
+def test_an_element_of_the_same_name_elsewhere_is_no_record() -> None:
+    content = "<a><b>1</b><c><b>no</b></c><b>2<b>no</b></b></a>"
+    assert [row["."] for row in told("xml", content, ["."], record="a/b").rows] == ["1", "2"]
+    assert told("xml", "<x><b>no</b></x>", ["."], record="a/b").rows == []
+    with pytest.raises(ProbeError, match="document type"):
+        told("xml", "<!DOCTYPE x><x><b>no</b></x>", ["."], record="a/c")
 
 
 def test_a_run_out_of_time_stops_inside_a_file() -> None:
@@ -295,11 +314,37 @@ def test_a_file_that_is_not_whole_is_kept_and_proves_nothing_until_it_comes_agai
     assert (last.status, last.complete_through) == ("ok", NOW - timedelta(hours=1))
 
 
+def test_a_state_that_is_not_whole_makes_nothing_absent(
+    store: Store, make_probe: MakeProbe, workflow: Workflow, drop: Path
+) -> None:
+    probe = make_probe(kind="files", folder="drop", format={"type": "fixed"} | FIXED)
+    (drop / "1.txt").write_text(GOOD)
+    os.utime(drop / "1.txt", ((NOW - timedelta(hours=2)).timestamp(),) * 2)
+    assert run_probe(store, probe, workflow, NOW).changed == 2
+    (drop / "2.txt").write_text(GOOD.replace("D 0012-000050\n", ""))
+    os.utime(drop / "2.txt", ((NOW - timedelta(hours=1)).timestamp(),) * 2)
+    for minutes in (5, 10):
+        done = run_probe(store, probe, workflow, NOW + timedelta(minutes=minutes))
+        assert (done.error_code, done.read, done.deleted, done.complete_through) == ("not_whole", 1, 0, None)
+
+
+def test_a_torn_file_does_not_hide_that_too_many_records_were_set_aside(
+    store: Store, make_probe: MakeProbe, workflow: Workflow, drop: Path
+) -> None:
+    """Files whose records could not be understood are read again; what is wrong may be the probe file."""
+    probe = make_probe(kind="files", folder="drop", format={"type": "fixed"} | FIXED, mode="incremental")
+    (drop / "1.txt").write_text("? x\n" + GOOD)
+    (drop / "2.txt").write_text(GOOD.replace("T 0002", "T 0003"))
+    for path in drop.iterdir():
+        os.utime(path, ((NOW - timedelta(hours=1)).timestamp(),) * 2)
+    for minutes in (0, 5):
+        done = run_probe(store, probe, workflow, NOW + timedelta(minutes=minutes))
+        assert (done.error_code, done.read, done.rejected) == ("not_whole", 5, 1)
+
+
 def test_a_column_the_format_cannot_have_is_a_mistake_in_the_probe_file(
     tmp_path: Path, workflow: Workflow
 ) -> None:
-    from probes.load import load_probe
-
     common = {
         "name": "p",
         "kind": "files",

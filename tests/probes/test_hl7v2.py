@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -9,14 +10,19 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import hl7
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import probes.formats.hl7v2
+from probes.formats.contract import Source
+from probes.formats.hl7_segments import segments_of
+from probes.formats.hl7v2 import Message, messages
 from probes.formats.times import iso_time
 from probes.probe import ProbeError, ProbeFile
 from probes.run import run_probe
@@ -57,6 +63,36 @@ def test_a_control_id_alone_is_not_an_identity() -> None:
         for number in told("hl7v2", content, ["MSH-10"], control_ids="unique").counted
     )
     assert counted == expected
+
+
+def test_every_value_of_every_sample_is_the_one_that_the_hl7_library_finds() -> None:
+    """First, second and third components and subcomponents of every field of every segment."""
+    compared = 0
+    for content in SAMPLES.values():
+        [message] = [
+            found
+            for found in messages(Source(io.BytesIO(content), "", ()), "utf-8")
+            if isinstance(found, Message)
+        ]
+        ours = segments_of(message.segments)
+        assert ours is not None
+        for segment, theirs in zip(ours, hl7.parse("\r".join(message.segments)), strict=True):
+            for field in range(1, len(theirs)):
+                repetitions = segment.repetitions(field)
+                assert len(repetitions) == len([text for text in [str(theirs[field])] if text]) * len(
+                    theirs[field]
+                )
+                for number, repetition in enumerate(repetitions, start=1):
+                    for component, part in product((1, 2, 3), (1, 2, 3)):
+                        try:
+                            expected = theirs.extract_field(1, field, number, component, part)
+                        except IndexError:
+                            expected = ""
+                        value = segment.value(field, repetition, component, part)
+                        if "\\" not in value + expected and "_" not in expected:
+                            assert value == expected.strip()
+                            compared += 1
+    assert compared > 50_000
 
 
 MESSAGE = "\r".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import socket
@@ -241,6 +242,10 @@ def test_half_a_line_of_a_killed_listener_is_forgotten_and_what_is_whole_is_kept
     [part] = folder.glob("*.part")
     part.write_bytes(part.read_bytes() + b'{"id":"b","rows":[["2"')
     (folder / "20261120T110000000000-1.part").write_bytes(b'{"id":')
+    with pytest.raises(CannotRunError, match="used by another listener"):
+        Spool(folder, ManualClock(NOW), timedelta(days=30))
+    del spool  # as a kill does: the lock goes with its process, and nothing is closed in order
+    gc.collect()
     again = Spool(folder, ManualClock(NOW + timedelta(seconds=1)), timedelta(days=30))
     assert [entry["id"] for entry in stored(folder)] == ["a"]
     assert [path.suffix for path in folder.iterdir()] == [".jsonl"]

@@ -326,6 +326,18 @@ def test_a_file_cut_off_anywhere_is_never_whole(cut: int) -> None:
     assert found.bad
 
 
+def test_an_interchange_without_its_end_does_not_take_the_next_one_with_it() -> None:
+    """The next one may be separated by other signs."""
+    following = remittance(8, "B").replace("*", "|").replace("~", "!").replace(":", ">")
+    for cut in (len("IEA*1*000000007~"), 60, 200):
+        found = told(
+            "x12", remittance(7, "A")[:-cut].rpartition("~")[0] + "~\n" + following, ["CLP01", "ISA13"]
+        )
+        assert {"CLP01": "B", "ISA13": "000000008"} in found.rows
+        assert (1, "the ISA that begins here has no IEA") in found.wrong("not_whole")
+        assert [number.number for number in found.counted] == [7, 8]
+
+
 def test_what_follows_an_interchange_and_is_none_is_told() -> None:
     found = told("x12", remittance(7, "A") + "and more", ["CLP01"])
     assert found.wrong("not_whole") == [

@@ -1,39 +1,48 @@
-"""Sources that tieout reads: list, run, init, doctor."""
+"""Sources that tieout reads: list, run, init, doctor, backfill, repair, conformance, template."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from core.clock import SystemClock
+from core.duration import parse_duration
 from core.errors import ConfigurationError
 from core.findings import nearest
 from core.yamlfile import parse
-from probes import starter
+from probes import starter, template
+from probes.backfill import Backfill, backfill
+from probes.conformance import conformance
 from probes.doctor import Check, broken_file, diagnose
-from probes.kinds import KINDS
 from probes.load import load_probe
-from probes.overview import list_probes
-from probes.probe import ProbeFile
+from probes.overview import list_probes, set_aside
+from probes.plugins import kind_named, names
+from probes.probe import ProbeFile, parse_time
 from probes.run import dry_run as try_probe
-from probes.run import run_probe
+from probes.run import repair, run_probe
 from probes.systems import Systems
 from tieout.commands.options import JsonOption, ProjectOption, present
 from tieout.opening import store_of
-from tieout.output import message, out, print_json, print_table
+from tieout.output import err, message, out, print_json, print_table
 from tieout.project import DEFAULT, Project, load_project, open_project
 
-probe_app = typer.Typer(no_args_is_help=True, help="Sources that tieout reads: list, run, init, doctor.")
+probe_app = typer.Typer(
+    no_args_is_help=True,
+    help="Sources that tieout reads: list, run, init, doctor, backfill, repair, conformance, template.",
+)
 NameArgument = Annotated[str, typer.Argument(help="Probe, from `tieout probe list`.")]
 # What of a probe's status people look at; --json has all of it.
 LISTED = (
     "name", "system", "status", "late", "last_good", "complete_through", "records_read", "records_changed",
-    "records_rejected", "tries_24h", "failed_tries_24h", "asked_again_at", "error",
+    "records_rejected", "changed_columns_7d", "tries_24h", "failed_tries_24h", "asked_again_at", "error",
 )  # fmt: skip
 
 
@@ -57,6 +66,9 @@ def probe_run(
     name: NameArgument,
     project: ProjectOption = DEFAULT,
     dry: Annotated[bool, typer.Option("--dry-run", help="Read and show, write nothing.")] = False,
+    believe: Annotated[
+        bool, typer.Option("--believe", help="Take it as it is: so much is gone, or it was restored.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Runs one probe now. Example: tieout probe run erp_orders --dry-run"""
@@ -68,7 +80,16 @@ def probe_run(
         if dry:
             print_json(try_probe(store, probe, workflow, present(), systems=systems))
             return
-        done = run_probe(store, probe, workflow, present(), clock=SystemClock(), systems=systems, asked=True)
+        done = run_probe(
+            store,
+            probe,
+            workflow,
+            present(),
+            clock=SystemClock(),
+            systems=systems,
+            asked=True,
+            believe=believe,
+        )
     if json:
         print_json(done)
     else:
@@ -77,6 +98,118 @@ def probe_run(
         )
     if done.status == "failed":
         raise typer.Exit(1)
+
+
+@probe_app.command("backfill")
+def probe_backfill(
+    name: NameArgument,
+    start: Annotated[str, typer.Option("--from", help="First time to read, like 2026-01-01.")],
+    end: Annotated[str, typer.Option("--to", help="Time to stop at, not included.")],
+    step: Annotated[str, typer.Option(help="How much is read at a time.")] = "1d",
+    again: Annotated[bool, typer.Option("--again", help="From the beginning, though some is done.")] = False,
+    project: ProjectOption = DEFAULT,
+    json: JsonOption = False,
+) -> None:
+    """Reads a time gone by; stopped in any way, the same command goes on where it was.
+
+    Example: tieout probe backfill erp_orders --from 2026-01-01 --to 2026-07-01 --step 7d
+    """
+    loaded = open_project(project)
+    probe = chosen_probe(loaded, name)
+    since, until = _moment(start), _moment(end)
+    systems = Systems(loaded.settings.systems)
+    with store_of(loaded, present(), "probe backfill", write=True) as store, _bar(name) as tell:
+        done = backfill(
+            store, probe, loaded.workflows[probe.workflow], since, until, _step(step), SystemClock(),
+            systems=systems, again=again, tell=tell,
+        )  # fmt: skip
+    if json:
+        print_json(done)
+    else:
+        message(
+            f"{name}: {done.share:.0%} done, to {done.done_to:%Y-%m-%d %H:%M:%S} UTC; "
+            f"{done.read:,} read, {done.changed:,} changed"
+        )
+        if done.stopped:
+            message(f"stopped: {done.stopped.error}\nthe same command goes on from there")
+    if done.stopped:
+        raise typer.Exit(1)
+
+
+@probe_app.command("repair")
+def probe_repair(name: NameArgument, project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
+    """Judges records that were set aside by the probe file as it is now. Example: tieout probe repair erp_orders"""
+    loaded = open_project(project)
+    probe = chosen_probe(loaded, name)
+    with store_of(loaded, present(), "probe repair", write=True) as store:
+        done = repair(store, probe, loaded.workflows[probe.workflow], SystemClock())
+        left = set_aside(store, probe)
+    if json:
+        print_json({"run": done, "still_set_aside": left})
+        return
+    message(
+        f"{name}: {done.read:,} judged again, {done.changed:,} states stored, {done.rejected:,} not understood"
+    )
+    if left:
+        print_table(left, title="still set aside")
+        message("records that cannot be judged from what was kept are read again by: tieout probe backfill")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise ConfigurationError(f"{text!r} is not a time; write 2026-01-31 or 2026-01-31T12:00Z") from None
+
+
+def _step(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--step {text}: {error}") from None
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[Backfill], None]]:
+    """A progress bar on standard error; silent when it is not a terminal."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(f"backfill {name}", total=1.0, at="")
+
+        def tell(progress: Backfill) -> None:
+            bar.update(
+                task,
+                completed=progress.share,
+                at=f"{progress.done_to:%Y-%m-%d %H:%M}, {progress.read:,} read",
+            )
+
+        yield tell
+
+
+@probe_app.command("conformance")
+def probe_conformance(name: NameArgument, project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
+    """Whether a kind of probe keeps the contract, on its own source. Example: tieout probe conformance our_ledger"""
+    loaded = open_project(project)
+    probe = chosen_probe(loaded, name)
+    _print_checks(name, conformance(probe, present()), as_json=json)
+
+
+@probe_app.command("template")
+def probe_template(
+    kind: Annotated[str, typer.Argument(help="Name of the new kind, as probe files will say it.")],
+    folder: Annotated[Path, typer.Argument(help="Where the package goes.")],
+    json: JsonOption = False,
+) -> None:
+    """Writes a small package with a kind of probe of your own. Example: tieout probe template ledger ./our-ledger"""
+    written = template.create(folder, kind)
+    if json:
+        print_json({"kind": kind, "files": written})
+        return
+    for file in written:
+        message(f"wrote {file}")
+    message(f"next: pip install -e {folder}, then kind: {kind} in a probe file")
 
 
 @probe_app.command("doctor")
@@ -138,15 +271,16 @@ def probe_init(
     Example: tieout probe init sql erp_orders --set url='${ERP_URL}' --set query='SELECT * FROM orders'
     """
     loaded = open_project(project)
-    if kind not in KINDS:
-        near = nearest(kind, KINDS)
+    model = kind_named(kind)
+    if model is None:
+        near = nearest(kind, names())
         hint = f"; did you mean {near!r}?" if near else ""
-        raise ConfigurationError(f"no kind of probe {kind!r}; there are {', '.join(KINDS)}{hint}")
+        raise ConfigurationError(f"no kind of probe {kind!r}; there are {', '.join(names())}{hint}")
     file = project / "probes" / f"{name}.yaml"
     if name in loaded.probes or file.exists():
         raise ConfigurationError(f"there is a probe {name!r} already; nothing was changed")
-    answers = _answers(kind, settings or [], loaded)
-    checks = _tried(loaded, file, starter.text(kind, KINDS[kind], name, answers), test=test)
+    answers = _answers(model, settings or [], loaded)
+    checks = _tried(loaded, file, starter.text(kind, model, name, answers), test=test)
     if not json:
         message(
             f"wrote {file}; next: tieout probe run {name} --dry-run"
@@ -157,7 +291,7 @@ def probe_init(
         _print_checks(name, checks, as_json=json)
 
 
-def _answers(kind: str, settings: list[str], project: Project) -> dict[str, str]:
+def _answers(kind: type[ProbeFile], settings: list[str], project: Project) -> dict[str, str]:
     """What was given by flags, and the rest as a person at the terminal answers it."""
     pairs = [setting.partition("=") for setting in settings]
     wrong = next((key for key, sign, _ in pairs if not sign), None)
@@ -166,7 +300,7 @@ def _answers(kind: str, settings: list[str], project: Project) -> dict[str, str]
     answers = {key: value for key, _, value in pairs}
     if len(project.workflows) == 1:
         answers.setdefault("workflow", next(iter(project.workflows)))
-    missing = [question for question in starter.questions(KINDS[kind]) if question.key not in answers]
+    missing = [question for question in starter.questions(kind) if question.key not in answers]
     if missing and not sys.stdin.isatty():
         listed = "\n".join(f"  --set {q.key}=…   {q.help}" for q in missing)
         raise ConfigurationError(f"there is no terminal to ask at; say the rest by flags:\n{listed}")

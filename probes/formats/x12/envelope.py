@@ -32,9 +32,9 @@ class Envelope:
         self._stray = False
 
     @property
-    def headers(self) -> dict[str, Segment]:
-        """The segments ISA, GS and ST that are open now."""
-        return {name: level.header for name, level in self._open.items()}
+    def in_transaction(self) -> bool:
+        """Whether a transaction has begun and not ended."""
+        return "ST" in self._open
 
     def take(self, segment: Segment) -> Iterator[BadLine | Counted]:
         """What is wrong up to and with this segment, and the control number it carries."""

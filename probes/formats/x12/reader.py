@@ -86,7 +86,7 @@ class X12(Format):
                 # Without its trailer, a transaction ends where something else begins; the envelope tells so.
                 yield from transaction.end()
                 transaction = None
-            if remittance and "ST" in envelope.headers:
+            if remittance and envelope.in_transaction:
                 yield from remittance.take(segment)
             yield from envelope.take(segment)
             if name in ("ISA", "GS"):
@@ -100,7 +100,7 @@ class X12(Format):
                     transaction = self._begun(segment, kind, around, outside, inner)
             elif transaction:
                 yield from transaction.take(segment)
-            elif outside and outside.fits(segment) and "ST" not in envelope.headers:
+            elif outside and outside.fits(segment) and not envelope.in_transaction:
                 yield Loop([segment], around)
         if transaction:
             yield from transaction.end()

@@ -93,7 +93,7 @@ def _interchange(text: _Text, header: _Header, number: int) -> Iterator[Segment 
         if not text.skip_blank():
             return
         # A new ISA without an IEA before it may be separated otherwise.
-        if (begun and text.starts_with(f"ISA{header.separator}")) or (begun and text.starts_an_isa()):
+        if begun and (text.starts_with(f"ISA{header.separator}") or text.starts_an_isa()):
             return
         raw, terminated = text.upto(header.terminator)
         begun = True
