@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import itemgetter
@@ -176,12 +177,15 @@ class SqlProbe(ProbeFile):
         said = tuple(self._said(connection, window))
         result = self._asked(self.query, connection.execution_options(stream_results=True), window)
         picked = self._picked(result)
-        yield Batch(text_batch(self.columns, []), said=said, schema=_schema(result))
+        schema = _schema(result)
         first = 1
         for rows in result.partitions(BATCH_ROWS):
             window.check(self.place)
-            yield Batch(text_batch(self.columns, map(picked, rows)), first_line=first)
+            batch = Batch(text_batch(self.columns, map(picked, rows)), first_line=first)
+            yield replace(batch, said=said, schema=schema) if first == 1 else batch
             first += len(rows)
+        if first == 1:
+            yield Batch(text_batch(self.columns, []), said=said, schema=schema)
 
     def _said(self, connection: Connection, window: Window) -> Iterator[Said]:
         for number, control in enumerate(self.controls):
