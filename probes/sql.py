@@ -177,14 +177,15 @@ class SqlProbe(ProbeFile):
         said = tuple(self._said(connection, window))
         result = self._asked(self.query, connection.execution_options(stream_results=True), window)
         picked = self._picked(result)
-        nothing = Batch(text_batch(self.columns, []), said=said, schema=_schema(result))
+        schema = _schema(result)
         first = 1
         for rows in result.partitions(BATCH_ROWS):
             window.check(self.place)
-            yield replace(nothing, records=text_batch(self.columns, map(picked, rows)), first_line=first)
+            batch = Batch(text_batch(self.columns, map(picked, rows)), first_line=first)
+            yield replace(batch, said=said, schema=schema) if first == 1 else batch
             first += len(rows)
         if first == 1:
-            yield nothing
+            yield Batch(text_batch(self.columns, []), said=said, schema=schema)
 
     def _said(self, connection: Connection, window: Window) -> Iterator[Said]:
         for number, control in enumerate(self.controls):

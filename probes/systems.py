@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,13 +41,20 @@ class SystemRule(FileModel):
     """How gently a system is treated, under `systems:` of tieout.yaml by the `system` of its probes.
 
     `concurrency`: runs at once. `requests_per_s`: pages and queries a second, of all runs together; without
-    it, as fast as the system answers. `networks`: private addresses its probes may reach.
+    it, as fast as the system answers. `networks`: private addresses its probes may reach. `hosts`: the only
+    hosts its probes may name, `*.erp.example` among them; without it, any.
     """
 
     concurrency: int = Field(default=4, ge=1, le=64)
     requests_per_s: float | None = Field(default=None, gt=0)
     breaker: Breaker = Breaker()
     networks: Networks = ()
+    hosts: tuple[str, ...] = ()
+
+    def allows(self, host: str) -> bool:
+        """Whether a probe of the system may name `host`."""
+        name = host.lower().rstrip(".")
+        return not self.hosts or any(fnmatchcase(name, pattern.lower()) for pattern in self.hosts)
 
 
 @dataclass(frozen=True)

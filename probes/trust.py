@@ -174,13 +174,14 @@ def _older_records(store: Store, probe: ProbeFile, names: Mapping[str, Any], bef
 
     Its older states are stored, so the next reading looks like this one: the doubt stays until something newer comes.
     """
+    times = store.one(read(STATEMENTS / "newest.sql"), names)
+    newest, now = times["newest_ever"], times["read_to"]
+    if not times["records"] or newest is None or now >= newest:
+        return ""
+    if before.doubted:
+        return f"nothing as new as {newest:%Y-%m-%d %H:%M:%S} UTC has come since"
     found = store.one(read(STATEMENTS / "went_back.sql"), names)
     older, lost = int(found["older"]), int(found["lost"])
-    if not found["records"]:
-        return ""
-    newest, now = found["newest_ever"], found["read_to"]
-    if before.doubted and now < newest:
-        return f"nothing as new as {newest:%Y-%m-%d %H:%M:%S} UTC has come since"
     whole = older > 0 or (lost > 1 and lost == int(found["lost_newer"]))
     if not found["went_back"] or not whole:
         return ""

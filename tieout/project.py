@@ -23,7 +23,7 @@ from core.yamlfile import Parsed
 from kpis.kpi import Kpi
 from kpis.load import SHIPPED as SHIPPED_KPIS
 from kpis.load import check_names, load_kpis
-from probes.load import load_probes
+from probes.load import Loaded, load_probes
 from probes.probe import ProbeFile
 from reconcile.matching.load import load_matching
 from reconcile.matching.model import Ruling
@@ -89,6 +89,8 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     findings += problems
     probes, problems = load_probes(root / "probes", workflows)
     findings += problems + _systems(parsed, {probe.system for probe, _ in probes.values()})
+    if settings is not None:
+        findings += _hosts(probes, settings)
     matching, problems = load_matching(
         root / "matching", workflows, {*mappings, *probes}, _stored_fields(mappings, probes)
     )
@@ -126,6 +128,20 @@ def _systems(parsed: Parsed | None, probed: set[str]) -> list[Finding]:
         unknown_name(parsed.file, *parsed.at(("systems", name)), "system (no probe has it)", name, probed)
         for name in said
         if name not in probed
+    ]
+
+
+def _hosts(probes: Loaded, settings: Settings) -> list[Finding]:
+    """Hosts that are not on the list of their system. Links and redirects to others are refused at run time."""
+    return [
+        file.finding(
+            ("system",),
+            f"host {host!r} is not among those that tieout.yaml allows system {probe.system!r}",
+            ", ".join(settings.systems[probe.system].hosts),
+        )
+        for probe, file in probes.values()
+        for host, _ in probe.hosts
+        if probe.system in settings.systems and not settings.systems[probe.system].allows(host)
     ]
 
 

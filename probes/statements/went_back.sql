@@ -21,12 +21,6 @@ bounds AS (
 )
 SELECT
     any(bounds.newest_stored) AS stored_to, any(bounds.newest_read) AS read_to,
-    (
-        SELECT max(valid_from)
-        FROM snapshots
-        WHERE object_type = {object_type:String} AND system = {system:String} AND source = {source:String} AND row_hash != 'absent'
-    ) AS newest_ever,
-    (SELECT count() FROM reading) AS records,
     read_to < stored_to AS went_back,
     countIf(r.object_key != '' AND r.read_from < s.was_from AND r.read_hash != s.last_hash) AS older,
     countIf(s.object_key NOT IN (SELECT object_key FROM probe_states WHERE reading = {reading:String})) AS lost,

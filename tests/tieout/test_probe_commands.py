@@ -58,6 +58,16 @@ def test_a_rule_for_a_system_no_probe_reads_is_a_mistake_with_a_place(project: P
     assert finding.line == len((project / "tieout.yaml").read_text().splitlines())
 
 
+def test_a_host_that_is_not_on_the_list_of_its_system_is_a_mistake_in_the_probe_file(project: Path) -> None:
+    _add(project, 'systems:\n  erp: {hosts: ["*.erp.example", db.example]}\n')
+    probe = project / "probes" / "erp_orders.yaml"
+    text = probe.read_text()
+    for host, allowed in (("DB.example", True), ("a.erp.example", True), ("erp.example.evil", False)):
+        probe.write_text(text.replace("sqlite:///", f"postgresql+psycopg://me@{host}/"))
+        _, findings = load_project(project)
+        assert [host in finding.message for finding in findings] == ([] if allowed else [True])
+
+
 def test_the_rule_of_a_system_is_read_with_its_units(project: Path) -> None:
     _add(
         project,
