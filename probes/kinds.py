@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from probes.fhir import FhirProbe
 from probes.files import FilesProbe
 from probes.odata import OdataProbe
 from probes.probe import ProbeFile
 from probes.rest import RestProbe
+from probes.soap import SoapProbe
 from probes.sql import SqlProbe
 
 KINDS: dict[str, type[ProbeFile]] = {
+    "fhir": FhirProbe,
     "files": FilesProbe,
     "odata": OdataProbe,
     "rest": RestProbe,
+    "soap": SoapProbe,
     "sql": SqlProbe,
 }
