@@ -135,3 +135,10 @@ def soap_service() -> list[str]:
     install = ("v/bin/python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt")
     folder = built("soap", (sys.executable, "-m", "venv", "v"), install)
     return [str(folder / "v" / "bin" / "python"), str(folder / "orders.py")]
+
+
+def oauth_server() -> list[str]:
+    """The command that gives out tokens with Authlib; port and key file follow. It has packages of its own."""
+    install = ("v/bin/python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt")
+    folder = built("oauth", (sys.executable, "-m", "venv", "v"), install)
+    return [str(folder / "v" / "bin" / "python"), str(folder / "server.py")]
