@@ -43,8 +43,8 @@ def test_a_good_file_loads(tmp_path: Path, workflow: Workflow) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (("kind: sql", "kind: sqll"), "p.yaml:2:1: unknown kind of probe 'sqll'; allowed: files, rest, sql; did you mean 'sql'?"),
-        (("kind: sql\n", ""), "p.yaml:1:1: key 'kind' is missing; allowed: files, rest, sql"),
+        (("kind: sql", "kind: sqll"), "p.yaml:2:1: unknown kind of probe 'sqll'; allowed: fhir, files, odata, rest, soap, sql; did you mean 'sql'?"),
+        (("kind: sql\n", ""), "p.yaml:1:1: key 'kind' is missing; allowed: fhir, files, odata, rest, soap, sql"),
         (("workflow: payables", "workflow: payable"), "p.yaml:4:1: unknown workflow 'payable'; allowed: payables; did you mean 'payables'?"),
         (("type: invoice", "type: invoce"), "p.yaml:10:3: unknown object type 'invoce'; allowed: invoice, line, order; did you mean 'invoice'?"),
         (("every: 5m", "every: 5x"), "p.yaml:6:1: every: a duration is written like 90s, 15m, 2h, 3d or 1d 12h"),
@@ -105,7 +105,7 @@ client: {base_url: http://host/api}
     [
         (("http://host", "ftp://host"), "client.base_url: base_url begins with https:// or http:// and names a host"),
         (("http://host", "http://me:secret-pass@host"), "base_url holds no user or password; write them under client.auth"),
-        (("http://host/api", "http://host/api, auth: {type: bearr, token: t}"), "allowed: 'bearer', 'basic', 'api_key', 'oauth2_client_credentials'; did you mean 'bearer'?"),
+        (("http://host/api", "http://host/api, auth: {type: bearr, token: t}"), "allowed: 'bearer', 'basic', 'api_key', 'oauth2_client_credentials', 'oauth2_jwt_assertion'; did you mean 'bearer'?"),
         (("http://host/api", "http://host/api, tls: {ca_file: none.pem}"), "file 'none.pem' is not there"),
         (("http://host/api", "http://host/api, tls: {key_file: k.pem}"), "'key_file' belongs to a 'cert_file'"),
     ],
