@@ -41,6 +41,8 @@ class _WithoutQuery(logging.Filter):
 logging.getLogger("httpx").addFilter(_WithoutQuery())
 # It tells the headers of every answer, cookies and addresses of redirects among them.
 logging.getLogger("httpcore").setLevel(logging.INFO)
+# And this one whole messages.
+logging.getLogger("zeep").setLevel(logging.INFO)
 
 
 @dataclass
@@ -52,6 +54,16 @@ class Answer:
     links: Mapping[str, str]
     location: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What came back, not decoded."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+    encoding: str = "utf-8"
 
 
 @dataclass
@@ -141,6 +153,33 @@ class Session:
                 links,
                 headers=response.headers,
             )
+
+    def exchange(
+        self, method: str, link: str, what: str, headers: Mapping[str, str], content: bytes | None
+    ) -> Raw:
+        """An answer as it came, for protocols whose refusals are messages of their own. Raises ProbeError."""
+        url = self._joined(self.url, link, "reference")
+        sent = {**headers, **self._auth_headers()}
+        sent |= {name: value.get_secret_value() for name, value in self.client.headers.items()}
+        with self._explained(what), self._sent(method, url, sent, content=content) as response:
+            status, kind = response.status_code, response.headers.get("Content-Type", "")
+            no_login = status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+            if no_login or response.is_redirect or (status >= 300 and "xml" not in kind):
+                self._refused(response, what)
+            return Raw(response.status_code, response.headers, self._body(response, what, self.max_bytes))
+
+    def _refused(self, response: httpx.Response, what: str) -> None:
+        if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise ProbeError(
+                "auth_failed",
+                f"{what} was refused with status {response.status_code}; check client.auth of the probe",
+                retryable=isinstance(self.client.auth, TokenAuth),
+            )
+        if response.is_redirect:
+            raise ProbeError(
+                "redirects", f"{what} was redirected; write the address it leads to into client.base_url"
+            )
+        _raise_for_status(response, what)
 
     def _hint(self, response: httpx.Response, what: str) -> str:
         """What the body of a refusal says, as far as it can be told without quoting it."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from probes.fhir import FhirProbe
 from probes.files import FilesProbe
 from probes.mllp import MllpProbe
 from probes.odata import OdataProbe
 from probes.probe import ProbeFile
 from probes.rest import RestProbe
+from probes.soap import SoapProbe
 from probes.sql import SqlProbe
 
 KINDS: dict[str, type[ProbeFile]] = {
+    "fhir": FhirProbe,
     "files": FilesProbe,
     "mllp": MllpProbe,
     "odata": OdataProbe,
     "rest": RestProbe,
+    "soap": SoapProbe,
     "sql": SqlProbe,
 }

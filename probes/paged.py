@@ -112,7 +112,7 @@ class PagedProbe(ProbeFile):
                 )
             page = session.page(reading.paginator.ask(mark), at.number)
             records = self._records(page.body, at.number, reading)
-            self._no_loop(records, mark, seen)
+            self.no_loop(records, mark, seen)
             mark = reading.paginator.following(mark, Page(page.body, len(records), page.links, page.headers))
             at = at.counted(len(records), whole_number(page.body, reading.count_path))
             if mark is None:
@@ -137,11 +137,11 @@ class PagedProbe(ProbeFile):
             "no_records", f"page {number} of {self.place} has no list of records {where}", retryable=False
         )
 
-    def _no_loop(self, records: list[Any], mark: str, seen: set[str]) -> None:
+    def no_loop(self, records: list[Any], mark: str, seen: set[str]) -> None:
         """A server that ignores its paging parameter would otherwise be asked for ever."""
         marks = {f"mark {mark}"}
         if records:
-            marks.add(hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest())
+            marks.add(hashlib.sha256(json.dumps(records, sort_keys=True, default=str).encode()).hexdigest())
         if marks & seen:
             raise ProbeError(
                 "paging_loop",

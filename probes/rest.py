@@ -166,16 +166,16 @@ class RestProbe(PagedProbe):
         if self.incremental and self.incremental.param:
             params |= self.incremental.params(window, ZoneInfo(self.timezone))
         return Reading(
-            params, self.paginator, self.data_selector, body=_filled(self.endpoint.json_body, asked),
+            params, self.paginator, self.data_selector, body=filled(self.endpoint.json_body, asked),
         )  # fmt: skip
 
 
-def _filled(body: Any, asked: Mapping[str, str]) -> Any:
+def filled(body: Any, asked: Mapping[str, str]) -> Any:
     """The body with `{cursor}` and `{window_end}` replaced in its texts."""
     if isinstance(body, dict):
-        return {name: _filled(value, asked) for name, value in body.items()}
+        return {name: filled(value, asked) for name, value in body.items()}
     if isinstance(body, list):
-        return [_filled(value, asked) for value in body]
+        return [filled(value, asked) for value in body]
     if isinstance(body, str):
         for name, value in asked.items():
             body = body.replace(f"{{{name}}}", value)

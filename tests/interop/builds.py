@@ -121,3 +121,24 @@ def odata_service() -> tuple[list[str], Path]:
     need("node", "npm")
     folder = built("odata", ("npm", "ci"))
     return ["node", str(folder / "node_modules" / "@sap" / "cds" / "bin" / "serve.js"), "all"], folder
+
+
+def fhir_server() -> list[str]:
+    """The command that serves claims with HAPI FHIR; the port follows."""
+    need("javac", "mvn")
+    target = built("fhir", ("mvn", "-q", "-B", "process-classes")) / "target"
+    return ["java", "-Xmx256m", "-cp", f"{target / 'classes'}:{target / 'dependency'}/*", "Fhir"]
+
+
+def soap_service() -> list[str]:
+    """The command that serves purchase orders by SOAP with spyne; the port follows. It has packages of its own."""
+    install = ("v/bin/python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt")
+    folder = built("soap", (sys.executable, "-m", "venv", "v"), install)
+    return [str(folder / "v" / "bin" / "python"), str(folder / "orders.py")]
+
+
+def oauth_server() -> list[str]:
+    """The command that gives out tokens with Authlib; port and key file follow. It has packages of its own."""
+    install = ("v/bin/python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt")
+    folder = built("oauth", (sys.executable, "-m", "venv", "v"), install)
+    return [str(folder / "v" / "bin" / "python"), str(folder / "server.py")]
