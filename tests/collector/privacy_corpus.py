@@ -33,7 +33,7 @@ IDENTIFIERS = {
     "license": "LIC D1234567-WY",
     "vehicle": "VIN 1HGCM82633A004352",
     "device": "PUMP/SN-77-123456",
-    "url": "https://portal.wyvern.example/p/4711?subject=oyelaran",
+    "url": "https://portal.wyvern.example/p/4711?insured=oyelaran",
     "address": "http://203.0.113.77:8443/records",
     "biometric": "FINGERPRINT:q9zx-whorl-77",
     "photograph": "data:image/jpeg;base64,zQk7/wyvernface==",

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -97,9 +98,16 @@ def test_case_117_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_p
 
 
 def send_again(client: httpx.Client, bodies: list[tuple[bytes, list[str]]], acked: Sent) -> None:
-    """As a sender does that got no answer, in another order and so in other groups."""
+    """As a sender does that got no answer, in another order and so in other groups; put off, it tries again."""
     for content, ids in reversed(bodies):
-        assert post(client, content).status_code == 200
+        answer = post(client, content)
+        for _ in range(20):
+            if answer.status_code != 503:
+                break
+            assert answer.headers["retry-after"]
+            time.sleep(0.5)
+            answer = post(client, content)
+        assert answer.status_code == 200
         acked[content] = ids
 
 
