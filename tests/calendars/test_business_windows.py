@@ -19,6 +19,8 @@ from reconcile.run import reconcile
 from store.client import Store
 from workflows.model import Workflow
 
+pytestmark = pytest.mark.slow
+
 KNOWN = datetime(2026, 11, 10, 8, tzinfo=UTC)
 RUN = KNOWN + timedelta(hours=1)
 CHANGED = KNOWN + timedelta(days=2)

@@ -19,7 +19,7 @@ from reconcile.life import Action
 from reconcile.service import DASHBOARD, Caller, service
 from store.client import Store
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 HEADER = "X-Forwarded-User"
 NOW = company.KNOWN + timedelta(hours=1)

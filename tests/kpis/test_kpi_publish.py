@@ -62,6 +62,7 @@ def run(store: Store, workflow: Workflow, **changes: Any) -> int:
     return publish(store, kpis, [workflow], **options)
 
 
+@pytest.mark.slow
 def test_a_publication_holds_what_computing_gives(world: World, workflow: Workflow) -> None:
     """In the units that the headers declare."""
     fill(world)

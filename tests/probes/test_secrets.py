@@ -21,6 +21,8 @@ from tests.conftest import NOW
 from tests.probes.server import Api, serving
 from workflows.model import Workflow
 
+pytestmark = pytest.mark.slow
+
 MakeProbe = Callable[..., ProbeFile]
 SECRET = "s3cret-canary"
 

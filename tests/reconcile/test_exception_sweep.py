@@ -17,6 +17,8 @@ from reconcile.policy import Policy, PolicyFile, activate_levels
 from reconcile.sweep import sweep
 from store.client import Store
 
+pytestmark = pytest.mark.slow
+
 END = on(6, 1)
 NOW = on(7, 1)
 

@@ -141,6 +141,7 @@ ACTS = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=ACTS)
 def test_the_view_says_what_the_state_machine_says_as_of_any_time_whatever_order_acts_were_stored_in(

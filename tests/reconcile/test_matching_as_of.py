@@ -19,6 +19,8 @@ from reconcile.matching.records import Decision, Record
 from reconcile.matching.run import match
 from store.client import Store
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {"account": "account", "reference": "reference", "state": "state", "amount": "@amount"}
 RULE = tolerant(
     {"abs": 1},

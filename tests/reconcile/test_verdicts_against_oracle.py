@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
+import pytest
 from histories import Case, cases, learnt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from world import empty, fill, recomputed, stored, stored_of, written
 
 from reconcile.run import reconcile
 from store.client import Store
+
+pytestmark = pytest.mark.slow
 
 # The profile `long` (see tests/conftest.py) tries more.
 EXAMPLES = max(8, settings().max_examples // 10)

@@ -165,6 +165,7 @@ def test_ageing_by_owner_adds_up_to_all_open_exceptions(demo: Demo) -> None:
         )
 
 
+@pytest.mark.slow
 def test_an_exception_can_be_given_to_somebody_and_closed_by_hand(demo: Demo) -> None:
     first = demo.ask(
         "exceptions", "list", "--workflow", "procure_to_payment", "--expectation", "paid_once", "--limit", "1"
@@ -214,6 +215,7 @@ def test_alert_rules_fire_on_the_demo_and_their_tests_pass(demo: Demo) -> None:
     assert {test["result"] for test in tests} == {"ok"}
 
 
+@pytest.mark.slow
 def test_commands_talk_to_the_running_process_and_a_second_one_is_refused(
     demo: Demo, up: Callable[..., Up]
 ) -> None:
@@ -242,6 +244,7 @@ def test_a_busy_port_is_named_with_the_setting_to_change(tmp_path: Path) -> None
     assert "listen.store" in busy.err
 
 
+@pytest.mark.slow
 def test_a_killed_process_starts_again_with_everything(demo: Demo, up: Callable[..., Up]) -> None:
     first = up(demo.folder)
     before = counts(demo.folder)

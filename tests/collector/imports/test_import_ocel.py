@@ -249,6 +249,7 @@ def test_every_shape_of_the_log_gives_the_same_facts(site: Site, shape: Callable
     assert (result.first_at, result.last_at) == (utc("2026-01-01T08:00"), utc("2026-01-03T08:00"))
 
 
+@pytest.mark.slow
 def test_one_shape_after_the_other_adds_nothing(site: Site) -> None:
     site.run(MAPPING, as_tar(site, LOG, "log.tar.xz"))
     before = facts(site.store, "order_objects")
