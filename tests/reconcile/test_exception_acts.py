@@ -16,6 +16,8 @@ from reconcile.life import Action, ActRefusedError, Role
 from reconcile.people import People
 from store.client import Store
 
+pytestmark = pytest.mark.slow
+
 END = on(6, 1)
 NOW = on(7, 1)
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from desks import desk_of, do
 from matching_rules import order_rule, rule, tolerant
 from matching_world import AT, CASH, LAST, complete, day, state
@@ -18,6 +19,8 @@ from reconcile.matching.results import bridge, headers, results
 from reconcile.matching.run import match
 from reconcile.matching.tables import Table, load_tables
 from store.client import Store
+
+pytestmark = pytest.mark.slow
 
 FLOWS = {"cash": CASH}
 WITHIN = {

@@ -25,6 +25,8 @@ from world import AT, FACT_TABLES, JOB_TABLES, empty, recomputed, stored
 from store.client import Store
 from workflows.model import Workflow
 
+pytestmark = pytest.mark.slow
+
 INTAKE_TABLES = ("imports", "import_rows", "import_rejects")
 BILLING_END = datetime(2015, 12, 13, 13, 55, 15, tzinfo=UTC)
 
