@@ -5,7 +5,6 @@ Secrets are named here, never written: a token stands in an environment variable
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
 from collections import Counter
@@ -31,6 +30,7 @@ from collector.signals import SIGNALS, Signal
 from core.duration import Duration
 from core.errors import ConfigurationError
 from core.findings import Finding
+from core.secret import Secret
 from core.yamlfile import FileModel, Location, Parsed
 
 # Shorter ones can be guessed.
@@ -97,37 +97,22 @@ class RateSettings(FileModel):
         return Rate(self.per_second, max(1.0, self.burst or self.per_second), self.of)
 
 
-class TokenSettings(FileModel):
+class TokenSettings(Secret):
     """A sender's token: its name in logs and figures, and the variable or file that holds it."""
 
     name: Label
-    env: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    file: Path | None = None
     tenant: Label | Literal[""] = ""
     signals: tuple[SignalName, ...] | None = None
     rate: RateSettings | None = None
 
-    @model_validator(mode="after")
-    def _one_place(self) -> TokenSettings:
-        if (self.env is None) == (self.file is None):
-            raise ValueError("a token needs either `env` or `file`, where it is kept")
-        return self
-
     def secret(self, root: Path) -> SecretStr:
         """The token itself. Raises ConfigurationError, which says where it should be."""
-        if self.env is not None:
-            place, text = f"environment variable {self.env}", os.environ.get(self.env, "")
-        else:
-            place = f"file {str(self.file)!r}"
-            try:
-                text = (root / (self.file or "")).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
-                text = ""
-        if len(text.strip()) < TOKEN_CHARACTERS:
+        text = self.read(root).get_secret_value().decode("utf-8", "replace")
+        if len(text) < TOKEN_CHARACTERS:
             raise ConfigurationError(
-                f"token {self.name!r}: {place} is missing or holds less than {TOKEN_CHARACTERS} characters"
+                f"token {self.name!r}: {self.place} is missing or holds less than {TOKEN_CHARACTERS} characters"
             )
-        return SecretStr(text.strip())
+        return SecretStr(text)
 
 
 class LimitSettings(FileModel):

@@ -221,9 +221,10 @@ class Store:
             if writes:
                 FAILED_WRITES.check(self._ask)
 
-    def _ask(self, sql: str) -> list[str]:
+    def _ask(self, sql: str, params: Mapping[str, str] | None = None) -> list[str]:
         try:
-            return bytes(self._client.raw_query(sql, fmt="TSV")).decode().splitlines()
+            answer = self._client.raw_query(sql, parameters=dict(params or {}), fmt="TSV")
+            return bytes(answer).decode().splitlines()
         except ClickHouseError:
             self._drain()
             raise

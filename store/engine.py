@@ -333,8 +333,12 @@ def _setting_name(name: str) -> str:
 
 def _check_files(handle: Handle) -> None:
     """Raises EngineError when the disk did not take everything; the store's own handle mends that."""
+
+    def ask(sql: str, params: Mapping[str, str] | None = None) -> list[str]:
+        return bytes(handle.query(sql, "TSV", params).bytes()).decode().splitlines()
+
     try:
-        FAILED_WRITES.check(lambda sql: bytes(handle.query(sql, "TSV").bytes()).decode().splitlines())
+        FAILED_WRITES.check(ask)
     except DiskWriteError as error:
         raise EngineError(CANNOT_WRITE, str(error)) from None
 

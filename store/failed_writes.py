@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from store.errors import StoreUnavailableError
 from store.sqlfile import read
@@ -25,8 +26,11 @@ MEND_WAIT_S = 30.0
 
 log = logging.getLogger("tieout.store")
 
-# Runs one statement and gives the first column of its rows.
-Ask = Callable[[str], list[str]]
+
+class Ask(Protocol):
+    """Runs one statement and gives the first column of its rows."""
+
+    def __call__(self, sql: str, params: Mapping[str, str] | None = None, /) -> list[str]: ...
 
 
 class DiskWriteError(StoreUnavailableError):
@@ -89,6 +93,7 @@ class FailedWrites:
             return
         with self._alone():
             before = _failed(ask)
+            # A table that an earlier try left detached is not on the engine's list.
             for table in sorted({*ask(read(STATEMENTS / "tables_on_disk.sql").code), *self._detached}):
                 self._attach_anew(ask, table)
             if _failed(ask) == before:
@@ -96,12 +101,10 @@ class FailedWrites:
                 log.warning("every table was looked through; what the disk had not taken is set aside")
 
     def _attach_anew(self, ask: Ask, table: str) -> None:
-        # Names come from the engine's own list; a table that an earlier try left detached is not on it.
-        name = "`" + table.replace("\\", "\\\\").replace("`", "\\`") + "`"
         if table not in self._detached:
-            ask(f"DETACH TABLE {name} SYNC")
+            ask(read(STATEMENTS / "detach.sql").code, {"table": table})
             self._detached.add(table)
-        ask(f"ATTACH TABLE {name}")
+        ask(read(STATEMENTS / "attach.sql").code, {"table": table})
         self._detached.discard(table)
 
     @contextmanager

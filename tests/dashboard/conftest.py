@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import company
 import pytest
 import streamlit as st
+from opened_pages import APP, OpenPage, emptied
 from streamlit.testing.v1 import AppTest
 
 from core.clock import ManualClock
 from dashboard import data
 from dashboard.names import PROJECT, TOKEN, URL
 from store.client import Store
-
-APP = Path(data.__file__).parent / "app.py"
-OpenPage = Callable[..., AppTest]
-
-_FILLED_TABLES = """
-SELECT name FROM system.tables
-WHERE database = currentDatabase() AND total_rows > 0 AND engine LIKE '%MergeTree' AND name != 'schema_migrations'
-"""
-
-
-def emptied(store: Store) -> None:
-    """Takes every row out again."""
-    for table in store.rows(_FILLED_TABLES):
-        store.command("TRUNCATE TABLE {table:Identifier}", {"table": table["name"]})
 
 
 @pytest.fixture(scope="module")

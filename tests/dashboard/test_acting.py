@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import company
 import pytest
-from conftest import OpenPage
+from opened_pages import OpenPage
 from streamlit.testing.v1 import AppTest
 from visits import served
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import company
 import pytest
-from conftest import emptied
+from opened_pages import emptied
 from streamlit.testing.v1 import AppTest
 
 from calendars.model import Calendar

@@ -7,7 +7,7 @@ from typing import Any
 
 import company
 import pytest
-from conftest import OpenPage
+from opened_pages import OpenPage
 from streamlit.testing.v1 import AppTest
 
 from store.client import Store

@@ -8,7 +8,7 @@ from typing import Any
 
 import company
 import pytest
-from conftest import APP, OpenPage
+from opened_pages import APP, OpenPage
 from streamlit.testing.v1 import AppTest
 
 from core.clock import ManualClock

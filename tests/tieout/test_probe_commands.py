@@ -10,7 +10,7 @@ import pytest
 from processes import ROOT, tieout
 
 from core.errors import ConfigurationError
-from tieout.commands.probe import probe_init
+from tieout.commands.probe import probe_init, probe_preset
 from tieout.jobs import jobs_of
 from tieout.project import load_project, open_project
 from tieout.scaffold import create
@@ -134,3 +134,14 @@ def test_what_cannot_begin_a_probe_is_said_and_nothing_is_written(
     assert says in str(caught.value)
     assert "s3cret" not in str(caught.value)
     assert not list((project / "probes").glob("new_one*"))
+
+
+def test_a_preset_is_printed_to_begin_from_and_a_wrong_name_gets_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    probe_preset()
+    name = capsys.readouterr().out.splitlines()[0]
+    probe_preset(name)
+    assert "\nkind: " in capsys.readouterr().out
+    with pytest.raises(ConfigurationError, match=f"did you mean '{name}'"):
+        probe_preset(name[:-1])

@@ -1,4 +1,4 @@
-"""Sources that tieout reads: list, run, init, doctor, backfill, repair, conformance, template."""
+"""Sources that tieout reads: list, run, init, preset, doctor, backfill, repair, conformance, template."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from core.duration import parse_duration
 from core.errors import ConfigurationError
 from core.findings import nearest
 from core.yamlfile import parse
-from probes import starter, template
+from probes import presets, starter, template
 from probes.backfill import Backfill, backfill
 from probes.conformance import conformance
 from probes.doctor import Check, broken_file, diagnose
+from probes.kinds import KINDS
 from probes.load import load_probe
 from probes.overview import list_probes, set_aside
 from probes.plugins import kind_named, names
@@ -36,7 +37,7 @@ from tieout.project import DEFAULT, Project, load_project, open_project
 
 probe_app = typer.Typer(
     no_args_is_help=True,
-    help="Sources that tieout reads: list, run, init, doctor, backfill, repair, conformance, template.",
+    help="Sources that tieout reads: list, run, init, preset, doctor, backfill, repair, conformance, template.",
 )
 NameArgument = Annotated[str, typer.Argument(help="Probe, from `tieout probe list`.")]
 # What of a probe's status people look at; --json has all of it.
@@ -212,6 +213,22 @@ def probe_template(
     message(f"next: pip install -e {folder}, then kind: {kind} in a probe file")
 
 
+@probe_app.command("preset")
+def probe_preset(
+    name: Annotated[str, typer.Argument(help="Preset as VENDOR/OBJECT; without it, all are named.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """A probe file for a business system, to begin from. Example: tieout probe preset sap-s4/purchase_orders"""
+    try:
+        text = presets.text(name) if name else ""
+    except LookupError as error:
+        raise ConfigurationError(str(error.args[0])) from None
+    if json:
+        print_json({"preset": name, "text": text} if name else {"presets": presets.names()})
+    else:
+        out.print(text or "\n".join(presets.names()), markup=False, highlight=False, soft_wrap=True)
+
+
 @probe_app.command("doctor")
 def probe_doctor(name: NameArgument, project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
     """What keeps a probe from working, and what to do. Writes nothing. Example: tieout probe doctor erp_orders"""
@@ -256,7 +273,7 @@ def _file_of(project: Path, name: str) -> Path:
 @probe_app.command("init")
 def probe_init(
     kind: Annotated[
-        str, typer.Argument(help="Kind of source: sql, rest, files, or one that a package adds.")
+        str, typer.Argument(help=f"Kind of source: {', '.join(KINDS)}, or one that a package adds.")
     ],
     name: Annotated[str, typer.Argument(help="Name of the probe and of its file.")],
     settings: Annotated[

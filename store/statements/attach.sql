@@ -1,0 +1,2 @@
+-- Reads all files of a table anew
+ATTACH TABLE {table:Identifier}
