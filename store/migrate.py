@@ -103,9 +103,10 @@ def replace_views(store: Store, folder: Path) -> list[str]:
     A view that reads others of the folder is created with their texts in it.
     """
     names = []
+    texts = bodies(folder)
     for path in sorted(folder.glob("*.sql")):
         for statement in statements(path.read_text(encoding="utf-8")):
-            store.command(flattened(statement, bodies(folder)))
+            store.command(flattened(statement, texts))
         names.append(path.stem)
     return names
 

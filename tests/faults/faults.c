@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,24 @@ static time_t shifted_time(time_t *at) {
     shifted_clock_gettime(CLOCK_REALTIME, &now);
     if (at) *at = now.tv_sec;
     return now.tv_sec;
+}
+
+/* Who waits until a time of the wall clock has it from the clock above, and the kernel holds it against its own: with
+ * neither told, a clock that is behind would make every wait end at once, for ever. Other clocks count from the start
+ * of the machine, so their times are small. */
+static struct timespec as_the_kernel_has_it(const struct timespec *until) {
+    struct timespec real = *until;
+    if (real.tv_sec > 1000000000) real.tv_sec -= plan->clock_shift_s;
+    return real;
+}
+
+int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until) {
+    static __typeof__(&pthread_cond_timedwait) real;
+    /* Without a version this finds the one of before 2003, whose conditions are laid out otherwise. */
+    if (!real) real = (__typeof__(real))dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (!real) real = REAL(pthread_cond_timedwait);
+    struct timespec kernel = as_the_kernel_has_it(until);
+    return real(condition, mutex, &kernel);
 }
 
 static void jump_to(char *from, const void *to) {
