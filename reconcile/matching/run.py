@@ -21,7 +21,9 @@ from workflows.model import Workflow
 SQL = Path(__file__).parent / "sql"
 
 # Facts worked on at once, by which memory is bounded: a large history is done in shares of its keys.
-FACTS_AT_ONCE = 500_000
+FACTS_AT_ONCE = 1_000_000
+# From so many facts on it pays to look first for keys that have one state a leg.
+MANY_FACTS = 100_000
 # Rows of decisions written at once.
 ROWS_AT_ONCE = 20_000
 # A version that is only tried out is known and does not decide.
@@ -112,10 +114,11 @@ def _read_legs(store: Store, ruling: Ruling, workflow: Workflow, since: Mapping[
 
 def _shares(store: Store, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Ranges of keys that together hold all that became known since the mark, each with a bounded part of it."""
-    shares = 1 + int(store.value(read(SQL / "news.sql"), given)) // FACTS_AT_ONCE
+    news = int(store.value(read(SQL / "news.sql"), given))
+    shares = 1 + news // FACTS_AT_ONCE
     cuts = store.value(read(SQL / "ranges.sql"), {**given, "shares": shares}) if shares > 1 else []
     return [
-        {"from_key": low, "to_key": high or "", "to_end": high is None}
+        {"from_key": low, "to_key": high or "", "to_end": high is None, "many": news >= MANY_FACTS}
         for low, high in zip(["", *cuts], [*cuts, None], strict=True)
     ]
 
@@ -126,7 +129,8 @@ def _decide(
     """Decides one share of the keys set by set, and what is then left by the core; gives how many those were."""
     there = {_identity(row) for row in store.rows(read(SQL / "decided.sql"), given)}
     told = {**given, "fresh": not there}
-    store.command(read(SQL / "single.sql"), told)
+    if given["everything"] or given["many"]:
+        store.command(read(SQL / "single.sql"), told)
     store.command(read(SQL / "plain.sql"), told)
     return _judge(store, ruling, workflow, number, mark, told, there)
 
