@@ -8,6 +8,10 @@ WITH
     {passes:Array(Array(Tuple(field String, before Array(String), lookup String, after Array(String))))} AS passes,
     {texts:Array(Tuple(field String, before Array(String), lookup String, after Array(String)))} AS text_parts,
     {original:Array(Tuple(field String, before Array(String), lookup String, after Array(String)))} AS original_parts,
+    -- All that is looked up, and the place and length of each key in it.
+    arrayConcat(original_parts, text_parts, arrayFlatten(passes)) AS all_parts,
+    arrayMap((pass, end) -> (toUInt32(length(original_parts) + length(text_parts) + end - length(pass) + 1), toUInt32(length(pass))),
+        passes, arrayCumSum(arrayMap(pass -> length(pass), passes))) AS places,
     {numbers:Array(Tuple(field String, unit Array(String), factors String, per Bool, currency String, rates String))} AS number_parts,
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
     toDateTime64({until:String}, 6, 'UTC') AS until,
@@ -52,11 +56,11 @@ dated AS (
 looked_up AS (
     SELECT
         *,
-        arrayMap(pass -> arrayMap(p -> if(p.lookup = '', normalise_key(f[p.field], p.before), normalise_key(
-            meaning_of(p.lookup, normalise_key(f[p.field], p.before), day, names, meanings), p.after)), pass), passes) AS parts,
-        arrayMap(p -> if(p.lookup = '', normalise_key(f[p.field], p.before), normalise_key(
-            meaning_of(p.lookup, normalise_key(f[p.field], p.before), day, names, meanings), p.after)),
-            arrayConcat(original_parts, text_parts)) AS said_texts,
+        -- What stands in a field, then what the table of the field says of it.
+        arrayMap(p -> normalise_key(f[p.field], p.before), all_parts) AS stood,
+        arrayMap((p, x) -> if(p.lookup = '', x, normalise_key(meaning_of(p.lookup, x, day, names, meanings), p.after)),
+            all_parts, stood) AS said_parts,
+        arrayMap(k -> arraySlice(said_parts, k.1, k.2), places) AS parts,
         -- Number, factor, rate; null where it is not a number or the table has none for the day. Last whether there is a text.
         arrayMap(n -> (
             toDecimal128OrNull(f[n.field], 12),
@@ -98,10 +102,10 @@ built AS (
 )
 SELECT
     {rule:String}, {version:String}, 1, keys[1] AS key, {leg:String}, record, '', occurred_at, known_at, row_hash, gone, day, numbers,
-    arraySlice(said_texts, 1 + length(original_parts)),
+    arraySlice(said_parts, 1 + length(original_parts), length(text_parts)),
     if({converted:Bool}, {currency:String}, f[{currency_field:String}]),
     if({money:UInt32} = 0, toDecimal128('1', 12), ifNull(figures[greatest({money:UInt32}, 1)].3, 1)),
-    CAST(worth, 'Nullable(Decimal(38, 6))'), if(empty(original_parts), '', said_texts[1]), problem, keys,
+    CAST(worth, 'Nullable(Decimal(38, 6))'), if(empty(original_parts), '', said_parts[1]), problem, keys,
     mapFilter((k, v) -> has({dimensions:Array(String)}, k), f)
 FROM built
 WHERE (record, key, occurred_at, known_at, row_hash) NOT IN (
