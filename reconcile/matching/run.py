@@ -21,7 +21,7 @@ from workflows.model import Workflow
 SQL = Path(__file__).parent / "sql"
 
 # Facts worked on at once, by which memory is bounded: a large history is done in shares of its keys.
-FACTS_AT_ONCE = 1_000_000
+FACTS_AT_ONCE = 500_000
 # From so many facts on it pays to look first for keys that have one state a leg.
 MANY_FACTS = 100_000
 # Rows of decisions written at once.
