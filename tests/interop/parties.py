@@ -181,9 +181,9 @@ class Sender:
             [*command, url, str(count), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    def result(self) -> tuple[list[str], list[str]]:
+    def result(self, most_s: float = 150) -> tuple[list[str], list[str]]:
         """The ids of spans that were exported, and of those that were given up, when it has ended."""
-        output, errors = self._process.communicate(timeout=150)
+        output, errors = self._process.communicate(timeout=most_s)
         assert self._process.returncode == 0, errors[-3000:]
         said: dict[str, list[str]] = {"exported": [], "failed": []}
         for line in output.splitlines():
