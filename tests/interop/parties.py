@@ -206,7 +206,7 @@ def answers(url: str, status: int = 200) -> bool:
 
 def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> None:
     """Waits a bounded time for other processes; says what there was instead."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"it did not come: {what()}")
