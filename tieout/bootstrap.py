@@ -85,6 +85,7 @@ def test(*, everything: bool, extra: list[str]) -> int:
     if everything:
         database()
         datasette()
+        file_server()
         languages()
         faults()
     for check in CHECKS:
@@ -117,6 +118,12 @@ def datasette() -> None:
         venv.create(home, with_pip=True, clear=home.exists())
         must(str(home / "bin" / "python"), "-m", "pip", "install", "--quiet",
              "--disable-pip-version-check", "datasette==0.65.5")  # fmt: skip
+
+
+def file_server() -> None:
+    """OpenSSH's server for the probes' interoperation tests."""
+    if not shutil.which("sshd", path="/usr/sbin:/sbin:/usr/local/sbin"):
+        packages("openssh-server", "openssh-client")
 
 
 def languages() -> None:

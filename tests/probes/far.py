@@ -1,0 +1,106 @@
+"""Servers of others, each with a folder and ports of its own on the loopback interface."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+import pytest
+
+from tests.interop import builds
+from tests.interop.parties import ROOT, Party, Source, free_ports
+
+
+def program(name: str, package: str) -> str:
+    """Where a program is; fails the test, with the command that helps, when it is missing."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/lib/rabbitmq/bin")
+    if not found:
+        pytest.fail(f"{name} is missing; install with: sudo apt-get install -y {package}")
+    return found
+
+
+class Listening(Party):
+    """A program that is there when it takes connections."""
+
+    def __init__(self, folder: Path, command: Sequence[str], port: int, environment: dict[str, str]) -> None:
+        super().__init__(folder, command, environment, ROOT)
+        self.port = port
+
+    def ready(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1):
+                return True
+        except OSError:
+            return False
+
+
+class Sshd(Listening):
+    """OpenSSH's server with an Ed25519 and an RSA key; SFTP only, and nothing can be changed through it."""
+
+    def __init__(self, folder: Path) -> None:
+        (port,) = free_ports(1)
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)
+        for name, kind in (("ed25519", "ed25519"), ("rsa", "rsa"), ("other", "ed25519"), ("user", "ed25519")):
+            keygen = [
+                program("ssh-keygen", "openssh-client"),
+                "-q",
+                "-t",
+                kind,
+                "-N",
+                "",
+                "-f",
+                str(folder / name),
+            ]
+            subprocess.run(keygen, check=True)
+        options = {
+            "Port": port, "ListenAddress": "127.0.0.1", "PidFile": "none", "UsePAM": "no", "StrictModes": "no",
+            "AuthorizedKeysFile": folder / "user.pub", "PasswordAuthentication": "yes", "LogLevel": "DEBUG1",
+            "Subsystem": "sftp internal-sftp -R", "ForceCommand": "internal-sftp -R",
+        }  # fmt: skip
+        lines = [f"{name} {value}" for name, value in options.items()]
+        lines += [f"HostKey {folder / name}" for name in ("ed25519", "rsa")]
+        (folder / "sshd_config").write_text("\n".join(lines) + "\n")
+        command = [program("sshd", "openssh-server"), "-D", "-e", "-f", str(folder / "sshd_config")]
+        super().__init__(folder / "log", command, port, {})
+
+    def key(self, name: str) -> str:
+        return (self.folder / f"{name}.pub").read_text().strip()
+
+    def forget(self) -> None:
+        """Its log begins anew."""
+        os.truncate(self._log, 0)
+
+    def everything(self) -> str:
+        return self._log.read_text()
+
+
+class Moto(Source):
+    """Amazon's S3, SQS and CloudWatch as moto answers for them."""
+
+    KEYS: ClassVar = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "s3cret-of-the-tests"}
+
+    def __init__(self, folder: Path) -> None:
+        (self.port,) = free_ports(1)
+        command = [*builds.moto_server(), "-H", "127.0.0.1", "-p", str(self.port)]
+        super().__init__(folder, command, self.port, "/moto-api/", {}, ROOT)
+
+    def client(self) -> dict[str, str]:
+        """What a client of Amazon's library is made with."""
+        return {
+            "endpoint_url": self.url, "aws_access_key_id": self.KEYS["access_key"],
+            "aws_secret_access_key": self.KEYS["secret_key"], "region_name": "us-east-1",
+        }  # fmt: skip
+
+    def forgets_keys(self, after: int) -> None:
+        """From then on it knows none of the keys it is asked with."""
+        url = f"{self.url}/moto-api/reset-auth"
+        httpx.post(url, content=str(after), trust_env=False).raise_for_status()
