@@ -1,11 +1,19 @@
-"""Names that were judged, and no others: what Amazon's library resolves names with. Needs tieout[aws]."""
+"""Clients of Amazon's library that talk to the addresses that were judged, and to no others. Needs tieout[aws]."""
 
 from __future__ import annotations
 
+import functools
 import socket
 from collections.abc import Mapping
 
+from aiobotocore.session import AioSession
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+
+@functools.cache
+def session() -> AioSession:
+    """What clients are made from; it has read the descriptions of the services, which takes a while."""
+    return AioSession()
 
 
 class Guard(AbstractResolver):

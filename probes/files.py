@@ -14,13 +14,14 @@ from pydantic import Field, field_validator, model_validator
 
 from core.duration import Duration
 from core.findings import Finding
-from core.yamlfile import Location, Parsed
+from core.yamlfile import Parsed
+from probes.columns import misnamed_columns
 from probes.controls import Control, Said
 from probes.folders.contract import Folder, Found, unreadable
 from probes.folders.local import LocalFolder
 from probes.folders.s3 import S3
 from probes.folders.sftp import Sftp
-from probes.formats.contract import BLOCK_BYTES, Format, Source
+from probes.formats.contract import BLOCK_BYTES, Source
 from probes.formats.delimited import Delimited
 from probes.formats.kinds import AnyFormat, from_short
 from probes.network import IpNetwork
@@ -112,7 +113,7 @@ class FilesProbe(ProbeFile):
 
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
         """The folder may come later than its probe, so it is looked for when the probe runs."""
-        findings = misnamed_columns(self.format, self.columns, parsed)
+        findings = misnamed_columns(self.format.misnamed, self.columns, parsed)
         if self.server is None:
             return self.model_copy(update={"folder": file.parent / self.folder}), findings
         server, misplaced = self.server.located(file, parsed)
@@ -265,27 +266,6 @@ class _Reading:
 
     def _check(self, file: Found) -> None:
         self.window.check(f"file {file.name}")
-
-
-def misnamed_columns(kind: Format, columns: tuple[str, ...], parsed: Parsed) -> list[Finding]:
-    """Columns that no file of this format can have, each where the probe file names it first."""
-    misnamed = {column: kind.misnamed(column) for column in columns}
-    return [
-        parsed.finding(_place_of(column, parsed), f"column {column!r}: {why}")
-        for column, why in misnamed.items()
-        if why
-    ]
-
-
-def _place_of(column: str, parsed: Parsed) -> Location:
-    """Where the probe file first names a column."""
-    for location in parsed.positions:
-        value = parsed.data
-        for part in location:
-            value = value[part]
-        if value == column:
-            return location
-    return ("object",)
 
 
 def same_content(known: str, fingerprint: str) -> bool:

@@ -7,6 +7,7 @@ from probes.files import FilesProbe
 from probes.mllp import MllpProbe
 from probes.odata import OdataProbe
 from probes.probe import ProbeFile
+from probes.rabbitmq import RabbitmqProbe
 from probes.rest import RestProbe
 from probes.soap import SoapProbe
 from probes.sql import SqlProbe
@@ -16,6 +17,7 @@ KINDS: dict[str, type[ProbeFile]] = {
     "files": FilesProbe,
     "mllp": MllpProbe,
     "odata": OdataProbe,
+    "rabbitmq": RabbitmqProbe,
     "rest": RestProbe,
     "soap": SoapProbe,
     "sql": SqlProbe,

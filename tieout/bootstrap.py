@@ -86,6 +86,7 @@ def test(*, everything: bool, extra: list[str]) -> int:
         database()
         datasette()
         file_server()
+        message_broker()
         languages()
         faults()
     for check in CHECKS:
@@ -124,6 +125,12 @@ def file_server() -> None:
     """OpenSSH's server for the probes' interoperation tests."""
     if not shutil.which("sshd", path="/usr/sbin:/sbin:/usr/local/sbin"):
         packages("openssh-server", "openssh-client")
+
+
+def message_broker() -> None:
+    """RabbitMQ for the probes' interoperation tests, which start a node of their own."""
+    if not Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists() and not shutil.which("rabbitmq-server"):
+        packages("rabbitmq-server")
 
 
 def languages() -> None:

@@ -47,6 +47,8 @@ class S3(Server, aws.Access):
         place = self.place(folder)
         try:
             from s3fs import S3FileSystem
+
+            from probes.aws_guard import session
         except ImportError:
             raise aws.needs_packages(place) from None
         allowed = (*self.networks, *window.networks)
@@ -58,7 +60,7 @@ class S3(Server, aws.Access):
             secret=client["aws_secret_access_key"], token=client["aws_session_token"],
             client_kwargs={"region_name": self.region, "verify": self.verify},
             config_kwargs=self.config(addresses, timeouts) | {"s3": style},
-            skip_instance_cache=True, use_listings_cache=False,
+            session=session(), skip_instance_cache=True, use_listings_cache=False,
         )  # fmt: skip
         system.retries = 1
         root = "/".join(part for part in (self.bucket, folder.strip("/")) if part)

@@ -8,10 +8,11 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import httpx
 import pytest
+import trustme
 
 from tests.interop import builds
 from tests.interop.parties import ROOT, Party, Source, free_ports
@@ -19,7 +20,9 @@ from tests.interop.parties import ROOT, Party, Source, free_ports
 
 def program(name: str, package: str) -> str:
     """Where a program is; fails the test, with the command that helps, when it is missing."""
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/lib/rabbitmq/bin")
+    # The command of that name in the path is a wrapper that wants to be the system's own service.
+    found = shutil.which(name, path="/usr/lib/rabbitmq/bin") or shutil.which(name)
+    found = found or shutil.which(name, path="/usr/sbin:/sbin")
     if not found:
         pytest.fail(f"{name} is missing; install with: sudo apt-get install -y {package}")
     return found
@@ -81,6 +84,59 @@ class Sshd(Listening):
 
     def everything(self) -> str:
         return self._log.read_text()
+
+
+class Epmd(Listening):
+    """Where Erlang's nodes look for each other; one of our own ends with the test."""
+
+    def __init__(self, folder: Path) -> None:
+        (port,) = free_ports(1)
+        command = [program("epmd", "erlang-base"), "-port", str(port), "-address", "127.0.0.1"]
+        super().__init__(folder, command, port, {})
+
+
+class Rabbit(Source):
+    """A RabbitMQ broker with its management interface, over TLS as well. `epmd` has to run."""
+
+    LOGIN: ClassVar = ("guest", "guest")
+
+    def __init__(self, folder: Path, epmd: Epmd) -> None:
+        self.authority = trustme.CA()
+        self.amqp, http, self.tls, distribution = free_ports(4)
+        folder.mkdir()
+        self.authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+        own = self.authority.issue_cert("127.0.0.1")
+        own.private_key_pem.write_to_path(str(folder / "key.pem"))
+        own.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+        settings = {
+            "listeners.tcp.1": f"127.0.0.1:{self.amqp}", "management.tcp.ip": "127.0.0.1", "management.tcp.port": http,
+            "management.ssl.ip": "127.0.0.1", "management.ssl.port": self.tls,
+            "management.ssl.cacertfile": folder / "ca.pem", "management.ssl.certfile": folder / "cert.pem",
+            "management.ssl.keyfile": folder / "key.pem", "collect_statistics_interval": 200,
+        }  # fmt: skip
+        (folder / "rabbitmq.conf").write_text(
+            "".join(f"{name} = {value}\n" for name, value in settings.items())
+        )
+        (folder / "plugins").write_text("[rabbitmq_management].")
+        environment = {
+            "HOME": folder, "ERL_EPMD_PORT": epmd.port, "RABBITMQ_NODENAME": f"tieout{http}@localhost",
+            "RABBITMQ_MNESIA_BASE": folder / "data", "RABBITMQ_LOGS": "-", "RABBITMQ_LOG_BASE": folder / "logs",
+            "RABBITMQ_CONFIG_FILE": folder / "rabbitmq.conf", "RABBITMQ_DIST_PORT": distribution,
+            "RABBITMQ_ENABLED_PLUGINS_FILE": folder / "plugins", "RABBITMQ_PID_FILE": folder / "pid",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1 +sbwt none",
+        }  # fmt: skip
+        found = {name: str(value) for name, value in environment.items()}
+        command = [program("rabbitmq-server", "rabbitmq-server")]
+        super().__init__(folder / "log", command, http, "/api/overview", found, ROOT)
+        self.folder = folder
+
+    def ready(self) -> bool:
+        return super().ready() and self.asked("GET", "healthchecks/node").status_code != 503
+
+    def asked(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """An answer of the management interface."""
+        url = f"{self.url}/api/{path}"
+        return httpx.request(method, url, json=body, auth=self.LOGIN, trust_env=False, timeout=10)
 
 
 class Moto(Source):
