@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from probes.fhir import FhirProbe
 from probes.files import FilesProbe
+from probes.kafka import KafkaProbe
 from probes.mllp import MllpProbe
 from probes.odata import OdataProbe
 from probes.probe import ProbeFile
@@ -15,6 +16,7 @@ from probes.sql import SqlProbe
 KINDS: dict[str, type[ProbeFile]] = {
     "fhir": FhirProbe,
     "files": FilesProbe,
+    "kafka": KafkaProbe,
     "mllp": MllpProbe,
     "odata": OdataProbe,
     "rabbitmq": RabbitmqProbe,

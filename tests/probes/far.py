@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from tests.interop import builds
 from tests.interop.parties import ROOT, Party, Source, free_ports
@@ -137,6 +138,49 @@ class Rabbit(Source):
         """An answer of the management interface."""
         url = f"{self.url}/api/{path}"
         return httpx.request(method, url, json=body, auth=self.LOGIN, trust_env=False, timeout=10)
+
+
+class Kafka(Listening):
+    """One Kafka broker that is its own controller: a plain listener, and one with TLS and a login."""
+
+    LOGIN: ClassVar = {"mechanism": "PLAIN", "username": "watcher", "password": "s3cret"}
+
+    def __init__(self, folder: Path) -> None:
+        plain, self.secure, controller = free_ports(3)
+        folder.mkdir()
+        self.folder = folder
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+        own = authority.issue_cert("127.0.0.1")
+        key = serialization.load_pem_private_key(own.private_key_pem.bytes(), None)
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (folder / "own.pem").write_bytes(key.private_bytes(*form) + own.cert_chain_pems[0].bytes())
+        module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+        listeners = f"PLAINTEXT://127.0.0.1:{plain},SASL_SSL://127.0.0.1:{self.secure}"
+        settings = {
+            "process.roles": "broker,controller", "node.id": 1, "controller.listener.names": "CONTROLLER",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{controller}", "advertised.listeners": listeners,
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN", "ssl.keystore.type": "PEM", "ssl.keystore.location": folder / "own.pem",
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": f'{module} user_watcher="s3cret";',
+            "log.dirs": folder / "data", "num.partitions": 2, "group.initial.rebalance.delay.ms": 0,
+            "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 1,
+        }  # fmt: skip
+        self.settings = folder / "server.properties"
+        self.settings.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        java = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", builds.kafka_classes()]
+        tool = [
+            *java,
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            "AAAAAAAAAAAAAAAAAAAAAQ",
+            "-c",
+            str(self.settings),
+        ]
+        subprocess.run(tool, check=True, capture_output=True)
+        super().__init__(folder / "log", [*java, "kafka.Kafka", str(self.settings)], plain, {})
 
 
 class Moto(Source):
