@@ -12,6 +12,7 @@ from probes.rabbitmq import RabbitmqProbe
 from probes.rest import RestProbe
 from probes.soap import SoapProbe
 from probes.sql import SqlProbe
+from probes.sqs import SqsProbe
 
 KINDS: dict[str, type[ProbeFile]] = {
     "fhir": FhirProbe,
@@ -23,4 +24,5 @@ KINDS: dict[str, type[ProbeFile]] = {
     "rest": RestProbe,
     "soap": SoapProbe,
     "sql": SqlProbe,
+    "sqs": SqsProbe,
 }
