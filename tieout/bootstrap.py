@@ -93,10 +93,11 @@ def test(*, everything: bool, extra: list[str]) -> int:
         if code := run(str(PYTHON), *check):
             return code
     workers = str(max(2, os.cpu_count() or 2))
-    quick = ("-m", "pytest", "-n", workers, "--dist", "loadfile", "-m", "not slow", *extra)
-    if code := run(str(PYTHON), *quick):
-        return code
-    return run(str(PYTHON), "-m", "pytest", "-m", "slow", *extra) if everything else 0
+    for kind in ("not slow", "slow") if everything else ("not slow",):
+        tests = ("-m", "pytest", "-n", workers, "--dist", "loadfile", "--durations", "20", "-m", kind, *extra)
+        if code := run(str(PYTHON), *tests):
+            return code
+    return 0
 
 
 def browser() -> None:

@@ -181,9 +181,9 @@ class Sender:
             [*command, url, str(count), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    def result(self) -> tuple[list[str], list[str]]:
+    def result(self, most_s: float = 150) -> tuple[list[str], list[str]]:
         """The ids of spans that were exported, and of those that were given up, when it has ended."""
-        output, errors = self._process.communicate(timeout=150)
+        output, errors = self._process.communicate(timeout=most_s)
         assert self._process.returncode == 0, errors[-3000:]
         said: dict[str, list[str]] = {"exported": [], "failed": []}
         for line in output.splitlines():
@@ -206,7 +206,7 @@ def answers(url: str, status: int = 200) -> bool:
 
 def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> None:
     """Waits a bounded time for other processes; says what there was instead."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"it did not come: {what()}")
