@@ -85,6 +85,8 @@ def test(*, everything: bool, extra: list[str]) -> int:
     if everything:
         database()
         datasette()
+        file_server()
+        message_broker()
         languages()
         faults()
     for check in CHECKS:
@@ -118,6 +120,18 @@ def datasette() -> None:
         venv.create(home, with_pip=True, clear=home.exists())
         must(str(home / "bin" / "python"), "-m", "pip", "install", "--quiet",
              "--disable-pip-version-check", "datasette==0.65.5")  # fmt: skip
+
+
+def file_server() -> None:
+    """OpenSSH's server for the probes' interoperation tests."""
+    if not shutil.which("sshd", path="/usr/sbin:/sbin:/usr/local/sbin"):
+        packages("openssh-server", "openssh-client")
+
+
+def message_broker() -> None:
+    """RabbitMQ for the probes' interoperation tests, which start a node of their own."""
+    if not Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists() and not shutil.which("rabbitmq-server"):
+        packages("rabbitmq-server")
 
 
 def languages() -> None:
