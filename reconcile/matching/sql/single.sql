@@ -109,5 +109,6 @@ FROM decided
 WHERE (key, as_of, as_known_at, evidence) NOT IN (
     SELECT group_key, occurred_at, known_at, evidence
     FROM matches
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until)
+    WHERE NOT {fresh:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark
+        AND known_at <= until AND group_key >= {from_key:String} AND ({to_end:Bool} OR group_key < {to_key:String}))
 SETTINGS short_circuit_function_evaluation = 'disable'

@@ -25,6 +25,6 @@ GROUP BY key
 HAVING (key, last_known_at, toUInt32(length(versions))) NOT IN (
     SELECT group_key, known_at, evidence
     FROM matches
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until
-        AND gates = '')
+    WHERE NOT {fresh:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark
+        AND known_at <= until AND group_key >= {from_key:String} AND ({to_end:Bool} OR group_key < {to_key:String}) AND gates = '')
 ORDER BY key
