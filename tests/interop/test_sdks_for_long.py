@@ -28,7 +28,6 @@ def test_nothing_is_lost_or_doubled_while_all_send_and_either_side_is_killed(
     otelcol: Callable[..., Otelcol],
     sender: Callable[..., Sender],
     monkeypatch: pytest.MonkeyPatch,
-    record_property: Callable[[str, object], None],
 ) -> None:
     monkeypatch.setenv("SEND_PAUSE_MS", str(PAUSE_MS))
     collector = otelcol(TO_RECEIVER)
@@ -39,7 +38,7 @@ def test_nothing_is_lost_or_doubled_while_all_send_and_either_side_is_killed(
         sender(builds.javascript_sender(), tieout.traces_url, COUNT, "protobuf"),
         sender(builds.python_sender(), collector.traces_url, COUNT),
     ]
-    restarts = kill_in_turns([tieout, collector], MINUTES * 60)
+    kill_in_turns([tieout, collector], MINUTES * 60)
     exported, failed = set[str](), set[str]()
     for one in sending:
         its_exported, its_failed = one.result(60 + 2 * MINUTES * 60)
@@ -51,11 +50,10 @@ def test_nothing_is_lost_or_doubled_while_all_send_and_either_side_is_killed(
     copies = tieout.copies()
     assert set(copies.values()) == {1}
     assert set(copies) <= exported | failed
-    record_property("spans, restarts, given up", (len(copies), restarts, len(failed)))
 
 
-def kill_in_turns(parties: list[Party], seconds: float) -> int:
-    """Each is killed and started again, after pauses of some seconds; how often."""
+def kill_in_turns(parties: list[Party], seconds: float) -> None:
+    """Each is killed and started again, after pauses of some seconds, at least once."""
     chance, end, restarts = random.Random(120), time.monotonic() + seconds, 0
     while time.monotonic() < end or restarts < len(parties):
         time.sleep(chance.uniform(2, 6))
@@ -63,4 +61,3 @@ def kill_in_turns(parties: list[Party], seconds: float) -> int:
         victim.kill()
         victim.start()
         restarts += 1
-    return restarts
