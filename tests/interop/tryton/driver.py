@@ -255,7 +255,7 @@ def returned(on: Scenario) -> dict[str, Any]:
     sent.click("assign_force")
     sent.click("do")
     back.reload()
-    credit = on.invoice(back, 33)
+    credit = on.invoice(back, 5)
     return told(
         order=order, shipment=shipment, invoice=invoice, payment=payment, back=back, sent=sent, credit=credit
     )
@@ -283,11 +283,16 @@ def not_received(on: Scenario) -> dict[str, Any]:
 
 
 def told(**documents: Any) -> dict[str, Any]:
-    """The number of each document, or its id where it has none, and the ids of the lines of the order."""
+    """The number of each document, or its id where it has none, and the ids of the lines of orders."""
     for document in documents.values():
         document.reload()
     said = {name: getattr(made, "number", None) or str(made.id) for name, made in documents.items()}
-    return said | {"lines": [str(line.id) for line in documents["order"].lines]}
+    orders = {"lines": "order", "back_lines": "back"}
+    return said | {
+        name: [str(line.id) for line in documents[order].lines]
+        for name, order in orders.items()
+        if order in documents
+    }
 
 
 SCENARIOS = (plain, over_receipt, cancelled_line, returned, overpaid, blocked, not_received)
@@ -296,9 +301,14 @@ SCENARIOS = (plain, over_receipt, cancelled_line, returned, overpaid, blocked, n
 def main(url: str, password: str, key: str) -> None:
     JsonConfig(url, "admin", password)
     on = Scenario(set_up(key))
-    print(json.dumps({"name": "set_up"}), flush=True)
+    tell("set_up")
     for play in SCENARIOS:
-        print(json.dumps({"name": play.__name__, **play(on)}), flush=True)
+        tell(play.__name__, **play(on))
+
+
+def tell(name: str, **documents: Any) -> None:
+    sys.stdout.write(json.dumps({"name": name, **documents}) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
