@@ -22,6 +22,8 @@ SQL = Path(__file__).parent / "sql"
 
 # Facts worked on at once, by which memory is bounded: a large history is done in shares of its keys.
 FACTS_AT_ONCE = 500_000
+# From so many facts on it pays to look first for keys that have one state a leg.
+MANY_FACTS = 100_000
 # Rows of decisions written at once.
 ROWS_AT_ONCE = 20_000
 # A version that is only tried out is known and does not decide.
@@ -71,7 +73,7 @@ def _one(
     mark = read_up_to(store, job, last)
     done = Matched(rule.rule, version, 0, 0, until)
     if not last or mark != last["read_up_to"] or known != last["facts_then"]:
-        done = _work(store, ruling, workflow, mark, until, known)
+        done = _work(store, ruling, workflow, mark, until)
         if not last or until > last["read_up_to"]:
             set_mark(store, job, until, known, now)
     # Only what is worked out decides: a view never shows half a version.
@@ -82,30 +84,55 @@ def _one(
     return done
 
 
-def _work(
-    store: Store, ruling: Ruling, workflow: Workflow, mark: datetime, until: datetime, known: int
-) -> Matched:
-    rule, times = ruling.rule, {"mark": text(mark), "until": text(until)}
-    for name in rule.legs:
-        store.command(read(SQL / "extract.sql"), {**leg_parameters(ruling, workflow, name), **times})
-    news = {"rule": rule.rule, "version": ruling.version, **times}
-    if store.value(read(SQL / "several_keys.sql"), news):
-        store.command(read(SQL / "moved.sql"), news)
-    shares = 1 + (known - facts(store, mark)) // FACTS_AT_ONCE
-    count = {"rule": rule.rule, "version": ruling.version}
-    before = int(store.value(read(SQL / "decisions.sql"), count))
+def _work(store: Store, ruling: Ruling, workflow: Workflow, mark: datetime, until: datetime) -> Matched:
+    rule = ruling.rule
+    since = {
+        "rule": rule.rule, "version": ruling.version, "mark": text(mark), "until": text(until), "everything": mark == EPOCH,
+    }  # fmt: skip
+    _read_legs(store, ruling, workflow, since)
+    before = int(store.value(read(SQL / "decisions.sql"), since))
     judged = 0
     for number in range(1, len(rule.keys) + 1):
-        given = {**group_parameters(ruling, workflow, number), **times, "shares": shares}
-        for share in range(shares):
-            told = {**given, "share": share}
-            there = {_identity(row) for row in store.rows(read(SQL / "decided.sql"), told)}
-            store.command(read(SQL / "plain.sql"), told)
-            judged += _judge(store, ruling, workflow, number, mark, told, there)
+        given = {**group_parameters(ruling, workflow, number), **since}
+        for share in _shares(store, given):
+            judged += _decide(store, ruling, workflow, number, mark, {**given, **share})
         if number < len(rule.keys):
             store.command(read(SQL / "hand_on.sql"), given)
-    after = int(store.value(read(SQL / "decisions.sql"), count))
+    after = int(store.value(read(SQL / "decisions.sql"), since))
     return Matched(rule.rule, ruling.version, after - before, judged, until)
+
+
+def _read_legs(store: Store, ruling: Ruling, workflow: Workflow, since: Mapping[str, Any]) -> None:
+    """Writes what became known of the records of all legs, under every key that they ever had."""
+    for name in ruling.rule.legs:
+        leg = {**leg_parameters(ruling, workflow, name), **since}
+        if store.value(read(SQL / "leg_news.sql"), leg):
+            store.command(read(SQL / "extract.sql"), leg)
+    if store.value(read(SQL / "several_keys.sql"), since):
+        store.command(read(SQL / "moved.sql"), since)
+
+
+def _shares(store: Store, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Ranges of keys that together hold all that became known since the mark, each with a bounded part of it."""
+    news = int(store.value(read(SQL / "news.sql"), given))
+    shares = 1 + news // FACTS_AT_ONCE
+    cuts = store.value(read(SQL / "ranges.sql"), {**given, "shares": shares}) if shares > 1 else []
+    return [
+        {"from_key": low, "to_key": high or "", "to_end": high is None, "many": news >= MANY_FACTS}
+        for low, high in zip(["", *cuts], [*cuts, None], strict=True)
+    ]
+
+
+def _decide(
+    store: Store, ruling: Ruling, workflow: Workflow, number: int, mark: datetime, given: Mapping[str, Any]
+) -> int:
+    """Decides one share of the keys set by set, and what is then left by the core; gives how many those were."""
+    there = {_identity(row) for row in store.rows(read(SQL / "decided.sql"), given)}
+    told = {**given, "fresh": not there}
+    if given["everything"] or given["many"]:
+        store.command(read(SQL / "single.sql"), told)
+    store.command(read(SQL / "plain.sql"), told)
+    return _judge(store, ruling, workflow, number, mark, told, there)
 
 
 def _judge(
@@ -120,7 +147,7 @@ def _judge(
     """Decides what is not plain, key by key, and writes what was not there before."""
     judged = 0
     waiting: list[dict[str, Any]] = []
-    for row in store.rows(read(SQL / "undecided.sql"), {**given, "fresh": not there}):
+    for row in store.rows(read(SQL / "undecided.sql"), given):
         versions = [version_of(told) for told in row["versions"]]
         for moment in moments(ruling.rule, ruling.rule.keys[number - 1], versions, mark):
             decided = rows_of(ruling, workflow, number, row["key"], moment, versions)

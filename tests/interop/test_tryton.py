@@ -129,10 +129,10 @@ class Driver:
 
     def __init__(self, tryton: Tryton) -> None:
         self.played: dict[str, dict[str, Any]] = {}
-        self._process = subprocess.Popen(
-            [program("python"), str(SOURCES / "driver.py"), f"{tryton.url}/rpc/", PASSWORD, KEY],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        self._log = tryton.folder / "driver.txt"
+        command = [program("python"), str(SOURCES / "driver.py"), f"{tryton.url}/rpc/", PASSWORD, KEY]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -149,8 +149,7 @@ class Driver:
         """Waits until all have been played."""
         code = self._process.wait(180)
         self._reader.join(30)
-        assert self._process.stderr
-        assert code == 0, self._process.stderr.read()[-3000:]
+        assert code == 0, self._log.read_text()[-3000:]
 
 
 @dataclass
