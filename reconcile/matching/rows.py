@@ -115,11 +115,16 @@ def points_of(rule: MatchingRule, workflow: Workflow, held: Held, due_at: dateti
     grows = within if decision.verdict == "partial" else {}
     points = []
     for spell in held.spells:
-        fault = spell.fault
+        fault, since = spell.fault, spell.since
+        if spell.growing and spell.until is not None:
+            # What was made up for before it was due was never wrong.
+            since = max(since, held.opened_at + rule.legs[fault.leg].within)
+            if spell.until <= since:
+                continue
         points.append({
             "rank": STANDS if spell.until is None else ENDED, "code": fault.code, "field": fault.field or fault.leg,
             "leg": fault.leg, "said": fault.expected, "found": fault.actual, "amount": _money(fault.amount),
-            "owner": rule.owner_of(fault.code), "since": spell.since, "until": spell.until,
+            "owner": rule.owner_of(fault.code, fault.leg), "since": since, "until": spell.until,
             "due_at": grows.get(fault.leg, due_at),
             "sources": list(sources_of(rule, workflow, fault.leg)) if fault.leg in grows else [],
         })  # fmt: skip

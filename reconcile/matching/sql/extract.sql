@@ -9,6 +9,7 @@ WITH
     {texts:Array(Tuple(field String, before Array(String), lookup String, after Array(String)))} AS text_parts,
     {original:Array(Tuple(field String, before Array(String), lookup String, after Array(String)))} AS original_parts,
     {numbers:Array(Tuple(field String, unit Array(String), factors String, per Bool, currency String, rates String))} AS number_parts,
+    {lookups:Array(Tuple(name String, table String, code Tuple(field String, before Array(String), lookup String, after Array(String))))} AS lookups,
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
     toDateTime64({until:String}, 6, 'UTC') AS until,
     -- What each table says: the values of all, and for each of them what it means when. The first stands for nothing found.
@@ -49,6 +50,9 @@ dated AS (
         toDate32(ifNull(day_said, occurred_at)) AS day
     FROM states
 ),
+told AS (
+{told}
+),
 looked_up AS (
     SELECT
         *,
@@ -65,7 +69,7 @@ looked_up AS (
             toDecimal128OrNull(if(n.rates = '' OR f[n.currency] = {currency:String}, '1',
                 meaning_of(n.rates, f[n.currency], day, names, meanings)), 12)
         ), number_parts) AS figures
-    FROM dated
+    FROM told
 ),
 built AS (
     SELECT
@@ -77,6 +81,7 @@ built AS (
             arrayMap(x -> x.1, figures)) AS numbers,
         multiIf(
             gone AND NOT arrayAll(g -> has(g.allowed, f[g.field]), gates), 'UNPOSTED',
+            arrayExists(l -> f[l.name] = '', lookups), 'KEY_UNMAPPED',
             arrayExists((x, n) -> f[n.field] != '' AND isNull(x.1), figures, number_parts), 'TRANSFORM_ERROR',
             arrayExists((x, n) -> f[n.field] != '' AND isNull(x.2), figures, number_parts), 'UOM_FACTOR',
             arrayExists((x, n) -> f[n.field] != '' AND isNull(x.3), figures, number_parts), 'FX_RATE',
