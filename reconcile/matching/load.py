@@ -97,6 +97,9 @@ class _Check:
                 yield from self._unknown((*at, "type"), "object type", leg.type, workflow.objects)
             if workflow and leg.step:
                 yield from self._unknown((*at, "step"), "step", leg.step, workflow.steps)
+            steps = workflow.steps if workflow else leg.void_by
+            for index, step in enumerate(leg.void_by):
+                yield from self._unknown((*at, "void_by", index), "step", step, steps)
             for index, source in enumerate(leg.sources if sources is not None else ()):
                 if not source.startswith("otlp/"):
                     yield from self._unknown((*at, "sources", index), "source", source, sources or ())

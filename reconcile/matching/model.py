@@ -59,6 +59,7 @@ class Leg(FileModel):
     `sources` prove that a record is not there; default: those of the workflow. `original`: field that names the
     record this one takes back. `lookup`: numbers that no record carries, such as the price of a contract, by name.
     `owner`: team that clears what is wrong with this leg, where `owners` of the rule names none for the code.
+    `void_by`: steps of the workflow's item after which its earlier events of this leg count no longer.
     """
 
     type: Name | None = None
@@ -73,16 +74,24 @@ class Leg(FileModel):
     original: Name | None = None
     lookup: dict[Name, Lookup] = Field(default_factory=dict)
     owner: str = ""
+    void_by: tuple[StepName, ...] = ()
 
     @property
     def known(self) -> set[str]:
         """Fields a comparison may name: those of its records, and numbers that are looked up."""
         return {*self.fields, *self.lookup}
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Steps whose events change what is in this leg."""
+        return (self.step, *self.void_by) if self.step else ()
+
     @model_validator(mode="after")
     def _has_one_kind_of_record(self) -> Leg:
         if bool(self.type) == bool(self.step):
             raise ValueError("a leg has either 'type' (state of objects) or 'step' (events)")
+        if self.type and self.void_by:
+            raise ValueError("'void_by' takes events away; of state, 'when' says what counts")
         return self
 
 
@@ -189,7 +198,8 @@ class Outcome(FileModel):
 class MatchingRule(FileModel):
     """One matching rule; its name is the name of its file.
 
-    `workflow` it belongs to. `currency` money is compared in. `normalise`: changes by field, in order. `numbers`:
+    `workflow` it belongs to. `compare`: what must agree; without any, that each leg is there is enough.
+    `currency` money is compared in. `normalise`: changes by field, in order. `numbers`:
     fields that are numbers. `tax_freight`: numbers that explain a difference. `rounding`: a rest up to this is
     rounding. `header`: key fields by which items are rolled up. `reversals`, `budget`, `outcome`. `owner`, and
     `owners` by exception code. `age_by`: `due` or `record`, the day of the oldest record.
@@ -203,7 +213,7 @@ class MatchingRule(FileModel):
     normalise: dict[Name, tuple[Change, ...]] = Field(default_factory=dict)
     keys: tuple[Key, ...] = Field(min_length=1, max_length=5)
     numbers: dict[Name, Number] = Field(default_factory=dict)
-    compare: dict[Name, Comparison] = Field(min_length=1)
+    compare: dict[Name, Comparison] = Field(default_factory=dict)
     tax_freight: tuple[Name, ...] = ()
     rounding: Share = Decimal(0)
     header: tuple[Name, ...] = ()

@@ -95,7 +95,7 @@ def _row(
         "expected": decision.expected,
         "actual": decision.actual,
         "residual": decision.residual,
-        "currency": first.currency if first else "",
+        "currency": next((record.currency for record in records if record.currency), ""),
         "variance": dict(decision.variance),
         **_nested("points", points_of(rule, workflow, held, due_at)),
         "gates": orjson.dumps([_plain(asdict(gate)) for gate in decision.gates]).decode(),

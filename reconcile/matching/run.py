@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
-from reconcile.matching.model import Leg, Ruling
+from reconcile.matching.model import Leg, MatchingRule, Ruling
 from reconcile.matching.moments import moments
 from reconcile.matching.parameters import group_parameters, leg_parameters
 from reconcile.matching.rows import rows_of, version_of
@@ -86,7 +86,10 @@ def _work(
     store: Store, ruling: Ruling, workflow: Workflow, mark: datetime, until: datetime, known: int
 ) -> Matched:
     rule, times = ruling.rule, {"mark": text(mark), "until": text(until)}
-    for name in rule.legs:
+    fresh = _legs_with_news(store, rule, times)
+    if not fresh:
+        return Matched(rule.rule, ruling.version, 0, 0, until)
+    for name in fresh:
         store.command(_extract(rule.legs[name]), {**leg_parameters(ruling, workflow, name), **times})
     news = {"rule": rule.rule, "version": ruling.version, **times}
     if store.value(read(SQL / "several_keys.sql"), news):
@@ -108,10 +111,21 @@ def _work(
     return Matched(rule.rule, ruling.version, after - before, judged, until)
 
 
+def _legs_with_news(store: Store, rule: MatchingRule, times: Mapping[str, str]) -> list[str]:
+    """The legs that something became known of: to ask is cheap, to read a leg takes the engine long to plan."""
+    given = {
+        **times, "workflow": rule.workflow, "types": [leg.type for leg in rule.legs.values() if leg.type],
+        "steps": [step for leg in rule.legs.values() for step in leg.steps],
+    }  # fmt: skip
+    kinds = {row["kind"] for row in store.rows(read(SQL / "kinds_of_news.sql"), given)}
+    return [name for name, leg in rule.legs.items() if kinds & {leg.type, *leg.steps}]
+
+
 def _extract(leg: Leg) -> str:
-    """The query that reads a leg. What a table says costs the engine's planner as much as half of it, so only who asks pays."""
-    told = "told_by_tables.sql" if leg.lookup else "told.sql"
-    return read(SQL / "extract.sql").code.replace("{told}", read(SQL / told).code)
+    """The query that reads a leg. Tables and voids cost the engine's planner as much as half of it, so only who asks pays."""
+    told = read(SQL / ("told_by_tables.sql" if leg.lookup else "told.sql")).code
+    voided = read(SQL / "voided.sql").code if leg.void_by else ""
+    return read(SQL / "extract.sql").code.replace("{told}", told).replace("{voided}", voided)
 
 
 def _judge(

@@ -25,6 +25,16 @@ WITH
         )
     ) AS said,
     said.1 AS names, said.2 AS meanings,
+events_of_leg AS (
+    SELECT
+        event_id, occurred_at, known_at, objects.key[indexOf(objects.type, {item:String})] AS item_key,
+        mapUpdate(mapUpdate(mapUpdate(dims, attributes),
+            mapFromArrays(arrayMap(t -> concat('@object:', t), arrayDistinct(objects.type)),
+                arrayMap(t -> objects.key[indexOf(objects.type, t)], arrayDistinct(objects.type)))),
+            map('@key', event_id, '@amount', ifNull(toString(amount), ''), '@currency', toString(currency))) AS f
+    FROM events
+    WHERE {step:String} != '' AND workflow = {workflow:String} AND step = {step:String} AND outcome != 'failed'
+),
 states AS (
     SELECT
         object_key AS record, valid_from AS occurred_at, known_at, row_hash, deleted,
@@ -32,15 +42,10 @@ states AS (
     FROM snapshots
     WHERE {step:String} = '' AND object_type = {type:String} AND {system:String} IN ('', system) AND known_at > mark AND known_at <= until
     UNION ALL
-    SELECT
-        event_id, occurred_at, known_at, '', false,
-        mapUpdate(mapUpdate(mapUpdate(dims, attributes),
-            mapFromArrays(arrayMap(t -> concat('@object:', t), arrayDistinct(objects.type)),
-                arrayMap(t -> objects.key[indexOf(objects.type, t)], arrayDistinct(objects.type)))),
-            map('@key', event_id, '@amount', ifNull(toString(amount), ''), '@currency', toString(currency)))
-    FROM events
-    WHERE {step:String} != '' AND workflow = {workflow:String} AND step = {step:String} AND outcome != 'failed'
-        AND known_at > mark AND known_at <= until
+    SELECT event_id, occurred_at, known_at, '', false, f
+    FROM events_of_leg
+    WHERE known_at > mark AND known_at <= until
+{voided}
 ),
 dated AS (
     SELECT
