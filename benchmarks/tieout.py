@@ -1,18 +1,24 @@
-"""How long matching two systems takes, beside peers on the same Parquet files in the same run.
+"""How long matching systems takes, beside peers on the same Parquet files in the same run.
 
-    python benchmarks/tieout.py [--rows 5000000] [--changed 10000] [--only NAME]
+    python benchmarks/tieout.py [--rows 5000000] [--lines 10000000] [--groups 20000] [--changed 10000]
+        [--volumes 1000000 2000000 4000000 10000000] [--only NAME]
 
-Two files of `rows` records each: key and amount; one percent differ, one percent is missing on each side. Each candidate is
-a process of its own, so that its memory is its own:
+Two files of `rows` records each: key and amount; one percent differ, one percent is missing on each side:
 
 * `duckdb`: a bare full outer join that counts what agrees, differs and is missing; the limit the others are held against.
 * `grouping`: the same counts by tieout's engine, which unites both sides and groups by key.
-* `job`: the match job over stored states: reads, normalises, decides, writes every decision for every moment, durable.
-* `incremental`: the same job after `changed` of the keys got news.
 * `polars`, `datacompy polars`, `datacompy pandas`: a full join, and the comparison packages finance teams use.
+* `job`: the match job over stored states: reads, normalises, decides, writes every decision for every moment, durable.
 
-Peers are in the dependency group `bench`; one that is not installed is left out and said so. Processor seconds are what
-other programs on the machine disturb least.
+Then other shapes, each held against the first line of its own kind:
+
+* `3-way`: orders, receipts and invoices by line, `lines` in total; DuckDB joins the sums of the three files.
+* `groups`: `groups` accounts in which several bank lines are several ledger lines; no peer looks for sums.
+* `incremental`: the job after `changed` keys got news, where `volumes` records are stored; the median of five runs.
+
+Each measurement is a process of its own that only opens what another one stored, so that its memory is its own. Peers are in
+the dependency group `bench`; one that is not installed is left out and said so. Processor seconds are what other programs
+on the machine disturb least.
 """
 
 from __future__ import annotations
@@ -20,36 +26,39 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from reconcile.matching.model import MatchingRule, Ruling
+from benchmarks.tieout_data import (
+    LEARNT,
+    PAIRS,
+    STATES,
+    SUMS,
+    THREE_WAY,
+    WORKFLOW,
+    add_states,
+    open_store,
+    path_of,
+)
+from reconcile.matching.model import Ruling
 from reconcile.matching.run import match
-from store import migrate
 from store.client import Store
-from workflows.model import Workflow
 
-HAPPENED = datetime(2026, 3, 1, tzinfo=UTC)
-LEARNT = datetime(2026, 3, 2, tzinfo=UTC)
-CANDIDATES = ("duckdb", "grouping", "polars", "datacompy polars", "datacompy pandas", "job")
+INCREMENTS = 5
+# Rows of the three files for each order line.
+LINES_AN_ORDER = 3.01
 
-# A key has the same amount on both sides but for one in a hundred; one in a hundred is missing, another on each side.
-FILE = """
-SELECT concat('K', leftPad(toString(number), 9, '0')) AS key,
-    toDecimal64(number % 100000, 2) / 100 + if({second:Bool} AND number % 100 = 7, 1, 0) AS amount
-FROM numbers({rows:UInt64})
-WHERE number % 100 != if({second:Bool}, 1, 2)
-ORDER BY cityHash64(number, {second:Bool})
-"""
 GROUPING = """
 SELECT countIf(a = 1 AND b = 1 AND total = 0) AS agree, countIf(a = 1 AND b = 1 AND total != 0) AS differ, countIf(b = 0) AS missing,
     countIf(a = 0) AS surplus
@@ -66,85 +75,114 @@ SELECT count(*) FILTER (WHERE a.amount = b.amount) AS agree, count(*) FILTER (WH
     count(*) FILTER (WHERE b.key IS NULL) AS missing, count(*) FILTER (WHERE a.key IS NULL) AS surplus
 FROM read_parquet(?) AS a FULL OUTER JOIN read_parquet(?) AS b ON a.key = b.key
 """
-STATES = """
-INSERT INTO snapshots
-SELECT 'x', {kind:String}, concat({prefix:String}, key), map('key', key), amount, 'USD', false, {happened:DateTime64(6, 'UTC')},
-    {known:DateTime64(6, 'UTC')}, {known:DateTime64(6, 'UTC')}, toString({known:DateTime64(6, 'UTC')}), 'books', ''
-FROM file({path:String}, 'Parquet')
-LIMIT {most:UInt64}
+THREE_WAY_JOIN = """
+SELECT count(*) FILTER (WHERE r.quantity = i.quantity AND o.price = i.price) AS agree,
+    count(*) FILTER (WHERE r.quantity != i.quantity OR o.price != i.price) AS differ, count(*) FILTER (WHERE i.key IS NULL) AS missing
+FROM read_parquet(?) AS o
+FULL OUTER JOIN (SELECT key, sum(quantity) AS quantity FROM read_parquet(?) GROUP BY key) AS r ON r.key = o.key
+FULL OUTER JOIN (SELECT key, sum(quantity) AS quantity, any_value(price) AS price FROM read_parquet(?) GROUP BY key) AS i ON i.key = o.key
 """
-WORKFLOW = Workflow.model_validate(
-    {
-        "workflow": "cash", "title": "Cash", "item": "bank", "sources": ["books"],
-        "objects": {"bank": {"title": "Bank"}, "ledger": {"title": "Ledger"}},
-        "steps": {"paid": {"title": "Paid", "select": [{"name": "paid"}]}},
-        "expectations": [{"name": "once", "kind": "once", "title": "Once", "item": "bank", "step": "paid", "owner": "x"}],
-    }
-)  # fmt: skip
-RULE = MatchingRule.model_validate(
-    {
-        "rule": "bank", "title": "Bank and ledger", "workflow": "cash", "owner": "treasury",
-        "legs": {leg: {"type": leg, "fields": {"key": "key", "amount": "@amount"}} for leg in ("bank", "ledger")},
-        "keys": [{"fields": ["key"], "method": "pair"}], "numbers": {"amount": {}},
-        "compare": {"amount": {"field": "amount", "means": "amount", "expected": "bank", "actual": "ledger"}},
-    }
-)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What one run compares."""
+
+    rows: int
+    lines: int
+    groups: int
+    volumes: tuple[int, ...]
+    changed: int
 
 
 def main() -> None:
     given = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     given.add_argument("--rows", type=int, default=5_000_000)
+    given.add_argument("--lines", type=int, default=10_000_000)
+    given.add_argument("--groups", type=int, default=20_000)
+    given.add_argument(
+        "--volumes", type=int, nargs="+", default=[1_000_000, 2_000_000, 4_000_000, 10_000_000]
+    )
     given.add_argument("--changed", type=int, default=10_000)
     given.add_argument("--only", choices=CANDIDATES, action="append")
-    given.add_argument("--as", dest="candidate", choices=CANDIDATES, help=argparse.SUPPRESS)
+    given.add_argument("--as", dest="process", help=argparse.SUPPRESS)
     given.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    chosen = given.parse_args()
-    if chosen.candidate:
-        print(json.dumps(RUN[chosen.candidate](chosen.folder, chosen.changed)))
+    said = given.parse_args()
+    chosen = Chosen(said.rows, said.lines, said.groups, tuple(said.volumes), said.changed)
+    if said.process:
+        print(json.dumps(PROCESSES[said.process](said.folder, chosen)))
         return
-    with tempfile.TemporaryDirectory(prefix="tieout-bench-") as folder:
-        compare(Path(folder), chosen.rows, chosen.changed, chosen.only or list(CANDIDATES))
+    wanted = said.only or list(CANDIDATES)
+    print(f"{'':<50}{'wall':>10}{'processor':>12}{'ratio':>8}{'memory':>12}   found")
+    if set(wanted) & set(_PAIRED):
+        compare("pairs", chosen.rows, [name for name in _PAIRED if name in wanted], chosen)
+    if "3-way" in wanted:
+        compare("3-way", int(chosen.lines / LINES_AN_ORDER), ["duckdb 3-way", "job 3-way"], chosen)
+    if "groups" in wanted:
+        compare("groups", chosen.groups, ["job groups"], chosen)
+    if "incremental" in wanted:
+        curve(chosen)
 
 
-def compare(folder: Path, rows: int, changed: int, candidates: list[str]) -> None:
-    subprocess.run([sys.executable, "-c", MAKE, str(ROOT), str(folder), str(rows)], check=True)
-    print(
-        f"{rows:,} + {rows:,} records, {sum(f.stat().st_size for f in folder.glob('*.parquet')) / 1e6:,.0f} MB of Parquet\n"
-    )
-    print(f"{'':<46}{'wall':>10}{'processor':>12}{'x duckdb':>10}{'memory':>12}   found")
+def compare(what: str, rows: int, processes: Iterable[str], chosen: Chosen) -> None:
+    """One set of files and everything that reads them; ratios are to the first."""
+    with tempfile.TemporaryDirectory(prefix="tieout-bench-") as name:
+        folder = Path(name)
+        prepare(folder, what, rows)
+        size = sum(file.stat().st_size for file in folder.glob("*.parquet")) / 1e6
+        print(f"\n{what}: {rows:,} keys, {size:,.0f} MB of Parquet")
+        limit = None
+        for process in processes:
+            for line in run(process, folder, chosen):
+                limit = limit or line["cpu_s"]
+                show(line, limit)
+
+
+def curve(chosen: Chosen) -> None:
+    """What news cost, over what is stored; ratios are to the smallest store."""
+    print(f"\nincremental: {chosen.changed:,} changed keys")
     limit = None
-    for candidate in candidates:
-        done = subprocess.run(
-            [sys.executable, __file__, "--as", candidate, "--folder", str(folder), "--changed", str(changed)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            print(
-                f"{candidate:<46}left out: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'ended'}"
-            )
-            continue
-        for line in json.loads(done.stdout.splitlines()[-1]):
-            limit = limit or (line["cpu_s"] if candidate == "duckdb" else None)
-            ratio = f"{line['cpu_s'] / limit:8.1f}" if limit else ""
-            print(
-                f"{line['what']:<46}{line['wall_s']:>8.2f} s{line['cpu_s']:>10.2f} s{ratio:>10}{line['memory_mb']:>9,.0f} MB   {line['found']}"
-            )
+    for volume in chosen.volumes:
+        with tempfile.TemporaryDirectory(prefix="tieout-bench-") as name:
+            folder = Path(name)
+            prepare(folder, "pairs", volume // 2)
+            run("job", folder, chosen)
+            for line in run("incremental", folder, chosen):
+                limit = limit or line["cpu_s"]
+                show({**line, "what": f"{line['what']}, {volume:,} records stored"}, limit)
 
 
-MAKE = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from benchmarks.tieout import make
-make(sys.argv[2], int(sys.argv[3]))
-"""
+def prepare(folder: Path, what: str, rows: int) -> None:
+    """Files and states, each made by a process that ends with it."""
+    for call in (
+        f"write_files(Path({str(folder)!r}), {what!r}, {rows})",
+        f"store_states(Path({str(folder)!r}), {what!r})",
+    ):
+        text = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path\n"
+        subprocess.run(
+            [sys.executable, "-c", f"{text}from benchmarks.tieout_data import *\n{call}"], check=True
+        )
 
 
-def make(folder: str, rows: int) -> None:
-    """The two files, written by the engine."""
-    with Store(f"chdb://{folder}/make") as store:
-        for name, second in (("left", False), ("right", True)):
-            body = store.raw(FILE, {"rows": rows, "second": second}, fmt="Parquet")
-            (Path(folder) / f"{name}.parquet").write_bytes(body)
+def run(process: str, folder: Path, chosen: Chosen) -> list[dict[str, Any]]:
+    """What a process of its own measured; nothing, and why, when it could not."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--as", process, "--folder", str(folder), "--changed", str(chosen.changed)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        print(f"{process:<50}left out: {(done.stderr.strip().splitlines() or ['ended'])[-1]}")
+        return []
+    measured_there: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return measured_there
+
+
+def show(line: dict[str, Any], limit: float) -> None:
+    print(
+        f"{line['what']:<50}{line['wall_s']:>8.2f} s{line['cpu_s']:>10.2f} s{line['cpu_s'] / limit:>8.1f}"
+        f"{line['memory_mb']:>9,.0f} MB   {line['found']}",
+        flush=True,
+    )
 
 
 def measured(what: str, work: Callable[[], Any]) -> dict[str, Any]:
@@ -156,38 +194,28 @@ def measured(what: str, work: Callable[[], Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def files(folder: Path) -> tuple[str, str]:
-    return str(folder / "left.parquet"), str(folder / "right.parquet")
-
-
-def run_duckdb(folder: Path, _: int) -> list[dict[str, Any]]:
+def in_duckdb(what: str, sql: str, folder: Path, *names: str) -> list[dict[str, Any]]:
     import duckdb
 
-    connection = duckdb.connect()
-    return [
-        measured(
-            "duckdb: bare full outer join",
-            lambda: str(connection.execute(JOIN, list(files(folder))).fetchone()),
-        )
-    ]
+    connection, paths = duckdb.connect(), [str(path_of(folder, name)) for name in names]
+    return [measured(what, lambda: str(connection.execute(sql, paths).fetchone()))]
 
 
-def run_grouping(folder: Path, _: int) -> list[dict[str, Any]]:
-    left, right = files(folder)
+def grouping(folder: Path, _: Chosen) -> list[dict[str, Any]]:
+    paths = {"left": str(path_of(folder, "bank")), "right": str(path_of(folder, "ledger"))}
     with Store(f"chdb://{folder}/grouping") as store:
         return [
             measured(
-                "tieout: union and group by key",
-                lambda: str(tuple(store.one(GROUPING, {"left": left, "right": right}).values())),
+                "tieout: union and group by key", lambda: str(tuple(store.one(GROUPING, paths).values()))
             )
         ]
 
 
-def run_polars(folder: Path, _: int) -> list[dict[str, Any]]:
+def in_polars(folder: Path, _: Chosen) -> list[dict[str, Any]]:
     import polars as pl
 
     def work() -> str:
-        left, right = (pl.scan_parquet(path) for path in files(folder))
+        left, right = (pl.scan_parquet(path_of(folder, name)) for name in ("bank", "ledger"))
         joined = left.join(right, on="key", how="full").select(
             (pl.col("amount") == pl.col("amount_right")).sum().alias("agree"),
             (pl.col("amount") != pl.col("amount_right")).sum().alias("differ"),
@@ -199,19 +227,21 @@ def run_polars(folder: Path, _: int) -> list[dict[str, Any]]:
     return [measured("polars: full join", work)]
 
 
-def run_datacompy(folder: Path, package: str) -> list[dict[str, Any]]:
+def in_datacompy(folder: Path, package: str) -> list[dict[str, Any]]:
     import datacompy
+
+    paths = [path_of(folder, name) for name in ("bank", "ledger")]
 
     def work() -> str:
         if package == "polars":
             import polars as pl
 
-            left, right = (pl.read_parquet(path) for path in files(folder))
+            left, right = (pl.read_parquet(path) for path in paths)
             compared: Any = datacompy.PolarsCompare(left, right, join_columns=["key"])
         else:
             import pandas as pd
 
-            left, right = (pd.read_parquet(path) for path in files(folder))
+            left, right = (pd.read_parquet(path) for path in paths)
             compared = datacompy.PandasCompare(left, right, join_columns=["key"])
         differ = len(compared.intersect_rows) - compared.count_matching_rows()
         return str(
@@ -221,44 +251,46 @@ def run_datacompy(folder: Path, package: str) -> list[dict[str, Any]]:
     return [measured(f"datacompy on {package}", work)]
 
 
-def run_job(folder: Path, changed: int) -> list[dict[str, Any]]:
-    """Stored states of both files, then everything matched, then again after news of some keys."""
-    left, right = files(folder)
-    with Store(f"chdb://{folder}/job") as store:
-        migrate.migrate(store, LEARNT)
-        migrate.replace_views(store, ROOT / "reconcile" / "views")
-        for kind, path in (("bank", left), ("ledger", right)):
-            given = {"kind": kind, "prefix": kind, "path": path, "happened": HAPPENED, "most": 1 << 62}
-            store.command(STATES, {**given, "known": LEARNT})
-        rulings, flows = [Ruling(RULE, {})], {"cash": WORKFLOW}
-
-        def run(now: datetime) -> str:
-            (done,) = match(store, rulings, flows, now)
-            return f"{done.decisions:,} decisions, {done.judged:,} judged one by one"
-
-        lines = [
-            measured("tieout: match job, all decisions stored", lambda: run(LEARNT + timedelta(hours=1)))
-        ]
-        news = LEARNT + timedelta(days=1)
-        given = {"kind": "ledger", "prefix": "ledger", "path": right, "happened": HAPPENED, "most": changed}
-        store.command(STATES, {**given, "known": news})
-        lines.append(
-            measured(
-                f"tieout: match job after news of {changed:,} keys", lambda: run(news + timedelta(hours=1))
-            )
-        )
-        lines.append(measured("tieout: match job, nothing new", lambda: run(news + timedelta(hours=2))))
-    return lines
+def job(folder: Path, what: str, ruling: Ruling) -> list[dict[str, Any]]:
+    """Everything that is stored matched for the first time."""
+    with open_store(folder) as store:
+        return [measured(what, lambda: matched(store, ruling, LEARNT + timedelta(hours=1)))]
 
 
-RUN: dict[str, Callable[[Path, int], list[dict[str, Any]]]] = {
-    "duckdb": run_duckdb,
-    "grouping": run_grouping,
-    "polars": run_polars,
-    "datacompy polars": lambda folder, _: run_datacompy(folder, "polars"),
-    "datacompy pandas": lambda folder, _: run_datacompy(folder, "pandas"),
-    "job": run_job,
+def matched(store: Store, ruling: Ruling, now: datetime) -> str:
+    (done,) = match(store, [ruling], {"cash": WORKFLOW}, now)
+    return f"{done.decisions:,} decisions, {done.judged:,} keys judged one by one"
+
+
+def incremental(folder: Path, chosen: Chosen) -> list[dict[str, Any]]:
+    """News of some keys, several times, after everything was matched."""
+    lines = []
+    with open_store(folder) as store:
+        for number in range(1, INCREMENTS + 1):
+            news = LEARNT + timedelta(days=number)
+            add_states(store, folder, STATES, "ledger", news, chosen.changed)
+            now = news + timedelta(hours=1)
+            lines.append(measured("tieout: match job", lambda now=now: matched(store, PAIRS, now)))
+    middle = {name: statistics.median(line[name] for line in lines) for name in ("wall_s", "cpu_s")}
+    return [{**lines[-1], **middle}]
+
+
+PROCESSES: dict[str, Callable[[Path, Chosen], list[dict[str, Any]]]] = {
+    "duckdb": lambda folder, _: in_duckdb("duckdb: bare full outer join", JOIN, folder, "bank", "ledger"),
+    "grouping": grouping,
+    "polars": in_polars,
+    "datacompy polars": lambda folder, _: in_datacompy(folder, "polars"),
+    "datacompy pandas": lambda folder, _: in_datacompy(folder, "pandas"),
+    "job": lambda folder, _: job(folder, "tieout: match job, all decisions stored", PAIRS),
+    "duckdb 3-way": lambda folder, _: in_duckdb(
+        "duckdb: join of three sums", THREE_WAY_JOIN, folder, "order", "receipt", "invoice"
+    ),
+    "job 3-way": lambda folder, _: job(folder, "tieout: match job, order, receipt and invoice", THREE_WAY),
+    "job groups": lambda folder, _: job(folder, "tieout: match job, several to several", SUMS),
+    "incremental": incremental,
 }
+_PAIRED = ("duckdb", "grouping", "polars", "datacompy polars", "datacompy pandas", "job")
+CANDIDATES = (*_PAIRED, "3-way", "groups", "incremental")
 
 if __name__ == "__main__":
     main()

@@ -152,6 +152,23 @@ class Guard:
         return self._access.caller(request.headers.get("authorization", ""))
 
 
+class Received:
+    """A body as it comes in. Nothing of it is kept once it was asked for whole: it may wait long for its turn."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._pieces: list[bytes] = []
+
+    def add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self.size += len(piece)
+
+    def whole(self) -> bytes:
+        """All that came, once."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
 class Endpoint:
     """Answers for one signal."""
 
@@ -162,7 +179,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        transport, received = _transport(request), bytearray()
+        transport, received = _transport(request), Received()
         try:
             receipt = await self._take(request, transport, received)
         except DisconnectedError as gone:
@@ -174,11 +191,11 @@ class Endpoint:
         else:
             code = int(code_pb2.OK)
             response = _response(200, _encoding(request) or "json", answer(self._signal, receipt))
-        self._reception.metrics.answered(self._signal.name, transport, code, len(received))
+        self._reception.metrics.answered(self._signal.name, transport, code, received.size)
         if response:
             await response(scope, receive, send)
 
-    async def _take(self, request: Request, transport: Transport, received: bytearray) -> Receipt:
+    async def _take(self, request: Request, transport: Transport, received: Received) -> Receipt:
         if request.method != "POST":
             raise MethodError("only POST is answered here")
         encoding = _encoding(request)
@@ -191,13 +208,13 @@ class Endpoint:
 
             def store() -> Receipt:
                 return self._reception.store(
-                    self._signal, bytes(received), content_encoding, encoding,
+                    self._signal, received.whole(), content_encoding, encoding,
                     lease=lease, caller=caller, transport=transport,
                 )  # fmt: skip
 
             return await _to_the_end(self._reception.workers, store)
 
-    async def _read(self, request: Request, lease: Lease, into: bytearray) -> None:
+    async def _read(self, request: Request, lease: Lease, into: Received) -> None:
         """The body as it was sent. Raises TooLargeError before anything is read when the length tells."""
         limit = self._limits.body_bytes
         length = request.headers.get("content-length", "")
@@ -206,10 +223,10 @@ class Endpoint:
         try:
             async with asyncio.timeout(self._limits.read_timeout_s):
                 async for piece in request.stream():
-                    if len(into) + len(piece) > limit:
+                    if into.size + len(piece) > limit:
                         raise TooLargeError(f"the request is larger than {limit} bytes")
                     lease.grow(len(piece))
-                    into += piece
+                    into.add(piece)
         except ClientDisconnect:
             raise DisconnectedError("the sender went away") from None
         except TimeoutError:

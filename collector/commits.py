@@ -295,7 +295,7 @@ class Commits:
 
     def _insert(self, group: Sequence[Pending]) -> None:
         ids = {one.id for one in group}
-        rows = b"".join(part for one in group for part in one.rows)
+        rows = [part for one in group for part in one.rows]
         if doubtful := [one for one in ids if one in self._in_doubt]:
             self._take_out(doubtful)
         # Until the insert has ended well, part of it may be there.

@@ -18,6 +18,7 @@ from dashboard.names import PROJECT, TOKEN, URL
 from kpis.kpi import Kpi
 from kpis.load import SHIPPED, load_kpis
 from kpis.run import compute
+from reconcile.causes import SameHop, Segment, by_hop, by_segment
 from reconcile.explain import Explanation, explain, find
 from store.client import Store
 from store.sqlfile import read
@@ -111,6 +112,13 @@ def story(
 ) -> Explanation:
     """Everything known of one object as of (V, K); `version` is that of the rules. Raises StoreError."""
     return explain(store(), workflows(), workflow, object_type, object_key, as_of, known_at)
+
+
+@st.cache_data(ttl="5m", max_entries=50, show_spinner=False)
+def causes(workflow: str, as_of: datetime, known_at: datetime) -> tuple[list[SameHop], list[Segment]]:
+    """What open exceptions have in common as of (V, K): hops, and segments. Raises StoreError."""
+    asked = store(), workflow, as_of, known_at
+    return by_hop(*asked), by_segment(*asked)
 
 
 def forget() -> None:

@@ -249,6 +249,8 @@ def _spans(told: Explanation) -> None:
         return
     with st.container(border=True, key="panel-spans"):
         st.subheader("Trace", anchor=False, help="The spans behind the steps.")
+        if told.hop:
+            st.markdown(f"**First failing hop:** {words.code(told.hop)}")
         tables.draw(
             told.spans,
             {

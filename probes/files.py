@@ -1,24 +1,30 @@
-"""State read from a folder of files."""
+"""State read from a folder of files, here or on a server."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path, PurePath
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from core.duration import Duration
 from core.findings import Finding
-from core.yamlfile import Location, Parsed
+from core.yamlfile import Parsed
+from probes.columns import misnamed_columns
 from probes.controls import Control, Said
-from probes.formats.contract import BLOCK_BYTES, Format, Source
+from probes.folders.contract import Folder, Found, unreadable
+from probes.folders.local import LocalFolder
+from probes.folders.s3 import S3
+from probes.folders.sftp import Sftp
+from probes.formats.contract import BLOCK_BYTES, Source
 from probes.formats.delimited import Delimited
 from probes.formats.kinds import AnyFormat, from_short
+from probes.network import IpNetwork
 from probes.probe import Batch, Origin, ProbeError, ProbeFile, Question, Window, text_batch
 
 # Keys of a format that may stand beside `format: csv` instead of inside it.
@@ -36,7 +42,7 @@ class FilesControl(Control):
 
 
 class FilesProbe(ProbeFile):
-    """Files in `folder` (relative to the probe file) whose names match `glob`.
+    """Files in `folder` (relative to the probe file; on a `server`, as it calls it) whose names match `glob`.
 
     `mode: incremental`: every file brings new or changed records and is read once. `mode: full`: the files
     are the whole state; `take: newest` the newest of them alone, `take: all` all of them together.
@@ -50,6 +56,7 @@ class FilesProbe(ProbeFile):
     )
 
     kind: Literal["files"]
+    server: Annotated[Sftp | S3, Field(discriminator="type")] | None = None
     folder: Path
     glob: str = "*"
     format: AnyFormat
@@ -86,7 +93,15 @@ class FilesProbe(ProbeFile):
 
     @property
     def place(self) -> str:
-        return f"folder {self.folder}"
+        return self.server.place(str(self.folder)) if self.server else f"folder {self.folder}"
+
+    @property
+    def hosts(self) -> tuple[tuple[str, int], ...]:
+        return (self.server.address,) if self.server else ()
+
+    @property
+    def networks(self) -> tuple[IpNetwork, ...] | None:
+        return self.server.networks if self.server else None
 
     @property
     def reads_files(self) -> bool:
@@ -98,200 +113,161 @@ class FilesProbe(ProbeFile):
 
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
         """The folder may come later than its probe, so it is looked for when the probe runs."""
-        findings = misnamed_columns(self.format, self.columns, parsed)
-        return self.model_copy(update={"folder": file.parent / self.folder}), findings
+        findings = misnamed_columns(self.format.misnamed, self.columns, parsed)
+        if self.server is None:
+            return self.model_copy(update={"folder": file.parent / self.folder}), findings
+        server, misplaced = self.server.located(file, parsed)
+        return self.model_copy(update={"server": server}), [*findings, *misplaced]
 
     def read(self, window: Window) -> Generator[Batch]:
-        files = self._files(window.end)
-        if self.mode == "incremental":
-            yield from self._each_once(files, window)
-        elif self.take == "newest":
-            yield from self._newest(files, window)
-        else:
-            yield from self._together(files, window)
+        with self._opened(window) as folder:
+            reading = _Reading(self, folder, window)
+            if self.mode == "incremental":
+                yield from reading.each_once()
+            elif self.take == "newest":
+                yield from reading.newest()
+            else:
+                yield from reading.together()
 
-    def _each_once(self, files: list[_File], window: Window) -> Iterator[Batch]:
+    def _opened(self, window: Window) -> AbstractContextManager[Folder]:
+        if self.server:
+            return self.server.opened(str(self.folder), window, self.timeouts)
+        try:
+            return nullcontext(LocalFolder(self.folder))
+        except OSError as error:
+            raise unreadable(self.place, error) from None
+
+
+class _Reading:
+    """One reading of an open folder."""
+
+    def __init__(self, probe: FilesProbe, folder: Folder, window: Window) -> None:
+        self.probe, self.folder, self.window = probe, folder, window
+        self.files = self._files()
+
+    def each_once(self) -> Iterator[Batch]:
         """A file that is still growing has not arrived yet."""
-        for file in files:
-            if file.settled:
-                yield from self._read_unless_known(file, window)
+        for file in self.files:
+            if self._settled(file):
+                yield from self._read_unless_known(file)
 
-    def _newest(self, files: list[_File], window: Window) -> Iterator[Batch]:
-        settled = [file for file in files if file.settled]
+    def newest(self) -> Iterator[Batch]:
+        settled = [file for file in self.files if self._settled(file)]
         if not settled:
-            yield from self._nothing_there(files)
+            yield from self._nothing_there()
             return
-        yield from self._read_unless_known(
-            max(settled, key=lambda file: (file.modified_ns, file.name)), window
-        )
+        yield from self._read_unless_known(max(settled, key=lambda file: (file.modified_ns, file.name)))
 
-    def _together(self, files: list[_File], window: Window) -> Iterator[Batch]:
+    def together(self) -> Iterator[Batch]:
         """One file alone proves no absence, so a change in one of them means reading all."""
-        if not all(file.settled for file in files) or not files:
-            yield from self._nothing_there(files)
+        if not all(self._settled(file) for file in self.files) or not self.files:
+            yield from self._nothing_there()
             return
-        prints = {file.name: file.fingerprint(window) for file in files}
-        if all(same_content(window.seen.get(name, ""), text) for name, text in prints.items()):
-            for file in files:
-                yield self._empty(file.origin(prints[file.name], "unchanged"))
+        prints = {file.name: self._fingerprint(file) for file in self.files}
+        if all(same_content(self.window.seen.get(name, ""), text) for name, text in prints.items()):
+            for file in self.files:
+                yield self._empty(file, prints[file.name], "unchanged")
             return
-        for file in files:
-            yield from self._checked(file, prints[file.name], window)
+        for file in self.files:
+            yield from self._checked(file, prints[file.name])
 
-    def _nothing_there(self, files: list[_File]) -> Iterator[Batch]:
-        growing = [file for file in files if not file.settled]
+    def _settled(self, file: Found) -> bool:
+        return file.modified <= self.window.end - self.probe.settle
+
+    def _nothing_there(self) -> Iterator[Batch]:
+        growing = [file for file in self.files if not self._settled(file)]
         if not growing:
             raise ProbeError(
                 "no_file",
-                f"no file in {self.place} matches {self.glob!r}; check folder, glob and who delivers it",
+                f"no file in {self.probe.place} matches {self.probe.glob!r}; check folder, glob and who delivers it",
             )
         for file in growing:
-            yield self._empty(file.origin("", "growing"))
+            yield self._empty(file, "", "growing")
 
-    def _read_unless_known(self, file: _File, window: Window) -> Iterator[Batch]:
-        fingerprint = file.fingerprint(window)
-        if same_content(window.seen.get(file.name, ""), fingerprint):
-            yield self._empty(file.origin(fingerprint, "unchanged"))
+    def _read_unless_known(self, file: Found) -> Iterator[Batch]:
+        fingerprint = self._fingerprint(file)
+        if same_content(self.window.seen.get(file.name, ""), fingerprint):
+            yield self._empty(file, fingerprint, "unchanged")
         else:
-            yield from self._checked(file, fingerprint, window)
+            yield from self._checked(file, fingerprint)
 
-    def _checked(self, file: _File, fingerprint: str, window: Window) -> Iterator[Batch]:
+    def _checked(self, file: Found, fingerprint: str) -> Iterator[Batch]:
         """The records of one file, provided it is the same at the end as at the beginning."""
-        origin = file.origin(fingerprint, "read")
-        for batch in self._opened(file, window):
-            window.check(f"file {file.name}")
+        origin = Origin(file.name, fingerprint, file.modified, "read")
+        for batch in self._records(file):
+            self._check(file)
             yield replace(batch, origin=origin)
-        if file.changed():
+        if self._changed(file):
             raise ProbeError(
-                "file_changed", f"file {file.name} in {self.place} changed while it was read", retryable=True
+                "file_changed",
+                f"file {file.name} in {self.probe.place} changed while it was read",
+                retryable=True,
             )
+
+    def _changed(self, file: Found) -> bool:
+        try:
+            return self.folder.again(file) != file
+        except OSError:
+            return True
 
     def _said(self, source: Source) -> tuple[Said, ...]:
         """What the trailer says of the file; without one, that it should have said something."""
-        asked = [(n, control.trailer) for n, control in enumerate(self.controls) if control.trailer]
-        fields = self.format.told(source) if asked else ()
+        asked = [(n, control.trailer) for n, control in enumerate(self.probe.controls) if control.trailer]
+        fields = self.probe.format.told(source) if asked else ()
         return tuple(Said(n, fields[at - 1] if at <= len(fields) else "", source.name) for n, at in asked)
 
-    def _opened(self, file: _File, window: Window) -> Iterator[Batch]:
+    def _records(self, file: Found) -> Iterator[Batch]:
         """`from None`: what a reader says of a file may quote it."""
-
-        def check() -> None:
-            window.check(f"file {file.name}")
-
+        columns, kind = self.probe.columns, self.probe.format
         try:
-            with file.path.open("rb") as content:
-                source = Source(content, file.name, self.columns, check)
+            with self.folder.open(file) as content:
+                source = Source(content, file.name, columns, lambda: self._check(file))
                 said = self._said(source)
-                yield from self.format.read(source)
-            yield Batch(text_batch(self.columns, []), said=said)
-        except self.format.errors:
+                yield from kind.read(source)
+            yield Batch(text_batch(columns, []), said=said)
+        except kind.errors:
             raise ProbeError(
-                "bad_file",
-                f"file {file.name} is not a readable {self.format.type} file; ask for it again",
+                "bad_file", f"file {file.name} is not a readable {kind.type} file; ask for it again"
             ) from None
         except OSError as error:
-            raise _unreadable(f"file {file.name}", error) from None
+            raise unreadable(f"file {file.name}", error) from None
 
-    def _empty(self, origin: Origin) -> Batch:
-        return Batch(text_batch(self.columns, []), origin)
+    def _empty(self, file: Found, fingerprint: str, state: Literal["unchanged", "growing"]) -> Batch:
+        origin = Origin(file.name, fingerprint, file.modified, state)
+        return Batch(text_batch(self.probe.columns, []), origin)
 
-    def _files(self, now: datetime) -> list[_File]:
-        """Plain files inside the folder, by name. Links are left out: they may lead anywhere."""
+    def _files(self) -> list[Found]:
         try:
-            root = self.folder.resolve(strict=True)
-            found = [
-                path for path in sorted(root.glob(self.glob)) if path.is_file() and not path.is_symlink()
-            ]
-            inside = [path for path in found if path.resolve().is_relative_to(root)]
-            files = [_File.at(path, root, now - self.settle) for path in inside]
+            files = self.folder.files(self.probe.glob)
         except OSError as error:
-            raise _unreadable(self.place, error) from None
+            raise unreadable(self.probe.place, error) from None
         for file in files:
-            if file.bytes > self.max_bytes:
-                raise ProbeError("too_large", f"file {file.name} in {self.place} is larger than max_bytes")
+            if file.bytes > self.probe.max_bytes:
+                raise ProbeError(
+                    "too_large", f"file {file.name} in {self.probe.place} is larger than max_bytes"
+                )
         return files
 
-
-@dataclass(frozen=True)
-class _File:
-    path: Path
-    name: str
-    bytes: int
-    modified_ns: int
-    settled: bool
-
-    @classmethod
-    def at(cls, path: Path, root: Path, settled_before: datetime) -> _File:
-        found = path.stat()
-        modified = datetime.fromtimestamp(found.st_mtime, UTC)
-        return cls(
-            path,
-            path.relative_to(root).as_posix(),
-            found.st_size,
-            found.st_mtime_ns,
-            modified <= settled_before,
-        )
-
-    def origin(self, fingerprint: str, state: Literal["read", "unchanged", "growing"]) -> Origin:
-        return Origin(self.name, fingerprint, datetime.fromtimestamp(self.modified_ns / 1e9, UTC), state)
-
-    def fingerprint(self, window: Window) -> str:
+    def _fingerprint(self, file: Found) -> str:
         """`size:modified:sha256`. Content is hashed only when size or time differ from the last reading."""
-        stamp, known = f"{self.bytes}:{self.modified_ns}", window.seen.get(self.name, "")
-        if known.startswith(f"{stamp}:"):
-            return known
-        return f"{stamp}:{_sha256(self.path, window)}"
+        stamp, known = f"{file.bytes}:{file.modified_ns}", self.window.seen.get(file.name, "")
+        return known if known.startswith(f"{stamp}:") else f"{stamp}:{self._sha256(file)}"
 
-    def changed(self) -> bool:
+    def _sha256(self, file: Found) -> str:
+        digest = hashlib.sha256()
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - one call, both figures
-        except OSError:
-            return True
-        return (found.st_size, found.st_mtime_ns) != (self.bytes, self.modified_ns)
+            with self.folder.open(file) as source:
+                while block := source.read(BLOCK_BYTES):
+                    self._check(file)
+                    digest.update(block)
+        except OSError as error:
+            raise unreadable(f"file {file.name}", error) from None
+        return digest.hexdigest()
 
-
-def misnamed_columns(kind: Format, columns: tuple[str, ...], parsed: Parsed) -> list[Finding]:
-    """Columns that no file of this format can have, each where the probe file names it first."""
-    misnamed = {column: kind.misnamed(column) for column in columns}
-    return [
-        parsed.finding(_place_of(column, parsed), f"column {column!r}: {why}")
-        for column, why in misnamed.items()
-        if why
-    ]
-
-
-def _place_of(column: str, parsed: Parsed) -> Location:
-    """Where the probe file first names a column."""
-    for location in parsed.positions:
-        value = parsed.data
-        for part in location:
-            value = value[part]
-        if value == column:
-            return location
-    return ("object",)
+    def _check(self, file: Found) -> None:
+        self.window.check(f"file {file.name}")
 
 
 def same_content(known: str, fingerprint: str) -> bool:
     """Whether two fingerprints are of the same bytes, as those of a file that was only touched."""
     return known.rsplit(":", 1)[-1] == fingerprint.rsplit(":", 1)[-1]
-
-
-def _sha256(path: Path, window: Window) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as source:
-            while block := source.read(BLOCK_BYTES):
-                window.check(f"file {path.name}")
-                digest.update(block)
-    except OSError as error:
-        raise _unreadable(f"file {path.name}", error) from None
-    return digest.hexdigest()
-
-
-def _unreadable(what: str, error: OSError) -> ProbeError:
-    reason = os.strerror(error.errno) if error.errno else type(error).__name__
-    return ProbeError(
-        "unreadable",
-        f"{what} cannot be read: {reason}; check the path, the mount and its permissions",
-        retryable=True,
-    )

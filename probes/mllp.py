@@ -13,7 +13,8 @@ from core.address import Address, reachable
 from core.duration import Duration
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed
-from probes.files import FilesProbe, misnamed_columns
+from probes.columns import misnamed_columns
+from probes.files import FilesProbe
 from probes.formats.hl7v2 import Hl7v2
 from probes.probe import Batch, ProbeFile, Window
 from probes.spool import SEALED, SpoolFormat
@@ -82,7 +83,7 @@ class MllpProbe(ProbeFile):
         return True
 
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
-        findings = misnamed_columns(self.format, self.columns, parsed)
+        findings = misnamed_columns(self.format.misnamed, self.columns, parsed)
         placed: dict[str, Any] = {"spool": file.parent / self.spool / self.name}
         if self.tls:
             for name, path in self.tls.files.items():

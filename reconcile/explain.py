@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.duration import format_duration
+from reconcile.causes import Hop, first_failing_hop
 from store.client import Store
 from store.sqlfile import read, without_comments
 from store.views import bodies, flattened
@@ -70,7 +71,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known of one object as of (V, K). `headline` is the short answer; lists are in business order."""
+    """What is known of one object as of (V, K). `headline` is the short answer; lists are in business order.
+
+    `hop` is where its traces show the first failure since it waits for what is open.
+    """
 
     workflow: str
     object_type: str
@@ -84,6 +88,7 @@ class Explanation:
     neighbours: list[Neighbour] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
     spans: list[dict[str, Any]] = field(default_factory=list)
+    hop: Hop | None = None
 
 
 def find(store: Store, text: str) -> list[dict[str, Any]]:
@@ -145,7 +150,14 @@ def explain(
         neighbours=evidence.neighbours,
         states=states,
         spans=evidence.spans,
+        hop=_hop(own, evidence.spans),
     )
+
+
+def _hop(own: list[Finding], spans: list[dict[str, Any]]) -> Hop | None:
+    """Nothing is looked for where nothing is wrong: what failed and came after all was got over."""
+    waits = [finding.facts["opened_at"] for finding in own if finding.failing]
+    return first_failing_hop(spans, min(waits)) if waits else None
 
 
 @dataclass(frozen=True)
@@ -166,7 +178,8 @@ def _evidence(store: Store, where: Mapping[str, Any], around: Mapping[str, Any])
         states = beside.rows(read(SQL / "states.sql"), where)
         neighbours = [_neighbour(row) for row in beside.rows(read(SQL / "neighbours.sql"), where)]
         traces = sorted({row["trace_id"] for row in events if row["trace_id"]})[:20]
-        spans = beside.rows(read(SQL / "spans.sql"), {"traces": traces}) if traces else []
+        seen = {"traces": traces, "as_of": where["as_of"], "known_at": where["known_at"]}
+        spans = beside.rows(read(SQL / "spans.sql"), seen) if traces else []
         # A leg of events has the events of an object for items.
         told = {
             **around, "items": [*around["items"], *(row["event_id"] for row in events)], "types": [*around["types"], ""],

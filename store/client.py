@@ -21,6 +21,7 @@ from store.sqlfile import SqlFile
 
 Params = Mapping[str, Any]
 Settings = Mapping[str, Any]
+Pieces = bytes | Sequence[bytes | memoryview]
 
 # Both ways in behave alike: no queue between an insert and its acknowledgement, times in UTC.
 SESSION_SETTINGS = {
@@ -138,8 +139,8 @@ class Store:
         with self._call(f"write to {table}", writes=True, data=True):
             self._client.insert_arrow(table, data, settings=dict(settings or {}))
 
-    def insert_raw(self, table: str, body: bytes, fmt: str, settings: Settings | None = None) -> None:
-        """Writes bytes in one of ClickHouse's input formats; the engine decodes them.
+    def insert_raw(self, table: str, body: Pieces, fmt: str, settings: Settings | None = None) -> None:
+        """Writes bytes in one of ClickHouse's input formats; the engine decodes them. They may come in pieces.
 
         On Linux the embedded engine reads them from memory; the driver's own way is a file in the temporary
         folder, in clear, which a killed process leaves behind.
@@ -150,7 +151,8 @@ class Store:
                     sql = f"INSERT INTO {{table:Identifier}} FROM INFILE '{path}' FORMAT {fmt}"
                     self._client.command(sql, parameters={"table": table}, settings=dict(settings or {}))
             else:
-                self._client.raw_insert(table, insert_block=body, fmt=fmt, settings=dict(settings or {}))
+                whole = b"".join(_pieces(body))
+                self._client.raw_insert(table, insert_block=whole, fmt=fmt, settings=dict(settings or {}))
 
     def raw(
         self, sql: str, params: Params | None = None, settings: Settings | None = None, fmt: str | None = None
@@ -238,12 +240,16 @@ class Store:
 
 
 @contextmanager
-def _in_memory(body: bytes) -> Iterator[str]:
+def _in_memory(body: Pieces) -> Iterator[str]:
     """The path of a file without a place on disk; it is gone with the process, however that ends."""
     with os.fdopen(os.memfd_create("tieout"), "wb") as file:
-        file.write(body)
+        file.writelines(_pieces(body))
         file.flush()
         yield f"/proc/self/fd/{file.fileno()}"
+
+
+def _pieces(body: Pieces) -> Sequence[bytes | memoryview]:
+    return [body] if isinstance(body, bytes) else body
 
 
 def _text(sql: str | SqlFile) -> str:

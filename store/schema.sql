@@ -391,7 +391,20 @@ CREATE TABLE match_records
     `keys` Array(String) COMMENT 'its key for each pass',
     `dims` Map(LowCardinality(String), String) COMMENT 'segments',
     INDEX idx_known_at known_at TYPE minmax GRANULARITY 4,
-    INDEX idx_record record TYPE bloom_filter(0.01) GRANULARITY 4
+    INDEX idx_record record TYPE bloom_filter(0.01) GRANULARITY 4,
+    PROJECTION by_record
+    (
+        SELECT
+            rule,
+            version,
+            pass,
+            key,
+            cityHash64(leg, record)
+        ORDER BY
+            rule,
+            version,
+            cityHash64(leg, record)
+    )
 )
 ENGINE = MergeTree
 ORDER BY (rule, version, pass, key, leg, record, origin, occurred_at, known_at)

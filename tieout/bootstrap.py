@@ -85,16 +85,19 @@ def test(*, everything: bool, extra: list[str]) -> int:
     if everything:
         database()
         datasette()
+        file_server()
+        message_broker()
         languages()
         faults()
     for check in CHECKS:
         if code := run(str(PYTHON), *check):
             return code
     workers = str(max(2, os.cpu_count() or 2))
-    quick = ("-m", "pytest", "-n", workers, "--dist", "loadfile", "-m", "not slow", *extra)
-    if code := run(str(PYTHON), *quick):
-        return code
-    return run(str(PYTHON), "-m", "pytest", "-m", "slow", *extra) if everything else 0
+    for kind in ("not slow", "slow") if everything else ("not slow",):
+        tests = ("-m", "pytest", "-n", workers, "--dist", "loadfile", "--durations", "20", "-m", kind, *extra)
+        if code := run(str(PYTHON), *tests):
+            return code
+    return 0
 
 
 def browser() -> None:
@@ -117,6 +120,18 @@ def datasette() -> None:
         venv.create(home, with_pip=True, clear=home.exists())
         must(str(home / "bin" / "python"), "-m", "pip", "install", "--quiet",
              "--disable-pip-version-check", "datasette==0.65.5")  # fmt: skip
+
+
+def file_server() -> None:
+    """OpenSSH's server for the probes' interoperation tests."""
+    if not shutil.which("sshd", path="/usr/sbin:/sbin:/usr/local/sbin"):
+        packages("openssh-server", "openssh-client")
+
+
+def message_broker() -> None:
+    """RabbitMQ for the probes' interoperation tests, which start a node of their own."""
+    if not Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists() and not shutil.which("rabbitmq-server"):
+        packages("rabbitmq-server")
 
 
 def languages() -> None:

@@ -33,6 +33,7 @@ from collector.telemetry import retain
 from core.address import reachable
 from core.clock import Clock, SystemClock
 from core.errors import CannotRunError, ConfigurationError
+from core.memory import give_back_freed_memory
 from dashboard.launch import Acts
 from dashboard.launch import command as dashboard_command
 from dashboard.launch import environment as dashboard_environment
@@ -82,6 +83,7 @@ def serve(
     Raises CannotRunError (port taken, folder in use, disk), ConfigurationError (an address that needs guarding).
     """
     stop = threading.Event()
+    give_back_freed_memory()
     with ExitStack() as stack:
         stack.enter_context(_signals(stop))
         running = _start(project, roles, clock or SystemClock(), stack, before)

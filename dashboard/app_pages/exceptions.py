@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import acting, panels, view, words, worklist
+from dashboard import acting, causes, panels, view, words, worklist
 
 look = view.current()
 filters = worklist.choose(look)
@@ -36,3 +36,11 @@ with panels.panel("Work list", look, key="list"):
         panels.filtered_empty("exceptions", worklist.clear, "exceptions")
     else:
         panels.nothing_due("No exception is open.")
+
+with panels.panel(
+    "What they have in common",
+    look,
+    key="causes",
+    help_text="Of all that is open: where traces failed first, and which segments fail more than others.",
+):
+    causes.draw(look)

@@ -21,7 +21,7 @@ def leg_parameters(ruling: Ruling, workflow: Workflow, name: str) -> dict[str, A
     return {
         "rule": rule.rule, "version": ruling.version, "workflow": rule.workflow, "leg": name,
         "type": leg.type or "", "system": leg.system, "step": leg.step or "",
-        "item": workflow.item, "void_by": list(leg.void_by),
+        "item": workflow.item, "void_by": list(leg.void_by), "steps": list(leg.steps),
         "gates": [(leg.fields[field], list(values)) for field, values in leg.when.items()],
         "passes": [[_part(rule, leg, field) for field in key.fields] for key in rule.keys],
         "texts": [_part(rule, leg, field) for field in rule.text_names],

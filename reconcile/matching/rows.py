@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -98,7 +97,7 @@ def _row(
         "currency": next((record.currency for record in records if record.currency), ""),
         "variance": dict(decision.variance),
         **_nested("points", points_of(rule, workflow, held, due_at)),
-        "gates": orjson.dumps([_plain(asdict(gate)) for gate in decision.gates]).decode(),
+        "gates": orjson.dumps([_plain(vars(gate)) for gate in decision.gates]).decode(),
         "options": orjson.dumps(decision.options).decode(),
         "margin": _money(decision.margin),
         "nearest": decision.nearest,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
-from reconcile.matching.model import Leg, MatchingRule, Ruling
+from reconcile.matching.model import Leg, Ruling
 from reconcile.matching.moments import moments
 from reconcile.matching.parameters import group_parameters, leg_parameters
 from reconcile.matching.rows import rows_of, version_of
@@ -22,6 +22,8 @@ SQL = Path(__file__).parent / "sql"
 
 # Facts worked on at once, by which memory is bounded: a large history is done in shares of its keys.
 FACTS_AT_ONCE = 500_000
+# From so many facts on it pays to look first for keys that have one state a leg.
+MANY_FACTS = 100_000
 # Rows of decisions written at once.
 ROWS_AT_ONCE = 20_000
 # A version that is only tried out is known and does not decide.
@@ -71,7 +73,7 @@ def _one(
     mark = read_up_to(store, job, last)
     done = Matched(rule.rule, version, 0, 0, until)
     if not last or mark != last["read_up_to"] or known != last["facts_then"]:
-        done = _work(store, ruling, workflow, mark, until, known)
+        done = _work(store, ruling, workflow, mark, until)
         if not last or until > last["read_up_to"]:
             set_mark(store, job, until, known, now)
     # Only what is worked out decides: a view never shows half a version.
@@ -82,43 +84,32 @@ def _one(
     return done
 
 
-def _work(
-    store: Store, ruling: Ruling, workflow: Workflow, mark: datetime, until: datetime, known: int
-) -> Matched:
-    rule, times = ruling.rule, {"mark": text(mark), "until": text(until)}
-    fresh = _legs_with_news(store, rule, times)
-    if not fresh:
-        return Matched(rule.rule, ruling.version, 0, 0, until)
-    for name in fresh:
-        store.command(_extract(rule.legs[name]), {**leg_parameters(ruling, workflow, name), **times})
-    news = {"rule": rule.rule, "version": ruling.version, **times}
-    if store.value(read(SQL / "several_keys.sql"), news):
-        store.command(read(SQL / "moved.sql"), news)
-    shares = 1 + (known - facts(store, mark)) // FACTS_AT_ONCE
-    count = {"rule": rule.rule, "version": ruling.version}
-    before = int(store.value(read(SQL / "decisions.sql"), count))
+def _work(store: Store, ruling: Ruling, workflow: Workflow, mark: datetime, until: datetime) -> Matched:
+    rule = ruling.rule
+    since = {
+        "rule": rule.rule, "version": ruling.version, "mark": text(mark), "until": text(until), "everything": mark == EPOCH,
+    }  # fmt: skip
+    _read_legs(store, ruling, workflow, since)
+    before = int(store.value(read(SQL / "decisions.sql"), since))
     judged = 0
     for number in range(1, len(rule.keys) + 1):
-        given = {**group_parameters(ruling, workflow, number), **times, "shares": shares}
-        for share in range(shares):
-            told = {**given, "share": share}
-            there = {_identity(row) for row in store.rows(read(SQL / "decided.sql"), told)}
-            store.command(read(SQL / "plain.sql"), told)
-            judged += _judge(store, ruling, workflow, number, mark, told, there)
+        given = {**group_parameters(ruling, workflow, number), **since}
+        for share in _shares(store, given):
+            judged += _decide(store, ruling, workflow, number, mark, {**given, **share})
         if number < len(rule.keys):
             store.command(read(SQL / "hand_on.sql"), given)
-    after = int(store.value(read(SQL / "decisions.sql"), count))
+    after = int(store.value(read(SQL / "decisions.sql"), since))
     return Matched(rule.rule, ruling.version, after - before, judged, until)
 
 
-def _legs_with_news(store: Store, rule: MatchingRule, times: Mapping[str, str]) -> list[str]:
-    """The legs that something became known of: to ask is cheap, to read a leg takes the engine long to plan."""
-    given = {
-        **times, "workflow": rule.workflow, "types": [leg.type for leg in rule.legs.values() if leg.type],
-        "steps": [step for leg in rule.legs.values() for step in leg.steps],
-    }  # fmt: skip
-    kinds = {row["kind"] for row in store.rows(read(SQL / "kinds_of_news.sql"), given)}
-    return [name for name, leg in rule.legs.items() if kinds & {leg.type, *leg.steps}]
+def _read_legs(store: Store, ruling: Ruling, workflow: Workflow, since: Mapping[str, Any]) -> None:
+    """Writes what became known of the records of all legs, under every key that they ever had."""
+    for name in ruling.rule.legs:
+        leg = {**leg_parameters(ruling, workflow, name), **since}
+        if store.value(read(SQL / "leg_news.sql"), leg):
+            store.command(_extract(ruling.rule.legs[name]), leg)
+    if store.value(read(SQL / "several_keys.sql"), since):
+        store.command(read(SQL / "moved.sql"), since)
 
 
 def _extract(leg: Leg) -> str:
@@ -126,6 +117,29 @@ def _extract(leg: Leg) -> str:
     told = read(SQL / ("told_by_tables.sql" if leg.lookup else "told.sql")).code
     voided = read(SQL / "voided.sql").code if leg.void_by else ""
     return read(SQL / "extract.sql").code.replace("{told}", told).replace("{voided}", voided)
+
+
+def _shares(store: Store, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Ranges of keys that together hold all that became known since the mark, each with a bounded part of it."""
+    news = int(store.value(read(SQL / "news.sql"), given))
+    shares = 1 + news // FACTS_AT_ONCE
+    cuts = store.value(read(SQL / "ranges.sql"), {**given, "shares": shares}) if shares > 1 else []
+    return [
+        {"from_key": low, "to_key": high or "", "to_end": high is None, "many": news >= MANY_FACTS}
+        for low, high in zip(["", *cuts], [*cuts, None], strict=True)
+    ]
+
+
+def _decide(
+    store: Store, ruling: Ruling, workflow: Workflow, number: int, mark: datetime, given: Mapping[str, Any]
+) -> int:
+    """Decides one share of the keys set by set, and what is then left by the core; gives how many those were."""
+    there = {_identity(row) for row in store.rows(read(SQL / "decided.sql"), given)}
+    told = {**given, "fresh": not there}
+    if given["everything"] or given["many"]:
+        store.command(read(SQL / "single.sql"), told)
+    store.command(read(SQL / "plain.sql"), told)
+    return _judge(store, ruling, workflow, number, mark, told, there)
 
 
 def _judge(
@@ -140,7 +154,7 @@ def _judge(
     """Decides what is not plain, key by key, and writes what was not there before."""
     judged = 0
     waiting: list[dict[str, Any]] = []
-    for row in store.rows(read(SQL / "undecided.sql"), {**given, "fresh": not there}):
+    for row in store.rows(read(SQL / "undecided.sql"), given):
         versions = [version_of(told) for told in row["versions"]]
         for moment in moments(ruling.rule, ruling.rule.keys[number - 1], versions, mark):
             decided = rows_of(ruling, workflow, number, row["key"], moment, versions)

@@ -1,12 +1,15 @@
--- Spans of some traces, once each, in order of start.
+-- Spans of some traces by V as known at K, once each, in order of start.
 SELECT
     TraceId AS trace_id, SpanId AS span_id, any(ParentSpanId) AS parent_span_id, any(SpanName) AS name,
-    any(SpanKind) AS kind, any(ServiceName) AS service, any(Timestamp) AS at, any(Duration) AS duration_ns,
-    any(StatusCode) AS status
+    any(SpanKind) AS kind, any(ServiceName) AS service, any(ResourceAttributes['service.version']) AS version,
+    any(Timestamp) AS at, any(Duration) AS duration_ns, any(StatusCode) AS status,
+    any(coalesce(nullIf(SpanAttributes['error.type'], ''), nullIf(arrayFirst(e -> e['exception.type'] != '', Events.Attributes)['exception.type'], ''),
+        SpanAttributes['http.response.status_code'])) AS error
 FROM otel_traces
 WHERE TraceId IN {traces:Array(String)}
     AND Timestamp >= (SELECT min(Start) FROM otel_traces_trace_id_ts WHERE TraceId IN {traces:Array(String)})
     AND Timestamp <= (SELECT max(End) + 1 FROM otel_traces_trace_id_ts WHERE TraceId IN {traces:Array(String)})
+    AND Timestamp <= {as_of:DateTime64(6, 'UTC')} AND known_at <= {known_at:DateTime64(6, 'UTC')}
 GROUP BY TraceId, SpanId
 ORDER BY at, span_id
 LIMIT 500

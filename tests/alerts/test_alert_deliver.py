@@ -16,7 +16,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from alert_parts import MINUTE, T0, Watch, events, make_rule, publish, publish_segments, told
-from conftest import Desk, serving
+from alert_receivers import Desk, serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -363,7 +363,7 @@ import sys, tempfile
 from datetime import timedelta
 from alert_parts import T0, make_rule, publish
 from test_alert_deliver import config_of
-from conftest import Desk
+from alert_receivers import Desk
 from alerts.deliver import deliver
 from alerts.run import evaluate_rules
 from store import migrate

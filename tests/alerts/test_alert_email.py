@@ -9,7 +9,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from conftest import check_login, posting
+from alert_receivers import check_login, posting
 from test_alert_webhook import message, notice
 
 from alerts.notify.email import EmailReceiver, compose

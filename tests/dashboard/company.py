@@ -29,6 +29,7 @@ HEARD = datetime(2025, 7, 1, 7, 0, tzinfo=UTC)
 HOSTILE_KEY = "<img src=x onerror=alert(1)>![x](http://evil.test/x.png)`:red[1]`"
 HOSTILE_SITE = "<script>alert(1)</script> [link](javascript:alert(1)) $x$ :material/home:"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+FAILING_TRACE = "f" * 32
 
 
 def workflow() -> Workflow:
@@ -93,7 +94,7 @@ def fill(store: Store, *, many: int = 0, calendar: Calendar | None = None) -> Wo
     books.order("NOACK-1", days_before(3), acked=None, paid=None, site="South", amount="250.00")
     books.order("NOACK-2", days_before(8), acked=None, site="South", amount="40.00")
     books.order("NOACK-3", days_before(60), acked=None, site="", amount="10.00", currency="USD")
-    books.order("UNPAID-1", days_before(45), paid=None, amount="1234.50")
+    books.order("UNPAID-1", days_before(45), paid=None, amount="1234.50", trace=FAILING_TRACE)
     books.order("UNPAID-2", days_before(110), paid=None, amount=None)
     books.order("WRONG-1", days_before(30), paid_amount="90.00")
     books.order("TRACED-1", days_before(15), trace=TRACE)
@@ -105,10 +106,27 @@ def fill(store: Store, *, many: int = 0, calendar: Calendar | None = None) -> Wo
     for number in range(many):
         books.order(f"MANY-{number:03}", days_before(70), acked=None)
     store.insert("events", books.rows)
+    store.insert("otel_traces", failing_spans(days_before(44)))
     mark(store, "erp", END)
     mark(store, "bank", END - timedelta(days=1))
     reconcile(store, [rules], KNOWN + timedelta(minutes=1))
     return rules
+
+
+def failing_spans(at: datetime) -> list[dict[str, Any]]:
+    """The payment run asks the bank, which does not answer."""
+    spans = [
+        ("payment run", "pay", "1" * 16, "", {}),
+        ("bank gateway", "POST /transfers", "2" * 16, "1" * 16, {"error.type": "timeout"}),
+    ]
+    return [
+        {
+            "Timestamp": at, "TraceId": FAILING_TRACE, "SpanId": span, "ParentSpanId": parent, "SpanName": name, "ServiceName": service,
+            "StatusCode": "Error", "Duration": 10**9, "SpanAttributes": attributes, "ResourceAttributes": {"service.version": "7.1"},
+            "known_at": KNOWN,
+        }
+        for service, name, span, parent, attributes in spans
+    ]  # fmt: skip
 
 
 def desk(store: Store) -> Desk:

@@ -176,6 +176,19 @@ def test_a_trace_id_opens_the_same_story(open_page: OpenPage) -> None:
     assert "Order TRACED-1 stands at 'Paid'" in _text(open_page("transaction", key=company.TRACE))
 
 
+def test_what_open_exceptions_have_in_common_stands_below_them(open_page: OpenPage) -> None:
+    hops = open_page("exceptions").dataframe[1].value
+    assert list(hops["First failing hop"]) == [
+        "bank gateway 7.1: POST /transfers (timeout)",
+        "no failure seen in a trace",
+    ]
+    assert list(hops["Exceptions"]) == [1, 8]
+    assert hops["At stake"][0] == "1,234.50 EUR"
+    assert "**First failing hop:** `bank gateway 7.1: POST /transfers (timeout)`" in _text(
+        open_page("transaction", key="UNPAID-1")
+    )
+
+
 def test_a_key_that_is_not_there_offers_those_that_begin_like_it(open_page: OpenPage) -> None:
     app = open_page("transaction", key="noack")
     assert "No object has this key" in _text(app)

@@ -107,7 +107,7 @@ class Site:
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Waits a bounded time; says what did not come."""
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 150
         while not condition():
             if not self.alive():
                 pytest.fail(f"{what}: the process ended by itself: {self.said()}")

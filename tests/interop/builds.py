@@ -142,3 +142,17 @@ def oauth_server() -> list[str]:
     install = ("v/bin/python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt")
     folder = built("oauth", (sys.executable, "-m", "venv", "v"), install)
     return [str(folder / "v" / "bin" / "python"), str(folder / "server.py")]
+
+
+def moto_server() -> list[str]:
+    """The command that answers for Amazon's services with moto; host and port follow. It has packages of its own."""
+    install = ("v/bin/python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt")
+    folder = built("moto", (sys.executable, "-m", "venv", "v"), install)
+    return [str(folder / "v" / "bin" / "moto_server")]
+
+
+def kafka_classes() -> str:
+    """The class path of Kafka's broker."""
+    need("javac", "mvn")
+    target = built("kafka", ("mvn", "-q", "-B", "process-classes")) / "target"
+    return f"{target / 'dependency'}/*"

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -177,16 +178,21 @@ class Sender:
     """A program that sends spans while the test goes on, and says what its SDK thinks became of them."""
 
     def __init__(self, command: Sequence[str], url: str, count: int, *more: str) -> None:
+        # Files, as nobody reads before the end: a full pipe would stop the program.
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `end` closes it
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [*command, url, str(count), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*command, url, str(count), *more], stdout=self._output, stderr=self._errors
         )
 
-    def result(self) -> tuple[list[str], list[str]]:
+    def result(self, most_s: float = 150) -> tuple[list[str], list[str]]:
         """The ids of spans that were exported, and of those that were given up, when it has ended."""
-        output, errors = self._process.communicate(timeout=150)
-        assert self._process.returncode == 0, errors[-3000:]
+        self._process.wait(timeout=most_s)
+        self._output.seek(0)
+        self._errors.seek(0)
+        assert self._process.returncode == 0, self._errors.read()[-3000:]
         said: dict[str, list[str]] = {"exported": [], "failed": []}
-        for line in output.splitlines():
+        for line in self._output:
             word, *spans = line.split()
             said[word] += spans
         return said["exported"], said["failed"]
@@ -194,7 +200,9 @@ class Sender:
     def end(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        self._output.close()
+        self._errors.close()
 
 
 def answers(url: str, status: int = 200) -> bool:
@@ -206,7 +214,7 @@ def answers(url: str, status: int = 200) -> bool:
 
 def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> None:
     """Waits a bounded time for other processes; says what there was instead."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"it did not come: {what()}")

@@ -12,6 +12,7 @@ import stamina
 
 from probes.load import load_probe
 from probes.probe import ProbeFile
+from tests.probes.far import Moto
 from workflows.load import load_workflows
 from workflows.model import Workflow
 
@@ -68,3 +69,13 @@ def make_probe(tmp_path: Path, workflow: Workflow) -> Callable[..., ProbeFile]:
         return probe
 
     return make
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+    made = Moto(tmp_path_factory.mktemp("moto"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.end()

@@ -15,10 +15,11 @@ from probes.probe import BadLine
 from tests.conftest import ROOT
 from workflows.load import load_workflows
 
-OWN, EDI, OTHERS = [
-    (ROOT / "docs" / "how-to" / name).read_text() for name in ("probes.md", "edi.md", "probe-kinds.md")
+OWN, EDI, *OTHERS = [
+    (ROOT / "docs" / "how-to" / name).read_text()
+    for name in ("probes.md", "edi.md", "probe-kinds.md", "probe-servers.md")
 ]
-PAGE = "\n".join([OWN, EDI, OTHERS])
+PAGE = "\n".join([OWN, EDI, *OTHERS])
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -46,7 +47,7 @@ def test_every_error_code_is_explained() -> None:
     )
     texts = [path.read_text() for path in (ROOT / "probes").rglob("*.py")]
     used = {name for text in texts for found in code.findall(text) for name in found if name}
-    told = "".join(OWN.split("## When a run does not succeed")[1:]) + EDI + OTHERS
+    told = "".join([*OWN.split("## When a run does not succeed")[1:], EDI, *OTHERS])
     explained = set(re.findall(r"`([a-z_]+)`", told))
     assert len(used) > 30
     assert used <= explained

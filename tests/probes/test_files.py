@@ -17,6 +17,7 @@ import pytest
 
 import probes.formats.excel
 from probes.formats.delimited import Delimited
+from probes.load import load_probe
 from probes.probe import ProbeFile, Window
 from probes.run import ProbeRun, run_probe
 from store.client import Store
@@ -458,3 +459,61 @@ def test_a_run_that_fails_at_the_second_file_takes_neither(
     deliver(drop / "2.csv", "no,status\n2,open\n")
     done = run_probe(store, probe, workflow, NOW + FIVE)
     assert (done.status, done.read, done.changed) == ("ok", 2, 2)
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0N1RyHz8fUz8sOc1nJpb9nJZf3vQ7k1XcQ0o5E5d2A"
+
+
+@pytest.mark.parametrize(
+    ("server", "place", "text"),
+    [
+        ("{type: ftp}", "8:1", "did you mean 'sftp'"),
+        ("{type: sftp, host: h, username: u, password: p}", "8:1", "host_keys"),
+        ("{type: sftp, host: h, username: u, password: p, host_keys: []}", "8:57", "at least 1"),
+        (
+            f"{{type: sftp, host: h, username: u, host_keys: [{KEY}]}}",
+            "8:1",
+            "either 'password' or 'private_key'",
+        ),
+        (
+            "{type: sftp, host: h, username: u, password: p, host_keys: [SHA256:abc]}",
+            "8:57",
+            "as ssh-keyscan prints",
+        ),
+        (
+            f"{{type: sftp, host: h, username: u, password: p, host_keys: [{KEY[:-8]}]}}",
+            "8:57",
+            "no whole key",
+        ),
+        (
+            f"{{type: sftp, hosts: h, username: u, password: p, host_keys: [{KEY}]}}",
+            "8:22",
+            "did you mean 'host'",
+        ),
+        ("{type: s3, bucket: Exports, anonymous: true}", "8:20", "pattern"),
+        ("{type: s3, bucket: exports}", "8:1", "'access_key' and 'secret_key', or 'anonymous: true'"),
+        ("{type: s3, bucket: exports, access_key: k, anonymous: true}", "8:1", "go together"),
+        (
+            "{type: s3, bucket: exports, anonymous: true, endpoint: s3.example}",
+            "8:54",
+            "begins with https://",
+        ),
+        (
+            "{type: s3, bucket: exports, anonymous: true, tls: {ca_file: no.pem}}",
+            "8:60",
+            "'no.pem' is not there",
+        ),
+    ],
+)
+def test_a_mistake_in_a_server_is_found_at_its_place(
+    tmp_path: Path, workflow: Workflow, server: str, place: str, text: str
+) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        "name: own\nkind: files\ntitle: T\nworkflow: payables\nsystem: ap\nfolder: out\nformat: csv\n"
+        f"server: {server}\nobject: {{type: invoice, key: no}}\n"
+    )
+    _, _, findings = load_probe(file, {"payables": workflow})
+    told = "\n".join(finding.text() for finding in findings)
+    assert f"own.yaml:{place}" in told
+    assert text in told

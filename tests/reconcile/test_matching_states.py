@@ -99,7 +99,7 @@ def test_an_exception_keeps_its_beginning_while_other_evidence_comes_and_shows_i
     ]
     assert said(store, 20, ended=False) == []
     told = explain(store, FLOWS, "cash", "bank_line", "B1", day(9), LAST)
-    assert told.findings[0].sentence == "expected 100.00 USD, actual 95.00 USD: 5.00 USD less."
+    assert told.findings[0].sentence == "bank 100.00 USD, ledger 95.00 USD: 5.00 USD less."
     (story,) = explain_match(store, {"bank": ruling}, "L1", day(9), LAST, day(80))
     assert story.would_match == ["amount differs by 5, 0 is allowed"]
     assert story.verdict == "mismatch"

@@ -79,7 +79,7 @@ def wait_until(
     condition: Callable[[], bool], what: str, process: subprocess.Popen[str] | None = None
 ) -> None:
     """Waits a bounded time for another process; says what did not come."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         if condition():
             return

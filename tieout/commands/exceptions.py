@@ -14,6 +14,7 @@ import typer
 from core.duration import parse_duration
 from core.errors import ConfigurationError
 from reconcile.acts import Outcome, Request
+from reconcile.causes import SameHop, Segment, by_hop, by_segment
 from reconcile.life import Action, ActRefusedError, Status, words
 from store.client import Store
 from store.sqlfile import read as sql
@@ -122,6 +123,49 @@ def exceptions_list(
     print_table(rows, None if by else [*_SHORT, *clocks])
     if not by and len(rows) >= limit:
         message(f"only the first {limit} of each workflow; --limit and --offset show more")
+
+
+@app.command("causes")
+def causes(
+    project: ProjectOption = DEFAULT,
+    workflow: WorkflowOption = "",
+    as_of: AsOfOption = "",
+    known_at: KnownAtOption = "",
+    json: JsonOption = False,
+) -> None:
+    """What open exceptions have in common: the hop that failed first, and segments that fail more than others.
+
+    A hop is the failed span of an item's traces without a failed span below it. A segment is a value of a dimension under
+    which more is due and failing than its rules let expect, by more than chance does. Example: tieout exceptions causes
+    """
+    loaded = open_project(project)
+    told: list[dict[str, Any]] = []
+    with store_of(loaded, present(), "exceptions causes") as store:
+        for flow in chosen(loaded, workflow):
+            at = pair(store, flow, as_of, known_at)
+            hops = by_hop(store, flow.workflow, at.as_of, at.known_at)
+            segments = by_segment(store, flow.workflow, at.as_of, at.known_at)
+            told.append(
+                {
+                    "workflow": flow.workflow, "as_of": at.as_of,
+                    "hops": [dataclasses.asdict(row) for row in hops],
+                    "segments": [dataclasses.asdict(row) for row in segments],
+                }
+            )  # fmt: skip
+            if not json:
+                _print_causes(flow.title, hops, segments)
+    if json:
+        print_json({"causes": told})
+
+
+def _print_causes(title: str, hops: Sequence[SameHop], segments: Sequence[Segment]) -> None:
+    rows = [
+        {**dataclasses.asdict(row), "first failing hop": str(row.hop or "no failure seen in a trace")}
+        for row in hops
+    ]
+    print_table(rows, ["first failing hop", "exceptions", "items", "amounts", "since"], title=title)
+    if segments:
+        print_table([dataclasses.asdict(row) for row in segments], title="\nFail more than expected")
 
 
 def _ageing(

@@ -171,6 +171,8 @@ def _tell(story: Explanation) -> None:
         out.print(f"    {finding.sentence}", markup=False, soft_wrap=True)
         out.print(f"    owner {finding.owner}: {finding.todo}", markup=False, soft_wrap=True)
         out.print(f"    exception {finding.exception_id}", markup=False)
+    if story.hop:
+        out.print(f"\nFirst failing hop: {story.hop}", markup=False, style="bold", soft_wrap=True)
     if story.neighbours:
         out.print("\nLinked objects", markup=False)
     for near in story.neighbours:

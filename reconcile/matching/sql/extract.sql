@@ -8,6 +8,10 @@ WITH
     {passes:Array(Array(Tuple(field String, before Array(String), lookup String, after Array(String))))} AS passes,
     {texts:Array(Tuple(field String, before Array(String), lookup String, after Array(String)))} AS text_parts,
     {original:Array(Tuple(field String, before Array(String), lookup String, after Array(String)))} AS original_parts,
+    -- All that is looked up, and the place and length of each key in it.
+    arrayConcat(original_parts, text_parts, arrayFlatten(passes)) AS all_parts,
+    arrayMap((pass, end) -> (toUInt32(length(original_parts) + length(text_parts) + end - length(pass) + 1), toUInt32(length(pass))),
+        passes, arrayCumSum(arrayMap(pass -> length(pass), passes))) AS places,
     {numbers:Array(Tuple(field String, unit Array(String), factors String, per Bool, currency String, rates String))} AS number_parts,
     {lookups:Array(Tuple(name String, table String, code Tuple(field String, before Array(String), lookup String, after Array(String))))} AS lookups,
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
@@ -50,7 +54,7 @@ states AS (
 dated AS (
     SELECT
         record, occurred_at, known_at, row_hash, f,
-        deleted OR NOT arrayAll(g -> has(g.allowed, f[g.field]), gates) AS gone,
+        arrayAll(g -> has(g.allowed, f[g.field]), gates) AS counts, deleted OR NOT counts AS gone,
         f[{date:String}] AS day_text, parseDateTime64BestEffortOrNull(day_text, 6, 'UTC') AS day_said,
         toDate32(ifNull(day_said, occurred_at)) AS day
     FROM states
@@ -61,18 +65,19 @@ told AS (
 looked_up AS (
     SELECT
         *,
-        arrayMap(pass -> arrayMap(p -> if(p.lookup = '', normalise_key(f[p.field], p.before), normalise_key(
-            meaning_of(p.lookup, normalise_key(f[p.field], p.before), day, names, meanings), p.after)), pass), passes) AS parts,
-        arrayMap(p -> if(p.lookup = '', normalise_key(f[p.field], p.before), normalise_key(
-            meaning_of(p.lookup, normalise_key(f[p.field], p.before), day, names, meanings), p.after)),
-            arrayConcat(original_parts, text_parts)) AS said_texts,
-        -- Number, factor, rate; null where it is not a number or the table has none for the day.
+        -- What stands in a field, then what the table of the field says of it.
+        arrayMap(p -> normalise_key(f[p.field], p.before), all_parts) AS stood,
+        arrayMap((p, x) -> if(p.lookup = '', x, normalise_key(meaning_of(p.lookup, x, day, names, meanings), p.after)),
+            all_parts, stood) AS said_parts,
+        arrayMap(k -> arraySlice(said_parts, k.1, k.2), places) AS parts,
+        -- Number, factor, rate; null where it is not a number or the table has none for the day. Last whether there is a text.
         arrayMap(n -> (
             toDecimal128OrNull(f[n.field], 12),
             toDecimal128OrNull(if(n.factors = '', '1',
                 meaning_of(n.factors, arrayStringConcat(arrayMap(u -> f[u], n.unit), '|'), day, names, meanings)), 12),
             toDecimal128OrNull(if(n.rates = '' OR f[n.currency] = {currency:String}, '1',
-                meaning_of(n.rates, f[n.currency], day, names, meanings)), 12)
+                meaning_of(n.rates, f[n.currency], day, names, meanings)), 12),
+            f[n.field] != ''
         ), number_parts) AS figures
     FROM told
 ),
@@ -84,18 +89,21 @@ built AS (
             arrayMap((x, n) -> CAST(if(n.per, toDecimal256(x.1, 24) / if(x.2 = 0, NULL, x.2), toDecimal256(x.1, 12) * x.2) * x.3,
                 'Nullable(Decimal(38, 12))'), figures, number_parts),
             arrayMap(x -> x.1, figures)) AS numbers,
+        arrayMap(x -> multiIf(NOT x.4, 0, isNull(x.1), 1, isNull(x.2), 2, isNull(x.3), 3, 0), figures) AS faults,
         multiIf(
-            gone AND NOT arrayAll(g -> has(g.allowed, f[g.field]), gates), 'UNPOSTED',
+            NOT counts, 'UNPOSTED',
             arrayExists(l -> f[l.name] = '', lookups), 'KEY_UNMAPPED',
-            arrayExists((x, n) -> f[n.field] != '' AND isNull(x.1), figures, number_parts), 'TRANSFORM_ERROR',
-            arrayExists((x, n) -> f[n.field] != '' AND isNull(x.2), figures, number_parts), 'UOM_FACTOR',
-            arrayExists((x, n) -> f[n.field] != '' AND isNull(x.3), figures, number_parts), 'FX_RATE',
-            arrayExists(part -> part = '', parts[1]), 'KEY_UNMAPPED',
+            has(faults, 1), 'TRANSFORM_ERROR',
+            has(faults, 2), 'UOM_FACTOR',
+            has(faults, 3), 'FX_RATE',
+            has(parts[1], ''), 'KEY_UNMAPPED',
             day_text != '' AND isNull(day_said), 'TRANSFORM_ERROR',
             '') AS problem,
+        problem NOT IN ('', 'UNPOSTED') AS is_unusable,
+        concat('\x1e', {leg:String}, '\x1f', record) AS alone,
         -- What cannot be used stands alone; what has no later key waits for none.
-        arrayMap((part, pass) -> if((problem NOT IN ('', 'UNPOSTED') AND pass = 1) OR has(part, ''),
-            concat('\x1e', {leg:String}, '\x1f', record), arrayStringConcat(part, '\x1f')), parts, arrayEnumerate(parts)) AS keys,
+        arrayMap((part, pass) -> if((is_unusable AND pass = 1) OR has(part, ''), alone, arrayStringConcat(part, '\x1f')),
+            parts, arrayEnumerate(parts)) AS keys,
         multiIf(
             {worth:UInt32} = 0, NULL,
             {times:UInt32} = 0, numbers[greatest({worth:UInt32}, 1)],
@@ -104,10 +112,10 @@ built AS (
 )
 SELECT
     {rule:String}, {version:String}, 1, keys[1] AS key, {leg:String}, record, '', occurred_at, known_at, row_hash, gone, day, numbers,
-    arraySlice(said_texts, 1 + length(original_parts)),
+    arraySlice(said_parts, 1 + length(original_parts), length(text_parts)),
     if({converted:Bool}, {currency:String}, f[{currency_field:String}]),
     if({money:UInt32} = 0, toDecimal128('1', 12), ifNull(figures[greatest({money:UInt32}, 1)].3, 1)),
-    CAST(worth, 'Nullable(Decimal(38, 6))'), if(empty(original_parts), '', said_texts[1]), problem, keys,
+    CAST(worth, 'Nullable(Decimal(38, 6))'), if(empty(original_parts), '', said_parts[1]), problem, keys,
     mapFilter((k, v) -> has({dimensions:Array(String)}, k), f)
 FROM built
 WHERE (record, key, occurred_at, known_at, row_hash) NOT IN (

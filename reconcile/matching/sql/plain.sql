@@ -17,7 +17,12 @@ touched AS (
     SELECT key
     FROM match_records
     WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until
-        AND cityHash64(key) % {shares:UInt32} = {share:UInt32}
+        AND key >= {from_key:String} AND ({to_end:Bool} OR key < {to_key:String})
+        AND (NOT {fresh:Bool} OR key NOT IN (
+            SELECT group_key
+            FROM matches
+            WHERE {fresh:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark
+                AND known_at <= until AND group_key >= {from_key:String} AND ({to_end:Bool} OR group_key < {to_key:String})))
 ),
 -- All states of all records of a key, those of one record in the order in which they take over from each other.
 grouped AS (

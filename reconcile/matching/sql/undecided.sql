@@ -14,13 +14,13 @@ WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8
         SELECT key
         FROM match_records
         WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until
-            AND cityHash64(key) % {shares:UInt32} = {share:UInt32})
-    -- Where nothing was decided before this run, a key with a plain decision has no other.
-    AND (NOT {fresh:Bool} OR key NOT IN (
-        SELECT group_key
-        FROM matches
-        WHERE {fresh:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark
-            AND known_at <= until AND cityHash64(group_key) % {shares:UInt32} = {share:UInt32}))
+            AND key >= {from_key:String} AND ({to_end:Bool} OR key < {to_key:String})
+            -- Where nothing was decided before this run, a key with a plain decision has no other.
+            AND (NOT {fresh:Bool} OR key NOT IN (
+                SELECT group_key
+                FROM matches
+                WHERE {fresh:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark
+                    AND known_at <= until AND group_key >= {from_key:String} AND ({to_end:Bool} OR group_key < {to_key:String}))))
 GROUP BY key
 HAVING (key, last_known_at, toUInt32(length(versions))) NOT IN (
     SELECT group_key, known_at, evidence

@@ -44,6 +44,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	pause := 2 * time.Millisecond
+	if given, err := strconv.Atoi(os.Getenv("SEND_PAUSE_MS")); err == nil {
+		pause = time.Duration(given) * time.Millisecond
+	}
 	ctx := context.Background()
 	exporter, err := otlptracehttp.New(ctx,
 		otlptracehttp.WithEndpointURL(os.Args[1]),
@@ -65,7 +69,7 @@ func main() {
 		_, span := tracer.Start(ctx, "order.released")
 		span.SetAttributes(attribute.String("tieout.object.order", fmt.Sprintf("ORD-%d", number)), attribute.Int("lines", number%7))
 		span.End()
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(pause)
 	}
 	if err := provider.Shutdown(ctx); err != nil {
 		log.Fatal(err)

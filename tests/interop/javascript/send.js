@@ -44,10 +44,11 @@ const provider = new NodeTracerProvider({
   ],
 });
 const tracer = provider.getTracer('interop');
+const pause = Number(process.env.SEND_PAUSE_MS ?? 2);
 for (let number = 0; number < Number(count); number++) {
   const span = tracer.startSpan('order.released');
   span.setAttributes({ 'tieout.object.order': `ORD-${number}`, lines: number % 7 });
   span.end();
-  await setTimeout(2);
+  await setTimeout(pause);
 }
 await provider.shutdown();

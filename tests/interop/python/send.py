@@ -1,10 +1,12 @@
 """Sends spans with business keys, and prints what the SDK says of each batch.
 
+Between two spans it waits 2 ms, or as long as SEND_PAUSE_MS says.
 Arguments: URL, number of spans, and `grpc` when the URL is that of a gRPC receiver.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -50,10 +52,13 @@ def main(url: str, count: str, transport: str = "http") -> None:
         )
     )
     tracer = provider.get_tracer("interop")
+    pause_s = float(os.environ.get("SEND_PAUSE_MS", "2")) / 1000
     for number in range(int(count)):
         with tracer.start_as_current_span("order.released") as span:
             span.set_attributes({"tieout.object.order": f"ORD-{number}", "lines": number % 7})
-        time.sleep(0.002)
+        time.sleep(pause_s)
+    # What waits is sent first: ending, the SDK gives it up after half a minute.
+    provider.force_flush(600_000)
     provider.shutdown()
 
 

@@ -30,12 +30,13 @@ public final class Send {
                     .build())
             .build();
     Tracer tracer = provider.get("interop");
+    long pause = Long.parseLong(System.getenv().getOrDefault("SEND_PAUSE_MS", "2"));
     int count = Integer.parseInt(arguments[1]);
     for (int number = 0; number < count; number++) {
       Span span = tracer.spanBuilder("order.released").startSpan();
       span.setAttribute("tieout.object.order", "ORD-" + number).setAttribute("lines", number % 7);
       span.end();
-      Thread.sleep(2);
+      Thread.sleep(pause);
     }
     provider.shutdown().join(60, TimeUnit.SECONDS);
   }

@@ -1,0 +1,113 @@
+-- Decides keys of which each leg has one record in one state, and that are plain: one leg only, or legs that agree exactly
+-- Says what plain.sql says of them, without looking for the state that stands: it is most keys of most rules.
+INSERT INTO matches (
+    rule, version, workflow, pass, group_key, item, occurred_at, known_at, evidence, verdict, outcome, final,
+    members.leg, members.type, members.record, members.day, members.amount, header, opened_at, due_at, closed_at,
+    expected, actual, residual, currency, points.rank, points.code, points.field, points.leg, points.said, points.found, points.amount,
+    points.owner, points.since, points.until, points.due_at, points.sources, gates, options, aged_from, dims
+)
+WITH
+    {legs:Array(Tuple(name String, type String, many Bool, within_s Int64, sources Array(String), owner String))} AS legs,
+    {compares:Array(Tuple(name String, means String, place UInt32, expected String, actual String))} AS compares,
+    {window:Array(Int32)} AS window,
+    {money:Tuple(amount UInt32, quantity UInt32, price UInt32, counted String, expected String, actual String)} AS money,
+    toDateTime64({mark:String}, 6, 'UTC') AS mark,
+    toDateTime64({until:String}, 6, 'UTC') AS until,
+    -- A comparison of sums takes the expected side from the actual one, whatever stands where.
+    arrayMap(c -> (c.place, c.means, indexOf(legs.name, c.expected), indexOf(legs.name, c.actual)), compares) AS sides,
+    -- What is said of a leg that is not there, in the order in which it is said.
+    arraySort(l -> (l.within_s, l.code, l.name), arrayMap(l -> CAST(
+        (l.name, l.within_s, if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), l.owner, l.sources),
+        'Tuple(name String, within_s Int64, code String, owner String, sources Array(String))'), legs)) AS absence,
+grouped AS (
+    SELECT
+        key,
+        arraySort(x -> x.1, groupArray(CAST(
+            (toUInt8(indexOf(legs.name, leg)), record, occurred_at, known_at, day, numbers, texts, currency, worth, dims),
+            'Tuple(place UInt8, record String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), day Date32,
+            numbers Array(Nullable(Decimal(38, 12))), texts Array(String), currency LowCardinality(String),
+            worth Nullable(Decimal(38, 6)), dims Map(LowCardinality(String), String))'))) AS states,
+        min(occurred_at) AS first_at, max(occurred_at) AS last_at, min(known_at) AS first_known_at, max(known_at) AS last_known_at
+    FROM match_records
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
+        AND key >= {from_key:String} AND ({to_end:Bool} OR key < {to_key:String})
+        AND ({everything:Bool} OR key IN (
+            SELECT key FROM match_records
+            WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until))
+    GROUP BY key
+    HAVING bitCount(groupBitOr(bitShiftLeft(1, indexOf(legs.name, leg)))) = count() AND last_known_at > mark
+        AND NOT max(gone OR original != '' OR problem NOT IN ('', 'UNPOSTED'))
+),
+plain AS (
+    SELECT *
+    FROM grouped
+    WHERE length(states) = 1 OR (
+        NOT arrayExists(numbers -> arrayExists(n -> n < 0, numbers), states.numbers)
+        AND length(arrayDistinct(states.currency)) = 1
+        AND (empty(window) OR arrayAll((x, i) -> arrayAll(
+            y -> dateDiff('day', x, y) BETWEEN window[1] AND window[2], arraySlice(states.day, i + 1)), states.day, arrayEnumerate(states.day)))
+        AND arrayAll(c -> (indexOf(states.place, c.3) AS e) = 0 OR (indexOf(states.place, c.4) AS a) = 0 OR if(c.2 = 'text',
+            states.texts[e][c.1] = states.texts[a][c.1],
+            ifNull(states.numbers[e][c.1] = states.numbers[a][c.1], false)), sides))
+),
+-- What agrees in the end agreed while a leg was not there yet, so every moment of these keys is plain.
+moments AS (
+    SELECT
+        key,
+        first_at = last_at AND first_known_at = last_known_at AS is_one,
+        -- Nothing to look through where there is one.
+        if(is_one, [], states.occurred_at) AS ats, if(is_one, [], states.known_at) AS knowns,
+        arrayJoin(if(is_one, [(last_at, last_known_at)], arrayFilter(
+            m -> m.2 > mark AND arrayExists((at, known) -> at = m.1 AND known <= m.2, ats, knowns)
+                AND arrayExists((at, known) -> at <= m.1 AND known = m.2, ats, knowns),
+            arrayDistinct(arrayFlatten(arrayMap(at -> arrayMap(known -> (at, known), knowns), ats)))))) AS moment,
+        moment.1 AS as_of, moment.2 AS as_known_at,
+        arrayCount(known -> known <= as_known_at, states.known_at) AS evidence,
+        arrayFilter((x, at, known) -> at <= as_of AND known <= as_known_at, states, states.occurred_at, states.known_at) AS records
+    FROM plain
+),
+decided AS (
+    SELECT
+        *,
+        records.place AS present,
+        if(length(present) < length(legs), 'open', 'matched') AS verdict,
+        arrayMin(records.occurred_at) AS opened_at,
+        arrayMax(records.occurred_at) AS complete_at,
+        addSeconds(opened_at, arrayMax(legs.within_s)) AS due_at,
+        if(verdict = 'matched', [], arrayFilter(l -> NOT has(present, indexOf(legs.name, l.name)), absence)) AS absent,
+        indexOf(present, indexOf(legs.name, money.expected)) AS expected_at,
+        indexOf(present, indexOf(legs.name, money.actual)) AS actual_at
+    FROM moments
+)
+SELECT
+    {rule:String}, {version:String}, {workflow:String}, {pass:UInt8}, key, 1, as_of, as_known_at, evidence, verdict,
+    if(verdict = 'matched', {clears:String}, 'wait'),
+    verdict != 'open' OR {last_pass:Bool},
+    arrayMap(p -> legs.name[p], present), arrayMap(p -> legs.type[p], present), records.record, records.day, records.worth,
+    arrayStringConcat(arrayMap(i -> records[1].texts[i], {header:Array(UInt32)}), '\x1f'),
+    opened_at, due_at, if(verdict = 'matched', complete_at, NULL),
+    multiIf(
+        money.amount > 0, if(expected_at > 0, CAST(roundBankers(ifNull(records[expected_at].numbers[greatest(money.amount, 1)], 0), 6), 'Nullable(Decimal(38, 6))'), NULL),
+        money.price > 0 AND verdict = 'matched', CAST(roundBankers(multiplyDecimal(
+            ifNull(records[indexOf(present, indexOf(legs.name, money.counted))].numbers[greatest(money.quantity, 1)], 0),
+            ifNull(records[actual_at].numbers[greatest(money.price, 1)], 0), 24), 6), 'Nullable(Decimal(38, 6))'),
+        NULL) AS worth_expected,
+    multiIf(
+        money.amount > 0, if(actual_at > 0, CAST(roundBankers(ifNull(records[actual_at].numbers[greatest(money.amount, 1)], 0), 6), 'Nullable(Decimal(38, 6))'), NULL),
+        worth_expected) AS worth_actual,
+    worth_actual - worth_expected, records[1].currency,
+    if(verdict = 'open', arrayMap(l -> 2, absent), [3]) AS ranks,
+    if(verdict = 'open', absent.code, [if(complete_at > due_at, 'LATE', '')]),
+    if(verdict = 'open', absent.name, [legs.name[records[-1].place]]) AS about, about,
+    arrayMap(r -> '', ranks), arrayMap(r -> '', ranks), arrayMap(r -> NULL, ranks),
+    if(verdict = 'open', absent.owner, [{owner:String}]),
+    if(verdict = 'open', arrayMap(l -> addSeconds(opened_at, l.within_s), absent), [due_at]) AS due_ats,
+    arrayMap(r -> NULL, ranks), due_ats, if(verdict = 'open', absent.sources, arrayMap(r -> [], ranks)),
+    '', '', if({age_by:String} = 'record', toDateTime64(arrayMin(records.day), 6, 'UTC'), due_at),
+    records[1].dims
+FROM decided
+WHERE (key, as_of, as_known_at, evidence) NOT IN (
+    SELECT group_key, occurred_at, known_at, evidence
+    FROM matches
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until)
+SETTINGS short_circuit_function_evaluation = 'disable'

@@ -1,0 +1,95 @@
+"""Keys with one state a leg: the statement for them says what the statement for all keys says of them."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from matching_rules import order_rule, rule
+from matching_world import CASH, LAST, day
+
+from reconcile.marks import EPOCH, text
+from reconcile.matching.model import MatchingRule, Ruling
+from reconcile.matching.parameters import group_parameters
+from reconcile.matching.run import SQL, match
+from store.client import Store
+from store.sqlfile import read
+
+FIELDS = {"account": "account", "reference": "reference", "amount": "@amount"}
+DATED = rule(
+    legs={
+        "bank": {"type": "bank_line", "fields": FIELDS, "within": "1d"},
+        "ledger": {"type": "ledger_line", "fields": FIELDS, "within": "12h"},
+    },
+    keys=[{"fields": ["account"], "method": "pair", "window": {"days": [-1, 2]}}],
+    compare={
+        "amount": {"field": "amount", "means": "amount", "expected": "bank", "actual": "ledger"},
+        "reference": {"field": "reference", "means": "text", "expected": "ledger", "actual": "bank"},
+    },
+    header=["account"],
+)  # fmt: skip
+WINDOWED = order_rule(
+    keys=[{"fields": ["po"], "window": {"days": [-2, 3]}}], age_by="record", outcome={"auto_clear": False}
+)
+KINDS = {
+    "bank": "bank_line", "ledger": "ledger_line", "po": "order_line", "receipt": "receipt_line", "invoice": "invoice_line",
+}  # fmt: skip
+
+
+def facts(store: Store, rng: random.Random, legs: tuple[str, ...], keys: int) -> None:
+    """Of most keys at most one state a leg; amounts, texts, currencies, days and times of learning differ now and then."""
+    rows = []
+    for key in range(keys):
+        for leg in legs:
+            for number in range(rng.choice([0, 1, 1, 1, 1, 1, 1, 2])):
+                at = rng.choice([0, 0, 0, 1, 3])
+                worth = rng.choice([100] * 12 + [101, -100])
+                rows.append({
+                    "system": "books", "object_type": KINDS[leg], "object_key": f"{leg}{key}.{number % rng.choice([1, 2])}",
+                    "fields": {
+                        "account": f"A{key}", "po": f"A{key}", "reference": rng.choice(["r"] * 9 + ["s"]), "quantity": str(worth),
+                        **({"price": rng.choice(["2.5"] * 12 + ["2.51"])} if leg != "receipt" else {}),
+                    },
+                    "amount": worth, "currency": rng.choice(["USD"] * 12 + ["EUR"]), "deleted": rng.random() < 0.02,
+                    "valid_from": day(at), "captured_at": day(at), "known_at": day(at + rng.choice([0, 0, 2])),
+                    "row_hash": f"{number}", "source": "books", "run_id": "",
+                })  # fmt: skip
+    store.insert("snapshots", rows)
+
+
+def decided_by(store: Store, name: str, given: dict[str, Any]) -> list[dict[str, Any]]:
+    store.command("TRUNCATE TABLE matches")
+    store.command(read(SQL / name), given)
+    return store.rows("SELECT * FROM matches ORDER BY ALL")
+
+
+@pytest.mark.parametrize("of", [DATED, WINDOWED])
+@pytest.mark.parametrize("mark", [EPOCH, day(0.5)])
+def test_one_state_a_leg_is_decided_as_all_states_are(store: Store, of: MatchingRule, mark: Any) -> None:
+    facts(store, random.Random(11), of.leg_names, 250)
+    ruling = Ruling(of, {})
+    match(store, [ruling], {"cash": CASH}, LAST)
+    given = {
+        **group_parameters(ruling, CASH, 1), "rule": of.rule, "version": ruling.version, "mark": text(mark),
+        "until": text(LAST - timedelta(days=1)), "everything": mark == EPOCH, "from_key": "", "to_key": "", "to_end": True,
+        "fresh": True,
+    }  # fmt: skip
+    single = decided_by(store, "single.sql", given)
+    plain = decided_by(store, "plain.sql", given)
+    keys = {row["group_key"] for row in single}
+    assert [row for row in plain if row["group_key"] in keys] == single
+    # What is left to the other statement has several states of a leg, a state that is gone, or days that are far apart.
+    left = {row["group_key"] for row in plain} - keys
+    several = store.rows(
+        "SELECT key FROM match_records GROUP BY key HAVING count() > uniqExact(leg) OR max(gone)"
+        " OR uniqExact(leg) > 2 AND dateDiff('day', min(day), max(day)) > 2"
+    )
+    assert left <= {row["key"] for row in several}
+    assert {row["verdict"] for row in single} == {"open", "matched"}
+    assert {len(row["members.leg"]) for row in single} == {number + 1 for number in range(len(of.legs))}
+    assert {row["points.code"][0] for row in single} >= {"", "LATE", "MISSING"}
+    moments = [(row["group_key"], row["known_at"]) for row in single]
+    assert len(set(moments)) < len(moments)
+    assert len({key for key, _ in moments}) < len(set(moments))
