@@ -77,7 +77,7 @@ class Session:
     client: Client
     url: httpx.URL
     place: str
-    params: Mapping[str, str]
+    params: Mapping[str, str | list[str]]
     window: Window
     http: httpx.Client
     max_bytes: int

@@ -30,7 +30,7 @@ class Reading:
     refusal from its body, never text that may quote data.
     """
 
-    params: Mapping[str, str]
+    params: Mapping[str, str | list[str]]
     paginator: Paginator
     records_at: str = ""
     count_path: str = ""

@@ -191,9 +191,12 @@ Paginator = Annotated[
 
 def find(body: Any, path: str) -> Any:
     """What stands at a dotted path, or None. A key may hold dots itself (`@odata.nextLink`); in a list,
-    a number picks an item and `link[relation=next]` the first item with that value."""
+    a number picks an item, `link[relation=next]` the first item with that value, and `lines[*].no` is the list
+    of what stands at `no` in each item of `lines`."""
     if not path:
         return body
+    if "[*]" in path:
+        return _each(body, path)
     if isinstance(body, list):
         head, _, rest = path.partition(".")
         return find(body[int(head)], rest) if _NUMBER.match(head) and int(head) < len(body) else None
@@ -206,6 +209,17 @@ def find(body: Any, path: str) -> Any:
         if inner is not None:
             return find(inner, path[cut + 1 :])
     return _inner(body, path)
+
+
+def _each(body: Any, path: str) -> list[Any] | None:
+    head, _, rest = path.partition("[*]")
+    items = find(body, head)
+    if not isinstance(items, list):
+        return None
+    found = [find(item, rest.removeprefix(".")) for item in items]
+    if "[*]" in rest:
+        return [one for inner in found if inner for one in inner]
+    return [one for one in found if one is not None]
 
 
 def whole_number(body: Any, path: str) -> int | None:

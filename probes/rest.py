@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,16 +17,20 @@ from probes.controls import Control, Said
 from probes.paged import Answered, PagedProbe, Reading
 from probes.paging import Paginator, SinglePage, find
 from probes.probe import Batch, Incremental, Question, Window, as_text, parse_time, text_batch
+from probes.tagged import untagged
 
 
 class Endpoint(FileModel):
     """What is asked for below the base address, by `GET`, or by `POST` where a question is asked that way.
 
-    `json` is the body of a POST (a query language, a search); its texts may hold `{cursor}` and `{window_end}`.
+    A parameter with a list of values is sent once for each. `packed` are parameters whose value goes out as JSON
+    in base64url. `json` is the body of a POST (a query language, a search). Texts of `packed` and `json` may hold
+    `{cursor}` and `{window_end}`.
     """
 
     path: str = ""
-    params: dict[str, SecretStr] = Field(default_factory=dict)
+    params: dict[str, SecretStr | tuple[SecretStr, ...]] = Field(default_factory=dict)
+    packed: dict[str, Any] = Field(default_factory=dict)
     method: Literal["GET", "POST"] = "GET"
     json_body: Any = Field(default=None, alias="json")
 
@@ -39,14 +45,39 @@ class Endpoint(FileModel):
     def _as_written(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {name: str(item) if isinstance(item, int | float) else item for name, item in value.items()}
+        return {name: _as_text(item) for name, item in value.items()}
+
+    @property
+    def question(self) -> str:
+        """All its texts that may hold `{cursor}` and `{window_end}`."""
+        return f"{self.json_body}{self.packed}"
+
+    def asked(self, values: Mapping[str, str]) -> dict[str, str | list[str]]:
+        """The parameters as they go out, with `values` for what stands in braces."""
+        return {name: _revealed(value) for name, value in self.params.items()} | {
+            name: urlsafe_b64encode(json.dumps(filled(value, values)).encode()).decode()
+            for name, value in self.packed.items()
+        }
+
+
+def _as_text(value: Any) -> Any:
+    """YAML reads `limit: 5` as a number."""
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _revealed(value: SecretStr | tuple[SecretStr, ...]) -> str | list[str]:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return [item.get_secret_value() for item in value]
 
 
 class RestIncremental(Incremental):
     """The cursor goes out as parameter `param`, written as `template` says (FHIR: `ge{cursor}`).
 
     `format` of a time: `iso`, `date`, `epoch` (seconds) or `epoch_ms`. `end_param` gets the window's end.
-    Without `param` it stands in the body of a POST.
+    Without `param` it stands in what is `packed` or in the body of a POST.
     """
 
     param: str = Field(default="", validation_alias=AliasChoices("param", "start_param"))
@@ -93,7 +124,9 @@ class RestProbe(PagedProbe):
     """Requests to one host, answered in JSON. Keys are named like those of dlt's REST source.
 
     `data_selector` is the dotted path of the list of records (empty: the answer itself). Columns of `object`,
-    `links` and `events` are dotted paths inside a record. Links and redirects to other hosts are refused.
+    `links` and `events` are dotted paths inside a record; `lines[*].no` is the list of what all of `lines` say.
+    `type_key` is for sources whose values name their own type (`{"__class__": "date", "year": 2026, …}`): the key
+    that holds the name. Links and redirects to other hosts are refused.
     """
 
     questions: ClassVar[tuple[Question, ...]] = (
@@ -108,6 +141,7 @@ class RestProbe(PagedProbe):
     endpoint: Endpoint = Endpoint()
     paginator: Paginator = SinglePage(type="single")
     data_selector: str = ""
+    type_key: str = ""
     incremental: RestIncremental | None = None
     controls: tuple[RestControl, ...] = ()
 
@@ -116,10 +150,10 @@ class RestProbe(PagedProbe):
         rule = self.incremental
         if (self.mode == "incremental") != (rule is not None):
             raise ValueError("'mode: incremental' and the key 'incremental' go together")
-        if rule and not rule.param and "{cursor}" not in str(self.endpoint.json_body):
-            raise ValueError("'incremental' has a 'param', or {cursor} stands in endpoint.json")
+        if rule and not rule.param and "{cursor}" not in self.endpoint.question:
+            raise ValueError("'incremental' has a 'param', or {cursor} stands in endpoint.json or .packed")
         if rule and not rule.param and not rule.initial_value:
-            raise ValueError("with {cursor} in endpoint.json, 'incremental' needs an 'initial_value'")
+            raise ValueError("with {cursor} in the endpoint, 'incremental' needs an 'initial_value'")
         return self
 
     @property
@@ -129,7 +163,7 @@ class RestProbe(PagedProbe):
     @property
     def bounded(self) -> bool:
         rule = self.incremental
-        return bool(rule and (rule.end_param or "{window_end}" in str(self.endpoint.json_body)))
+        return bool(rule and (rule.end_param or "{window_end}" in self.endpoint.question))
 
     @property
     def loose(self) -> bool:
@@ -143,9 +177,13 @@ class RestProbe(PagedProbe):
         reading = self._reading(window)
         with self.session(window, reading) as session:
             for page in self.pages(session, reading, window.position):
-                rows = ([find(record, name) for name in self.columns] for record in page.records)
+                rows = ([self._value(record, name) for name in self.columns] for record in page.records)
                 batch = self.batch(session, page, text_batch(self.columns, rows))
                 yield replace(batch, said=self._said(page), schema=self._schema(page))
+
+    def _value(self, record: Any, name: str) -> Any:
+        found = find(record, name)
+        return untagged(found, self.type_key) if self.type_key else found
 
     def _said(self, page: Answered) -> tuple[Said, ...]:
         found = [(number, find(page.body, c.path)) for number, c in enumerate(self.controls) if c.path]
@@ -158,11 +196,14 @@ class RestProbe(PagedProbe):
         for head in {column.partition(".")[0] for column in self.columns if "." in column} & names:
             inner = [row[head] for row in rows if isinstance(row.get(head), dict)]
             names |= {f"{head}.{name}" for name in set().union(*inner)}
+        names |= {
+            column for column in self.columns if "[*]" in column and column.partition("[*]")[0] in names
+        }
         return dict.fromkeys(sorted(names), "")
 
     def _reading(self, window: Window) -> Reading:
-        params = {name: value.get_secret_value() for name, value in self.endpoint.params.items()}
         asked = self.incremental.asked(window, ZoneInfo(self.timezone)) if self.incremental else {}
+        params = self.endpoint.asked(asked)
         if self.incremental and self.incremental.param:
             params |= self.incremental.params(window, ZoneInfo(self.timezone))
         return Reading(
@@ -171,7 +212,7 @@ class RestProbe(PagedProbe):
 
 
 def filled(body: Any, asked: Mapping[str, str]) -> Any:
-    """The body with `{cursor}` and `{window_end}` replaced in its texts."""
+    """The body with what stands in braces (`{cursor}`, `{window_end}`) replaced in its texts."""
     if isinstance(body, dict):
         return {name: filled(value, asked) for name, value in body.items()}
     if isinstance(body, list):

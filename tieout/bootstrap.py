@@ -85,6 +85,7 @@ def test(*, everything: bool, extra: list[str]) -> int:
     if everything:
         database()
         datasette()
+        tryton()
         file_server()
         message_broker()
         languages()
@@ -120,6 +121,19 @@ def datasette() -> None:
         venv.create(home, with_pip=True, clear=home.exists())
         must(str(home / "bin" / "python"), "-m", "pip", "install", "--quiet",
              "--disable-pip-version-check", "datasette==0.65.5")  # fmt: skip
+
+
+def tryton() -> None:
+    """An ERP for the interoperation tests: GPL, so it is a program beside them that nothing here imports."""
+    home, pins = ENVIRONMENT / "tryton", ROOT / "tests" / "interop" / "tryton" / "requirements.txt"
+    done = home / ".installed"
+    wanted = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()
+    if not done.exists() or done.read_text() != wanted:
+        say("installing Tryton for the interoperation tests")
+        venv.create(home, with_pip=True, clear=home.exists())
+        must(str(home / "bin" / "python"), "-m", "pip", "install", "--quiet",
+             "--disable-pip-version-check", "-r", str(pins))  # fmt: skip
+        done.write_text(wanted)
 
 
 def file_server() -> None:

@@ -45,6 +45,10 @@ class Party:
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
+    def set(self, **environment: str) -> None:
+        """What it finds in its environment when it is started next."""
+        self._environment |= environment
+
     def ready(self) -> bool:
         """Whether it answers."""
         raise NotImplementedError
@@ -89,13 +93,13 @@ class Party:
 
 
 class Tieout(Party):
-    """`tieout up` with the receiver and the store's endpoint, in a project of its own."""
+    """`tieout up` with the receiver and the store's endpoint, in a project of its own unless the folder has one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, roles: str = "collector") -> None:
         self.otlp_port, self.grpc_port, self.store_port = free_ports(3)
         super().__init__(
             folder,
-            (sys.executable, "-m", "tieout", "up", "--project", str(folder), "--only", "collector"),
+            (sys.executable, "-m", "tieout", "up", "--project", str(folder), "--only", roles),
             {
                 "TIEOUT_LISTEN__OTLP": f"127.0.0.1:{self.otlp_port}",
                 "TIEOUT_LISTEN__OTLP_GRPC": f"127.0.0.1:{self.grpc_port}",
@@ -104,7 +108,8 @@ class Tieout(Party):
                 "TIEOUT_STORE__WRITER_TOKEN": WRITER,
             },
         )
-        (folder / "tieout.yaml").write_text("title: interop\n")
+        if not (folder / "tieout.yaml").exists():
+            (folder / "tieout.yaml").write_text("title: interop\n")
         self.traces_url = f"http://127.0.0.1:{self.otlp_port}/v1/traces"
         self.grpc_url = f"http://127.0.0.1:{self.grpc_port}"
         self.store_url = f"http://127.0.0.1:{self.store_port}"
@@ -212,9 +217,9 @@ def answers(url: str, status: int = 200) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> None:
+def wait_until(condition: Callable[[], Any], what: Callable[[], str], seconds: float = 120) -> None:
     """Waits a bounded time for other processes; says what there was instead."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"it did not come: {what()}")

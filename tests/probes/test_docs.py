@@ -17,7 +17,7 @@ from workflows.load import load_workflows
 
 OWN, EDI, *OTHERS = [
     (ROOT / "docs" / "how-to" / name).read_text()
-    for name in ("probes.md", "edi.md", "probe-kinds.md", "probe-servers.md")
+    for name in ("probes.md", "edi.md", "probe-kinds.md", "probe-servers.md", "tryton.md")
 ]
 PAGE = "\n".join([OWN, EDI, *OTHERS])
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -26,6 +26,8 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 @pytest.fixture
 def references(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("AP_DATABASE_URL", "postgresql+psycopg://reader:pw@db.example:5432/ap")
+    monkeypatch.setenv("TRYTON_URL", "https://tryton.example/hospital")
+    monkeypatch.setenv("TRYTON_KEY", "k")
     (tmp_path / "secret").write_text("s")
     return tmp_path / "secret"
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,68 +15,19 @@ from probes.probe import ProbeError, ProbeFile, Window
 from probes.run import run_probe
 from store.client import Store
 from tests.conftest import NOW
+from tests.probes.postgres import PASSWORD, Postgres, running
 from tests.probes.source import count, rejects, states
 from workflows.model import Workflow
 
 pytestmark = pytest.mark.slow
 MakeProbe = Callable[..., ProbeFile]
 FIVE = timedelta(minutes=5)
-PASSWORD = "hunter2-secret"
-
-
-class Postgres:
-    """A cluster in a folder of its own, on a free port of the loopback interface."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        # The server refuses to run as root.
-        self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-
-    def tool(self, name: str, *arguments: str) -> None:
-        path = shutil.which(name) or next(
-            (str(p) for p in Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), ""
-        )
-        if not path:
-            pytest.fail(f"PostgreSQL's {name} is missing; run: apt-get install postgresql")
-        identity: dict[str, Any] = {"user": self.user, "group": self.user} if os.geteuid() == 0 else {}
-        subprocess.run([path, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **identity)
-
-    def create(self) -> None:
-        if os.geteuid() == 0:
-            shutil.chown(self.folder, self.user)
-        (self.folder / "password").write_text(PASSWORD)
-        (self.folder / "password").chmod(0o644)
-        self.tool(
-            "initdb", "-D", f"{self.folder}/data", "-U", "owner", "-A", "scram-sha-256", "--no-sync",
-            "--pwfile", f"{self.folder}/password",
-        )  # fmt: skip
-
-    def start(self) -> None:
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        log = f"{self.folder}/log"
-        self.tool("pg_ctl", "-D", f"{self.folder}/data", "-w", "-l", log, "-o", options, "start")
-
-    def stop(self) -> None:
-        self.tool("pg_ctl", "-D", f"{self.folder}/data", "-w", "-m", "immediate", "stop")
-
-    def url(self, user: str = "owner", password: str = PASSWORD, database: str = "postgres") -> str:
-        return f"postgresql+psycopg://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    # Not in the engine's private temporary folder, which the server's user cannot enter.
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir=os.environ.get("TMPDIR", "/tmp")))  # noqa: S108
-    folder.chmod(0o755)
-    postgres = Postgres(folder)
-    postgres.create()
-    postgres.start()
-    yield postgres
-    postgres.stop()
-    shutil.rmtree(folder)
+    with running() as postgres:
+        yield postgres
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -98,6 +99,71 @@ def test_a_question_may_be_sent_and_holds_the_cursor(make_probe: MakeProbe, api:
         )  # fmt: skip
         assert numbers(probe, cursor="2026-11-02T03:04:05Z") == list("12345")
     assert bodies == [{"q": ["changed >= '2026-11-02'", 1]}]
+
+
+def test_parameters_may_repeat_and_may_be_packed_json_with_the_cursor(
+    make_probe: MakeProbe, api: Api
+) -> None:
+    asked: list[Any] = []
+
+    def answer(request: Request) -> Any:
+        packed = json.loads(urlsafe_b64decode(request.query_params["d"]))
+        asked.append((request.query_params.getlist("f"), packed))
+        return RECORDS
+
+    api.answer = answer
+    rule = {"cursor_path": "changed", "type": "local_time", "initial_value": "2026-01-01T00:00:00Z"}
+    packed = {"d": [["changed", ">=", "{cursor}"], ["state", "!=", None]]}
+    probe = rest(
+        make_probe, api.url, mode="incremental", incremental=rule,
+        endpoint={"params": {"f": ["no", "changed", 3]}, "packed": packed},
+    )  # fmt: skip
+    assert numbers(probe, cursor="2026-11-02T03:04:05Z") == list("12345")
+    changed = ["changed", ">=", "2026-11-02T03:04:05.000"]
+    assert asked == [(["no", "changed", "3"], [changed, ["state", "!=", None]])]
+
+
+def test_values_that_name_their_type_and_lists_inside_a_record_are_read(
+    make_probe: MakeProbe, api: Api
+) -> None:
+    tag = "__class__"
+    day = {tag: "date", "year": 2026, "month": 11, "day": 2}
+    lines = [
+        {"no": 1, "parts": [{"no": "a"}, {"no": "b"}]},
+        {"no": None, "parts": []},
+        {"parts": [{"no": "c"}]},
+    ]
+    broken, strange = {tag: "date", "year": 2026}, {tag: "Colour", "red": 1}
+    record = {
+        "no": "1", "day": day, "at": day | {tag: "datetime", "hour": 3, "minute": 4, "microsecond": 5},
+        "total": {tag: "Decimal", "decimal": "12.50"}, "took": {tag: "timedelta", "seconds": 1.5},
+        "clock": {tag: "time", "hour": 3}, "days": [day], "broken": broken, "strange": strange, "lines": lines,
+    }  # fmt: skip
+    api.answer = lambda _: [record]
+    names = (
+        "day",
+        "at",
+        "total",
+        "took",
+        "clock",
+        "days",
+        "broken",
+        "strange",
+        "lines[*].no",
+        "lines[*].parts[*].no",
+    )
+    fields = {f"f{number}": name for number, name in enumerate(names)} | {"none": "day[*].no"}
+    probe = rest(make_probe, api.url, type_key=tag, object={"fields": fields})
+    [batch] = probe.read(Window(NOW))
+    [row] = batch.records.to_pylist()
+    assert [row[name] for name in names[:6]] == [
+        "2026-11-02", "2026-11-02 03:04:00.000005", "12.50", "1.5", "03:00:00", '["2026-11-02"]',
+    ]  # fmt: skip
+    assert [json.loads(row[name])[tag] for name in ("broken", "strange")] == ["date", "Colour"]
+    assert (row["lines[*].no"], row["lines[*].parts[*].no"], row["day[*].no"]) == (
+        '["1"]', '["a", "b", "c"]', None,
+    )  # fmt: skip
+    assert {"lines", "lines[*].no", "lines[*].parts[*].no"} <= set(batch.schema)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""A PostgreSQL server of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PASSWORD = "hunter2-secret"
+
+
+class Postgres:
+    """A cluster in a folder of its own, on a free port of the loopback interface."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        # The server refuses to run as root.
+        self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+    def program(self, name: str) -> str:
+        """Where a program of PostgreSQL is."""
+        path = shutil.which(name) or next(
+            (str(p) for p in Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), ""
+        )
+        if not path:
+            pytest.fail(f"PostgreSQL's {name} is missing; run: apt-get install postgresql")
+        return path
+
+    def tool(self, name: str, *arguments: str) -> None:
+        path = self.program(name)
+        identity: dict[str, Any] = {"user": self.user, "group": self.user} if os.geteuid() == 0 else {}
+        subprocess.run([path, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **identity)
+
+    def create(self) -> None:
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, self.user)
+        (self.folder / "password").write_text(PASSWORD)
+        (self.folder / "password").chmod(0o644)
+        self.tool(
+            "initdb", "-D", f"{self.folder}/data", "-U", "owner", "-A", "scram-sha-256", "--no-sync",
+            "--pwfile", f"{self.folder}/password",
+        )  # fmt: skip
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        log = f"{self.folder}/log"
+        self.tool("pg_ctl", "-D", f"{self.folder}/data", "-w", "-l", log, "-o", options, "start")
+
+    def stop(self) -> None:
+        self.tool("pg_ctl", "-D", f"{self.folder}/data", "-w", "-m", "immediate", "stop")
+
+    def url(self, user: str = "owner", password: str = PASSWORD, database: str = "postgres") -> str:
+        return f"postgresql+psycopg://{user}:{password}@127.0.0.1:{self.port}/{database}"
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """A server that is gone afterwards."""
+    # Not in the engine's private temporary folder, which the server's user cannot enter.
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir=os.environ.get("TMPDIR", "/tmp")))  # noqa: S108
+    folder.chmod(0o755)
+    postgres = Postgres(folder)
+    postgres.create()
+    postgres.start()
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
+        shutil.rmtree(folder)
