@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import functools
+import logging
 import socket
 from collections.abc import Mapping
 
 from aiobotocore.session import AioSession
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+# Below this they tell whole requests, with what stands in their headers.
+for name in ("botocore", "aiobotocore", "s3fs"):
+    logging.getLogger(name).setLevel(logging.INFO)
 
 
 @functools.cache

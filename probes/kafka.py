@@ -27,6 +27,8 @@ DEAD_LETTERS = ("*.dlt", "*.DLT", "*-dlt", "*.dlq", "*.DLQ", "*-dlq", "*.dead")
 _INTERNAL = "__"
 # A record that a fast clock has dated ahead is looked for this far in the future.
 _AHEAD_MS = 86_400_000
+# What is heard of a connection that no waiting will mend.
+_FINAL = {"_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED"}
 Partition = tuple[str, int]
 
 
@@ -239,11 +241,23 @@ class _Cluster:
 
     def described(self) -> tuple[list[tuple[str, int]], dict[str, list[int]]]:
         """Brokers, and the partitions of each topic."""
-        found = self._asked(lambda: self._admin.list_topics(timeout=self._wait_s))
+        found = self._asked(self._first_answer)
         topics = {
             name: sorted(topic.partitions) for name, topic in found.topics.items() if topic.error is None
         }
         return [(broker.host, broker.port) for broker in found.brokers.values()], topics
+
+    def _first_answer(self) -> Any:
+        """Topics and brokers. A login or certificate that is refused need not be waited for to the end."""
+        until = self._window.monotonic() + self._wait_s
+        while True:
+            left = until - self._window.monotonic()
+            try:
+                return self._admin.list_topics(timeout=max(0.1, min(1.0, left)))
+            except self._kafka.KafkaException:
+                self._admin.poll(0)
+                if left <= 1.0 or _FINAL & {one.name() for one in self._heard}:
+                    raise
 
     def all_groups_there(self, groups: Iterable[str]) -> None:
         """Raises ProbeError when a group does not exist."""

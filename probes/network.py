@@ -89,7 +89,7 @@ def permitted(host: str, port: int, allowed: Iterable[IpNetwork], wait_s: float,
             raise ProbeError(
                 "private_address",
                 f"{place}: {host} is at {text}, a private address; if that is right, write "
-                f"networks: [{text}] under client, or under systems of tieout.yaml",
+                f"networks: [{text}] beside the host, or under systems of tieout.yaml",
             )
     return addresses
 

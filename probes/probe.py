@@ -403,6 +403,11 @@ class ProbeFile(FileModel, ABC):
         return False
 
     @property
+    def fixed_columns(self) -> bool:
+        """Whether the kind itself says which columns there are, so that one without values is only unknown."""
+        return False
+
+    @property
     def own_cursor(self) -> bool:
         """Whether the source hands out the cursor of the next run itself (a delta link)."""
         return False

@@ -40,6 +40,10 @@ class QueueProbe(ProbeFile, ABC):
             raise ValueError("queues are read as they are now: 'mode' is full")
         return self
 
+    @property
+    def fixed_columns(self) -> bool:
+        return True
+
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
         placed, findings = super().located(file, parsed)
         return placed, [*findings, *misnamed_columns(self._misnamed, self.columns, parsed)]

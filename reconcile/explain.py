@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -128,12 +129,11 @@ def explain(
         reading = beside.submit(_evidence, store, where, around)
         expected = store.rows(_flat("expectation_verdicts_of_items"), around)
         evidence = reading.result()
-    verdicts = _own_first([*expected, *evidence.matches], where, things)
+    own_items = {(object_type, object_key), *(("", row["event_id"]) for row in evidence.events)}
+    verdicts = _own_first([*expected, *evidence.matches], own_items, things)
     events, states = evidence.events, evidence.states
-    findings = [_finding(workflow, row, as_of) for row in verdicts]
-    own = [
-        finding for finding in findings if (finding.item_type, finding.item_key) == (object_type, object_key)
-    ]
+    findings = [_finding(workflow, evidence.rules, row, as_of) for row in verdicts]
+    own = [finding for finding in findings if (finding.item_type, finding.item_key) in own_items]
     return Explanation(
         workflow=workflow_name,
         object_type=object_type,
@@ -169,6 +169,7 @@ class _Evidence:
     neighbours: list[Neighbour]
     spans: list[dict[str, Any]]
     matches: list[dict[str, Any]]
+    rules: dict[str, dict[str, Any]]
 
 
 def _evidence(store: Store, where: Mapping[str, Any], around: Mapping[str, Any]) -> _Evidence:
@@ -179,8 +180,16 @@ def _evidence(store: Store, where: Mapping[str, Any], around: Mapping[str, Any])
         traces = sorted({row["trace_id"] for row in events if row["trace_id"]})[:20]
         seen = {"traces": traces, "as_of": where["as_of"], "known_at": where["known_at"]}
         spans = beside.rows(read(SQL / "spans.sql"), seen) if traces else []
-        matches = beside.rows(_flat("match_verdicts_of_items"), around)
-    return _Evidence(events, states, neighbours, spans, matches)
+        # A leg of events has the events of an object for items.
+        told = {
+            **around, "items": [*around["items"], *(row["event_id"] for row in events)], "types": [*around["types"], ""],
+        }  # fmt: skip
+        matches = beside.rows(_flat("match_verdicts_of_items"), told)
+        rules = sorted({row["expectation"] for row in matches})
+        known = beside.rows(read(SQL / "matching_rules.sql"), {**where, "rules": rules}) if rules else []
+    return _Evidence(
+        events, states, neighbours, spans, matches, {row["rule"]: json.loads(row["content"]) for row in known}
+    )
 
 
 def _things(store: Store, where: Mapping[str, Any]) -> set[tuple[str, str]]:
@@ -190,12 +199,11 @@ def _things(store: Store, where: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 
 def _own_first(
-    rows: list[dict[str, Any]], where: Mapping[str, Any], things: set[tuple[str, str]]
+    rows: list[dict[str, Any]], items: set[tuple[str, str]], things: set[tuple[str, str]]
 ) -> list[dict[str, Any]]:
     """Own verdicts first, then failing ones of neighbours."""
-    item = where["object_type"], where["object_key"]
     rows = sorted(rows, key=lambda row: (row["opened_at"], row["expectation"]))
-    own = [row for row in rows if (row["item_type"], row["item_key"]) == item]
+    own = [row for row in rows if (row["item_type"], row["item_key"]) in items]
     near = [
         row
         for row in rows
@@ -263,15 +271,21 @@ def _neighbour(row: Mapping[str, Any]) -> Neighbour:
     )  # fmt: skip
 
 
-def _finding(workflow: Workflow, row: Mapping[str, Any], as_of: datetime) -> Finding:
+def _finding(
+    workflow: Workflow, matching: Mapping[str, Mapping[str, Any]], row: Mapping[str, Any], as_of: datetime
+) -> Finding:
     rule = next((rule for rule in workflow.expectations if rule.name == row["expectation"]), None)
+    matched = matching.get(row["expectation"], {})
+    title, runbook = (
+        (rule.title, rule.runbook) if rule else (matched.get("title", ""), matched.get("runbook", ""))
+    )
     return Finding(
         expectation=row["expectation"],
-        title=rule.title if rule else row["expectation"],
+        title=title or row["expectation"],
         state=row["state"],
         failing=bool(row["failing"]),
-        sentence=_sentence(workflow, rule, row, as_of),
-        todo=rule.runbook if rule and row["failing"] else "",
+        sentence=_match_sentence(matched, row) if matched else _sentence(workflow, rule, row, as_of),
+        todo=runbook if row["failing"] else "",
         owner=row["owner"],
         exception_id=row["exception_id"],
         item_type=row["item_type"],
@@ -338,8 +352,23 @@ def _through(row: Mapping[str, Any]) -> str:
     return _day(row["watermark"]) if row["watermark"] else "no time at all"
 
 
+def _match_sentence(matched: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """What a matching rule says: of its legs, and of their money where it compares any."""
+    doubt = f" {_doubt(row)}" if row["state"] == "UNKNOWN" and not row["covered"] else ""
+    compared = next((one for one in matched["compare"].values() if one["means"] != "text"), None)
+    if compared and row["residual"] is not None:
+        return _sides_sentence([compared["expected"], compared["actual"]], row) + doubt
+    if row["state"] in ("MISSING", "ORPHAN", "NOT_DUE", "IN_FLIGHT", "UNKNOWN"):
+        return f"{row['opened_by']} is not there; due {_day(row['due_at'])}.{doubt}"
+    return f"{' and '.join(matched['legs'])}: {row['state'].lower()}.{doubt}"
+
+
 def _tie_out_sentence(rule: Rule | None, row: Mapping[str, Any]) -> str:
     names = list(rule.legs) if rule and rule.kind == "tie_out" else ["expected", "actual"]
+    return _sides_sentence(names, row)
+
+
+def _sides_sentence(names: Sequence[str], row: Mapping[str, Any]) -> str:
     expected, actual = _money(row["expected"], row["currency"]), _money(row["actual"], row["currency"])
     if row["residual"] is None:
         return f"{names[0]} {expected}, {names[1]} {actual}: they cannot be compared."

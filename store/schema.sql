@@ -408,7 +408,7 @@ CREATE TABLE match_records
 )
 ENGINE = MergeTree
 ORDER BY (rule, version, pass, key, leg, record, origin, occurred_at, known_at)
-SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480
+SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, merge_selector_base = 12, auto_statistics_types = ''
 
 CREATE TABLE matches
 (
@@ -461,7 +461,7 @@ CREATE TABLE matches
 )
 ENGINE = MergeTree
 ORDER BY (rule, version, pass, group_key, occurred_at, known_at, item)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192, merge_selector_base = 12, auto_statistics_types = ''
 
 CREATE TABLE matching_tables
 (

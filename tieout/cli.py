@@ -8,7 +8,19 @@ import sys
 import typer
 
 from core.errors import TieoutError
-from tieout.commands import alerts, audit, calendars, data, exceptions, life, match, probe, read, site
+from tieout.commands import (
+    alerts,
+    audit,
+    calendars,
+    data,
+    exceptions,
+    life,
+    match,
+    probe,
+    read,
+    site,
+    workflow,
+)
 from tieout.output import message
 
 app = typer.Typer(
@@ -25,6 +37,7 @@ data.register(app)
 probe.register(app)
 read.register(app)
 exceptions.register(app)
+workflow.register(app)
 match.register(app)
 alerts.register(app)
 audit.register(app)

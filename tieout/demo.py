@@ -17,6 +17,7 @@ from collector.imports.load import find_mapping
 from collector.imports.result import ImportResult
 from collector.imports.run import import_files
 from core.errors import CannotRunError
+from reconcile.matching.run import match
 from reconcile.run import reconcile
 from store.client import Store
 from store.folder import DataFolder
@@ -72,6 +73,9 @@ def bring_up(store: Store, project: Project, now: datetime, tell: Tell) -> None:
     write_calendars(store, project.calendars.values(), now)
     tell("reconciling")
     reconcile(store, project.workflows.values(), now, settle=timedelta(0))
+    if project.matching:
+        tell("matching")
+        match(store, project.matching.values(), project.workflows, now, settle=timedelta(0))
     tell("computing KPIs")
     publish_all(store, project, project.kpis.values(), now, uuid.uuid4().hex)
     tell("evaluating alert rules")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,15 @@ class S3(Server, aws.Access):
 
     @property
     def _in_path(self) -> bool:
-        return bool(self.endpoint) if self.path_style is None else self.path_style
+        # No certificate for hosts of a service holds for a name with more dots.
+        usual = bool(self.endpoint) or "." in self.bucket
+        return usual if self.path_style is None else self.path_style
+
+    def config(self, addresses: Mapping[str, list[str]], timeouts: Timeouts) -> dict[str, Any]:
+        # Without a word, the library asks for buckets of us-east-1 at a host without a region.
+        style = "path" if self._in_path else "virtual"
+        own = {"addressing_style": style, "us_east_1_regional_endpoint": "regional"}
+        return super().config(addresses, timeouts) | {"s3": own}
 
     def place(self, folder: str) -> str:
         at = f" at {self.address[0]}" if self.endpoint else ""
@@ -53,13 +61,12 @@ class S3(Server, aws.Access):
             raise aws.needs_packages(place) from None
         allowed = (*self.networks, *window.networks)
         addresses = aws.pinned((self.address,), allowed, window, timeouts, place)
-        style = {"addressing_style": "path" if self._in_path else "virtual"}
         client = self.client()
         system = S3FileSystem(
             anon=bool(self.anonymous), endpoint_url=client["endpoint_url"], key=client["aws_access_key_id"],
             secret=client["aws_secret_access_key"], token=client["aws_session_token"],
             client_kwargs={"region_name": self.region, "verify": self.verify},
-            config_kwargs=self.config(addresses, timeouts) | {"s3": style},
+            config_kwargs=self.config(addresses, timeouts),
             session=session(), skip_instance_cache=True, use_listings_cache=False,
         )  # fmt: skip
         system.retries = 1

@@ -137,6 +137,28 @@ def fault(rule: MatchingRule, failed: Gate, stake: Decimal | None) -> Fault:
     return Fault(code, failed.name, failed.leg, failed.expected, failed.actual, stake)
 
 
+def stake(rule: MatchingRule, failed: Gate, legs: Legs, residual: Decimal | None) -> Decimal | None:
+    """Money in one failed gate: the difference of amounts, of quantities at the price that is expected, of prices
+    for the quantity there is; else all that the decision differs by. None when that is not known.
+    """
+    one = rule.compare.get(failed.name)
+    if one is None or one.means == "text" or failed.difference is None:
+        return None if residual is None else abs(residual)
+    times: Value = Decimal(1)
+    if one.means == "quantity":
+        price = _first(rule, "price")
+        times = value_of(rule, price, legs[price.expected]) if price and price.expected in legs else None
+    elif one.means == "price":
+        quantity = _first(rule, "quantity")
+        times = total(rule, legs[one.actual], quantity.field) if quantity else None
+    with localcontext(EXACT):
+        return abs(failed.difference * times).quantize(MONEY) if isinstance(times, Decimal) else None
+
+
+def _first(rule: MatchingRule, means: str) -> Comparison | None:
+    return next((one for one in rule.compare.values() if one.means == means), None)
+
+
 def may_still_grow(rule: MatchingRule, failed: Gate) -> bool:
     """Whether more records of the leg could mend it: too little of a leg that may have many."""
     if failed.name not in rule.compare or failed.difference is None:
@@ -147,9 +169,7 @@ def may_still_grow(rule: MatchingRule, failed: Gate) -> bool:
 
 def money(rule: MatchingRule, legs: Legs) -> tuple[Decimal | None, Decimal | None, dict[Cause, Decimal]]:
     """Expected and actual money of the legs compared, and their difference by cause, summing to it exactly."""
-    amount = next((one for one in rule.compare.values() if one.means == "amount"), None)
-    quantity = next((one for one in rule.compare.values() if one.means == "quantity"), None)
-    price = next((one for one in rule.compare.values() if one.means == "price"), None)
+    amount, quantity, price = (_first(rule, means) for means in ("amount", "quantity", "price"))
     parts = _quantity_and_price(rule, quantity, price, legs)
     if amount is not None:
         expected, actual = (

@@ -20,10 +20,11 @@ from reconcile.matching.compare import (
     money_field,
     most_allowed,
     number,
+    stake,
 )
 from reconcile.matching.cover import Set, covers
 from reconcile.matching.model import Key, MatchingRule
-from reconcile.matching.records import Cause, Decision, Fault, Gate, Record, Verdict
+from reconcile.matching.records import Decision, Fault, Gate, Record, Verdict
 
 UNITS = Decimal(10) ** 12
 # Candidates looked at for the nearest miss.
@@ -161,7 +162,7 @@ def _group(rule: MatchingRule, key: Key, records: Sequence[Record]) -> Decision:
     failed = tuple(test for test in tests if test.passed is False)
     repeated = _repeated(rule, legs)
     # Sums with a suspected copy in them say nothing more.
-    faults = repeated or tuple(fault(rule, one, _stake(rule, one, residual, causes)) for one in failed)
+    faults = repeated or tuple(fault(rule, one, stake(rule, one, legs, residual)) for one in failed)
     unknown = [test for test in tests if test.passed is None and not _waits_for(rule, test, legs)]
     verdict: Verdict = (
         "duplicate" if repeated
@@ -196,17 +197,6 @@ def _repeated(rule: MatchingRule, legs: Mapping[str, Sequence[Record]]) -> tuple
         for leg, count in counts.items()
         if count > 1 and not rule.legs[leg].many
     )
-
-
-def _stake(
-    rule: MatchingRule, failed: Gate, residual: Decimal | None, causes: Mapping[Cause, Decimal]
-) -> Decimal | None:
-    """Money in one failed gate: its own cause where there is one."""
-    one = rule.compare.get(failed.name)
-    if residual is None or one is None:
-        return residual and abs(residual)
-    cause: Cause | None = "quantity" if one.means == "quantity" else "price" if one.means == "price" else None
-    return abs(causes.get(cause, Decimal(0)) if cause else residual)
 
 
 # --- records are matched with each other

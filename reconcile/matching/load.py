@@ -97,6 +97,9 @@ class _Check:
                 yield from self._unknown((*at, "type"), "object type", leg.type, workflow.objects)
             if workflow and leg.step:
                 yield from self._unknown((*at, "step"), "step", leg.step, workflow.steps)
+            steps = workflow.steps if workflow else leg.void_by
+            for index, step in enumerate(leg.void_by):
+                yield from self._unknown((*at, "void_by", index), "step", step, steps)
             for index, source in enumerate(leg.sources if sources is not None else ()):
                 if not source.startswith("otlp/"):
                     yield from self._unknown((*at, "sources", index), "source", source, sources or ())
@@ -117,11 +120,17 @@ class _Check:
             field = getattr(leg, key)
             if field:
                 yield from self._unknown((*at, key), "field of the leg", field, leg.fields)
+        for field, lookup in leg.lookup.items():
+            yield from self._unknown((*at, "lookup", field), "number", field, self._rule.numbers)
+            yield from self._unknown((*at, "lookup", field, "of"), "field of the leg", lookup.of, leg.fields)
+            if field in leg.fields:
+                message = f"{field!r} is both among the fields and looked up; name it once"
+                yield self._parsed.finding((*at, "lookup", field), message)
 
     def fields(self) -> Iterator[Finding]:
         """Fields that keys, comparisons, numbers and changes name must be fields of the legs they are used in."""
         rule = self._rule
-        everywhere = {field for leg in rule.legs.values() for field in leg.fields}
+        everywhere = {field for leg in rule.legs.values() for field in leg.known}
         for number, key in enumerate(rule.keys):
             for index, field in enumerate(key.fields):
                 yield from self._in_every_leg(("keys", number, "fields", index), field)
@@ -143,7 +152,7 @@ class _Check:
                 yield from self._unknown((*at, side), "leg", leg_name, rule.legs)
                 if leg_name in rule.legs:
                     yield from self._unknown(
-                        (*at, "field"), f"field of leg {leg_name!r}:", one.field, rule.legs[leg_name].fields
+                        (*at, "field"), f"field of leg {leg_name!r}:", one.field, rule.legs[leg_name].known
                     )
         for index, field in enumerate(rule.tax_freight):
             yield from self._unknown(("tax_freight", index), "number", field, rule.numbers)

@@ -42,6 +42,13 @@ class Through(FileModel):
 Change = Normalisation | Drop | Through
 
 
+class Lookup(FileModel):
+    """A number that a table says of the leg's field `of`, as the rule normalises it, on the day of the record."""
+
+    of: Name
+    table: Name
+
+
 class Leg(FileModel):
     """One system's records. Either `type` (state, of `system` or of any) or `step` (events of the workflow).
 
@@ -50,7 +57,9 @@ class Leg(FileModel):
     several records may make up this leg of one item. `date`: field with the business day; else the day the
     record holds from. `within`: how long after the first record of the item this leg may take.
     `sources` prove that a record is not there; default: those of the workflow. `original`: field that names the
-    record this one takes back.
+    record this one takes back. `lookup`: numbers that no record carries, such as the price of a contract, by name.
+    `owner`: team that clears what is wrong with this leg, where `owners` of the rule names none for the code.
+    `void_by`: steps of the workflow's item after which its earlier events of this leg count no longer.
     """
 
     type: Name | None = None
@@ -63,11 +72,26 @@ class Leg(FileModel):
     within: Duration = timedelta(0)
     sources: tuple[str, ...] = ()
     original: Name | None = None
+    lookup: dict[Name, Lookup] = Field(default_factory=dict)
+    owner: str = ""
+    void_by: tuple[StepName, ...] = ()
+
+    @property
+    def known(self) -> set[str]:
+        """Fields a comparison may name: those of its records, and numbers that are looked up."""
+        return {*self.fields, *self.lookup}
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Steps whose events change what is in this leg."""
+        return (self.step, *self.void_by) if self.step else ()
 
     @model_validator(mode="after")
     def _has_one_kind_of_record(self) -> Leg:
         if bool(self.type) == bool(self.step):
             raise ValueError("a leg has either 'type' (state of objects) or 'step' (events)")
+        if self.type and self.void_by:
+            raise ValueError("'void_by' takes events away; of state, 'when' says what counts")
         return self
 
 
@@ -174,7 +198,8 @@ class Outcome(FileModel):
 class MatchingRule(FileModel):
     """One matching rule; its name is the name of its file.
 
-    `workflow` it belongs to. `currency` money is compared in. `normalise`: changes by field, in order. `numbers`:
+    `workflow` it belongs to. `compare`: what must agree; without any, that each leg is there is enough.
+    `currency` money is compared in. `normalise`: changes by field, in order. `numbers`:
     fields that are numbers. `tax_freight`: numbers that explain a difference. `rounding`: a rest up to this is
     rounding. `header`: key fields by which items are rolled up. `reversals`, `budget`, `outcome`. `owner`, and
     `owners` by exception code. `age_by`: `due` or `record`, the day of the oldest record.
@@ -188,7 +213,7 @@ class MatchingRule(FileModel):
     normalise: dict[Name, tuple[Change, ...]] = Field(default_factory=dict)
     keys: tuple[Key, ...] = Field(min_length=1, max_length=5)
     numbers: dict[Name, Number] = Field(default_factory=dict)
-    compare: dict[Name, Comparison] = Field(min_length=1)
+    compare: dict[Name, Comparison] = Field(default_factory=dict)
     tax_freight: tuple[Name, ...] = ()
     rounding: Share = Decimal(0)
     header: tuple[Name, ...] = ()
@@ -215,13 +240,14 @@ class MatchingRule(FileModel):
     def leg_names(self) -> tuple[str, ...]:
         return tuple(self.legs)
 
-    def owner_of(self, code: str) -> str:
-        """The team that clears exceptions of this code."""
-        return self.owners.get(code, self.owner)  # type: ignore[call-overload, no-any-return]
+    def owner_of(self, code: str, leg: str = "") -> str:
+        """The team that clears exceptions of this code: by the code, else of the leg it is about, else of the rule."""
+        of_leg = self.legs[leg].owner if leg else ""
+        return self.owners.get(code, of_leg or self.owner)  # type: ignore[call-overload, no-any-return]
 
     def owner_of_absence(self, leg: str) -> str:
         """The team that clears a leg which is not there: without the first leg, the others are orphans."""
-        return self.owner_of("ORPHAN" if leg == self.leg_names[0] else "MISSING")
+        return self.owner_of("ORPHAN" if leg == self.leg_names[0] else "MISSING", leg)
 
 
 @dataclass(frozen=True)
@@ -246,6 +272,9 @@ def tables_of(rule: MatchingRule) -> Iterator[tuple[tuple[str | int, ...], str, 
         for index, change in enumerate(changes):
             if isinstance(change, Through):
                 yield ("normalise", field, index), change.map, False
+    for name, leg in rule.legs.items():
+        for field, lookup in leg.lookup.items():
+            yield ("legs", name, "lookup", field, "table"), lookup.table, True
     for field, number in rule.numbers.items():
         if number.factors:
             yield ("numbers", field, "factors"), number.factors, True

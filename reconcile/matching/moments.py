@@ -7,7 +7,7 @@ decisions from its own business time on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconcile.matching.decide import decide
@@ -47,11 +47,14 @@ class Version:
 
 @dataclass(frozen=True)
 class Spell:
-    """How long a fault stands or stood; `until` is None while it does."""
+    """How long a fault stands or stood; `until` is None while it does. `growing`: more records may mend it, so it is
+    no exception before its leg is due.
+    """
 
     fault: Fault
     since: datetime
     until: datetime | None
+    growing: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class _Story:
 
     def __init__(self, rule: MatchingRule, key: Key, versions: list[Version]) -> None:
         self._rule, self._key, self.versions = rule, key, versions
-        self._faults: dict[tuple[Identity, str, str, str], tuple[Fault, datetime]] = {}
+        self._faults: dict[tuple[Identity, str, str, str], Spell] = {}
         self._ended: list[tuple[Identity, Spell]] = []
 
     def at(self, occurred_at: datetime) -> tuple[Held, ...]:
@@ -122,16 +125,21 @@ class _Story:
             began.setdefault((one.record.leg, one.record.key), one.occurred_at)
         decisions = decide(self._rule, self._key, [one.record for one in last.values() if not one.gone])
         present = {
-            (_anchor(self._rule, decision), fault.code, fault.field, fault.leg): fault
+            (_anchor(self._rule, decision), fault.code, fault.field, fault.leg): (fault, decision.verdict)
             for decision in decisions
             for fault in decision.faults
         }
-        for name, (fault, since) in self._faults.items():
+        for name, spell in self._faults.items():
             if name not in present:
-                self._ended.append((name[0], Spell(fault, since, occurred_at)))
+                self._ended.append((name[0], replace(spell, until=occurred_at)))
         self._faults = {
-            name: (fault, self._faults[name][1] if name in self._faults else occurred_at)
-            for name, fault in present.items()
+            name: Spell(
+                fault,
+                self._faults[name].since if name in self._faults else occurred_at,
+                None,
+                verdict == "partial",
+            )
+            for name, (fault, verdict) in present.items()
         }
         return tuple(self._held(decision, began) for decision in decisions)
 
@@ -139,7 +147,7 @@ class _Story:
         anchor = _anchor(self._rule, decision)
         own = {(record.leg, record.key) for record in decision.records}
         standing = [
-            Spell(fault, self._faults[anchor, fault.code, fault.field, fault.leg][1], None)
+            replace(self._faults[anchor, fault.code, fault.field, fault.leg], fault=fault)
             for fault in decision.faults
         ]
         ended = [spell for identity, spell in self._ended if identity in own]

@@ -21,13 +21,17 @@ def leg_parameters(ruling: Ruling, workflow: Workflow, name: str) -> dict[str, A
     return {
         "rule": rule.rule, "version": ruling.version, "workflow": rule.workflow, "leg": name,
         "type": leg.type or "", "system": leg.system, "step": leg.step or "",
+        "item": workflow.item, "void_by": list(leg.void_by), "steps": list(leg.steps),
         "gates": [(leg.fields[field], list(values)) for field, values in leg.when.items()],
         "passes": [[_part(rule, leg, field) for field in key.fields] for key in rule.keys],
         "texts": [_part(rule, leg, field) for field in rule.text_names],
         "original": [_part(rule, leg, leg.original)] if leg.original else [],
+        "lookups": [
+            (_looked_up(name), one.table, _part(rule, leg, one.of)) for name, one in leg.lookup.items()
+        ],
         "numbers": [_number(rule, leg, field) for field in rule.number_names],
         "worth": worth, "times": times,
-        "money": places.get(money, 0) if how and how.rates and money in leg.fields else 0,
+        "money": places.get(money, 0) if how and how.rates and money in leg.known else 0,
         "converts": any(one.factors or one.rates for one in rule.numbers.values()),
         "converted": bool(how and how.rates),
         "currency": rule.currency,
@@ -42,7 +46,7 @@ def _worth(rule: MatchingRule) -> tuple[int, int]:
     """Places of the numbers whose product is the money of a record: the amount, or quantity and price; 0 is none."""
     found = {
         one.means: rule.number_names.index(one.field) + 1
-        for one in rule.compare.values()
+        for one in reversed(rule.compare.values())
         if one.means != "text"
     }
     if "amount" in found:
@@ -113,8 +117,16 @@ def _part(rule: MatchingRule, leg: Leg, field: str) -> Part:
     return leg.fields.get(field, ""), before, lookup, after
 
 
+def _looked_up(name: str) -> str:
+    """What `extract.sql` calls a number that no record carries; no field of a source begins like this."""
+    return f"@lookup:{name}"
+
+
 def _number(rule: MatchingRule, leg: Leg, field: str) -> tuple[str, list[str], str, bool, str, str]:
     how = rule.numbers[field]
+    if field in leg.lookup:
+        # A table says it in base unit and the rule's currency.
+        return _looked_up(field), [], "", False, "", ""
     if field not in leg.fields:
         return "", [], "", False, "", ""
     return (

@@ -94,7 +94,7 @@ def _row(
         "expected": decision.expected,
         "actual": decision.actual,
         "residual": decision.residual,
-        "currency": first.currency if first else "",
+        "currency": next((record.currency for record in records if record.currency), ""),
         "variance": dict(decision.variance),
         **_nested("points", points_of(rule, workflow, held, due_at)),
         "gates": orjson.dumps([_plain(vars(gate)) for gate in decision.gates]).decode(),
@@ -114,11 +114,16 @@ def points_of(rule: MatchingRule, workflow: Workflow, held: Held, due_at: dateti
     grows = within if decision.verdict == "partial" else {}
     points = []
     for spell in held.spells:
-        fault = spell.fault
+        fault, since = spell.fault, spell.since
+        if spell.growing and spell.until is not None:
+            # What was made up for before it was due was never wrong.
+            since = max(since, held.opened_at + rule.legs[fault.leg].within)
+            if spell.until <= since:
+                continue
         points.append({
             "rank": STANDS if spell.until is None else ENDED, "code": fault.code, "field": fault.field or fault.leg,
             "leg": fault.leg, "said": fault.expected, "found": fault.actual, "amount": _money(fault.amount),
-            "owner": rule.owner_of(fault.code), "since": spell.since, "until": spell.until,
+            "owner": rule.owner_of(fault.code, fault.leg), "since": since, "until": spell.until,
             "due_at": grows.get(fault.leg, due_at),
             "sources": list(sources_of(rule, workflow, fault.leg)) if fault.leg in grows else [],
         })  # fmt: skip

@@ -21,8 +21,9 @@ SELECT
     if(isNull(closed_at), '', m.members.record[-1]) AS closed_by, if(isNull(closed_at), '', 'arrived') AS closed_as,
     if(m.verdict = 'reversed', m.occurred_at, NULL) AS reversed_at,
     toUInt32(0) AS attempts, toUInt32(0) AS failures, CAST([], 'Array(DateTime64(6, \'UTC\'))') AS failed_at,
-    -- A leg that is not there is zero.
-    arraySum(arrayMap((leg, worth) -> if(leg = m.members.leg[1], ifNull(worth, 0), 0), m.members.leg, m.members.amount)) AS worth,
+    -- A leg that is not there is zero; money that no record has is not known.
+    if(arrayAll(amount -> isNull(amount), m.members.amount), NULL, arraySum(arrayMap(
+        (leg, worth) -> if(leg = m.members.leg[1], ifNull(worth, 0), 0), m.members.leg, m.members.amount))) AS worth,
     multiIf(m.rank = 2, if(m.code = 'ORPHAN', 0, ifNull(m.expected, worth)), state = 'UNKNOWN', NULL, m.expected) AS expected,
     multiIf(m.rank = 2, if(m.code = 'ORPHAN', ifNull(m.actual, worth), 0), state = 'UNKNOWN', NULL, m.actual) AS actual,
     actual - expected AS residual,

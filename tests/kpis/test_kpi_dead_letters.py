@@ -72,7 +72,7 @@ def _expected(
     return found
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(readings, max_size=12, unique_by=lambda r: (r["source"], r["object_key"], r["valid_from"], r["known_at"])),
     marks=st.dictionaries(st.sampled_from(["broker", "topics"]), hours),

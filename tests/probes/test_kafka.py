@@ -119,7 +119,14 @@ def test_lag_is_seen_and_nothing_is_read(
     done = run_probe(store, probe, workflow, NOW)
     assert (done.status, done.changed, done.error) == ("ok", 2, "")
     checks = {c.name: c.ok for c in diagnose(store, probe, workflow, NOW, Systems(), Path("probes/x.yaml"))}
-    assert checks["name resolves"] is checks["connects"] is checks["reads"] is checks["mapping"] is True
+    assert (
+        checks["name resolves"]
+        is checks["connects"]
+        is checks["reads"]
+        is checks["mapping"]
+        is checks["columns"]
+        is True
+    )
     assert state(kafka) == before
     assert "Jane" not in str(store.rows("SELECT * FROM snapshots"))
 

@@ -116,7 +116,7 @@ def test_queues_are_seen_and_left_as_they_were(
         checks = {
             c.name: c.ok for c in diagnose(store, probe, workflow, now, Systems(), Path("probes/x.yaml"))
         }
-        assert checks["authenticates"] is checks["reads"] is checks["mapping"] is True
+        assert checks["authenticates"] is checks["reads"] is checks["mapping"] is checks["columns"] is True
         small = looking(make_probe, rabbit, name="pages", queues=["o*"], page_size=1)
         assert set(rows(small, now)) == {"orders", "orders.dead"}
         time.sleep(0.5)

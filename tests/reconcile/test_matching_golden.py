@@ -195,3 +195,39 @@ def test_a_credit_that_both_sides_have_is_matched_and_not_cancelled() -> None:
         ("matched", ("bank-250", "ledger-250")),
         ("matched", ("bank250", "ledger250")),
     ]
+
+
+def test_each_of_several_comparisons_carries_the_money_of_its_own_difference() -> None:
+    fields = {"account": "account", "amount": "@amount"}
+    legs = {name: {"type": "bank_line", "fields": fields} for name in ("bank", "advice", "ledger")}
+    amount = {"field": "amount", "means": "amount"}
+    compare = {
+        "advised": {**amount, "expected": "bank", "actual": "advice"},
+        "booked": {**amount, "expected": "advice", "actual": "ledger"},
+    }
+    of = rule(legs=legs, keys=[{"fields": ["account"]}], compare=compare)
+    (found,) = decided(of, [record("bank", "b", 900), record("advice", "a", 900), record("ledger", "l", 650)])
+    assert (found.verdict, found.residual) == ("mismatch", 0)
+    assert [(one.field, one.amount) for one in found.faults] == [("booked", 250)]
+
+
+def test_a_quantity_that_is_short_is_worth_the_price_that_was_expected() -> None:
+    records = [
+        record("po", "p", 6, "85.50"), record("receipt", "r", 6, None), record("invoice", "i", 4, "85.50"),
+    ]  # fmt: skip
+    (found,) = decided(order_rule(), records)
+    assert found.verdict == "partial"
+    assert [(one.code, one.amount) for one in found.faults] == [("QTY_UNDER", Decimal(171))]
+
+
+def test_who_clears_it_follows_from_the_code_then_from_the_leg_then_from_the_rule() -> None:
+    legs = {
+        "bank": {"type": "bank_line", "fields": {"account": "account", "amount": "@amount"}},
+        "ledger": {
+            "type": "ledger_line", "fields": {"account": "account", "amount": "@amount"}, "owner": "books",
+        },
+    }  # fmt: skip
+    of = rule(legs=legs, owners={"AMOUNT": "audit"})
+    assert of.owner_of("AMOUNT", "ledger") == "audit"
+    assert of.owner_of_absence("ledger") == "books"
+    assert of.owner_of_absence("bank") == of.owner_of("FX_RATE") == "treasury"

@@ -117,3 +117,29 @@ def test_another_rate_is_another_version(tmp_path: Path) -> None:
     assert load_matching(tmp_path, {"cash": CASH})[0]["bank"].version == before
     (tmp_path / "tables" / "fx.csv").write_text("from,to\nEUR,1.2\n")
     assert load_matching(tmp_path, {"cash": CASH})[0]["bank"].version != before
+
+
+def test_a_number_that_is_looked_up_and_a_step_that_takes_away_must_exist(tmp_path: Path) -> None:
+    rule = (
+        RULE.replace("method: pair", "method: group")
+        .replace(
+            'currency: "@currency"}}\nnormalise',
+            'currency: "@currency"}, lookup: {amount: {of: acount, table: prices}, worth: {of: account, table: fx}}}\nnormalise',
+        )
+        .replace(
+            "  bank: {type: bank_line,",
+            '  paid: {step: paid, fields: {account: account, currency: "@currency"}, void_by: [piad]}\n  bank: {type: bank_line,',
+        )
+    )
+    assert {one.split(" ", 1)[1] for one in findings(tmp_path, rule)} == {
+        "unknown step 'piad' [paid]",
+        "'amount' is both among the fields and looked up; name it once",
+        "unknown field of the leg 'acount' [account]",
+        "unknown table 'prices'",
+        "unknown number 'worth'",
+    }  # fmt: skip
+
+
+def test_state_is_not_voided_by_steps(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, RULE.replace("{type: bank_line,", "{type: bank_line, void_by: [paid],"))
+    assert "'void_by' takes events away; of state, 'when' says what counts" in found

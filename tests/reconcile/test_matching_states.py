@@ -19,6 +19,7 @@ from reconcile.matching.results import bridge, headers, results
 from reconcile.matching.run import match
 from reconcile.matching.tables import Table, load_tables
 from store.client import Store
+from workflows.model import Workflow
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +99,7 @@ def test_an_exception_keeps_its_beginning_while_other_evidence_comes_and_shows_i
     ]
     assert said(store, 20, ended=False) == []
     told = explain(store, FLOWS, "cash", "bank_line", "B1", day(9), LAST)
-    assert told.findings[0].sentence == "expected 100.00 USD, actual 95.00 USD: 5.00 USD less."
+    assert told.findings[0].sentence == "bank 100.00 USD, ledger 95.00 USD: 5.00 USD less."
     (story,) = explain_match(store, {"bank": ruling}, "L1", day(9), LAST, day(80))
     assert story.would_match == ["amount differs by 5, 0 is allowed"]
     assert story.verdict == "mismatch"
@@ -268,3 +269,53 @@ def test_events_are_a_leg_and_lines_roll_up_to_their_header(store: Store) -> Non
     ]
     (whole,) = bridge(store, day(5), LAST)
     assert (whole["net"], whole["gross"], whole["causes"]) == (1, 1, {"unexplained": Decimal(1)})
+
+
+def test_a_step_of_the_item_takes_its_earlier_events_away_whenever_it_becomes_known(store: Store) -> None:
+    flow = Workflow.model_validate({
+        **CASH.model_dump(), "item": "bank_line",
+        "steps": {name: {"title": name, "select": [{"name": name}]} for name in ("asked", "paid", "withdrawn")},
+        "expectations": [{"name": "once", "kind": "once", "title": "Once", "item": "bank_line", "step": "paid", "owner": "x"}],
+    })  # fmt: skip
+    legs = {
+        "asked": {
+            "step": "asked", "fields": {"line": "@object:bank_line"}, "void_by": ["withdrawn"], "many": True,
+        },
+        "paid": {"step": "paid", "fields": {"line": "@object:bank_line"}, "within": "3d"},
+    }  # fmt: skip
+    of = rule(legs=legs, keys=[{"fields": ["line"]}], numbers={}, compare={})
+    for number, (step, line, at, known) in enumerate([
+        ("asked", "A", 0, 0), ("paid", "A", 2, 2), ("asked", "B", 0, 0), ("withdrawn", "B", 1, 20),
+        ("withdrawn", "C", 0, 0), ("asked", "C", 1, 1),
+    ]):  # fmt: skip
+        store.insert("events", [{
+            "event_id": f"e{number}", "workflow": "cash", "step": step, "occurred_at": day(at), "known_at": day(known),
+            "objects.type": ["bank_line"], "objects.key": [line], "objects.role": [""], "outcome": "ok", "attempt": 1,
+        }])  # fmt: skip
+    complete(store, 30, known=5)
+    ruling = Ruling(of, {})
+    for now in (11, 80):
+        match(store, [ruling], {"cash": flow}, day(now))
+    before = [("e0+e1", "MATCHED", ""), ("e2", "MISSING", "MISSING"), ("e5", "MISSING", "MISSING")]
+    assert sorted(said(store, 10, 10)) == before
+    # Learned later: as known today it was never due, and as known then it was. What came after the step still counts.
+    assert sorted(said(store, 10)) == [before[0], before[2]]
+    assert ("e2", "NOT_DUE", "MISSING") in said(store, 0.5)
+
+
+def test_what_was_made_up_for_before_it_was_due_is_no_exception_of_the_past(store: Store) -> None:
+    legs = {
+        "bank": {"type": "bank_line", "fields": {"account": "account", "amount": "@amount"}},
+        "ledger": {
+            "type": "ledger_line", "fields": {"account": "account", "amount": "@amount"}, "many": True, "within": "10d",
+        },
+    }  # fmt: skip
+    for account, last in (("1", 5), ("2", 15)):
+        state(store, "bank_line", f"B{account}", 100, 0, account=account)
+        state(store, "ledger_line", f"L{account}", 60, 1, account=account)
+        state(store, "ledger_line", f"M{account}", 40, last, account=account)
+    complete(store, 30)
+    run(store, rule(legs=legs, keys=[{"fields": ["account"]}]))
+    assert said(store, 3) == [("B1+L1", "IN_FLIGHT", "PARTIAL_OPEN"), ("B2+L2", "IN_FLIGHT", "PARTIAL_OPEN")]
+    (late,) = [row for row in exceptions(store, 20) if row["code"] == "PARTIAL_OPEN"]
+    assert (late["item_key"], late["detected_at"], late["resolved_at"]) == ("B2", day(10), day(15))

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,43 @@ def test_dangling_invoices_and_missing_requisitions_are_those_of_the_file(demo: 
     open_by_rule = {row["expectation"]: row["open"] for row in procurement(demo)["exceptions"]}
     assert open_by_rule["invoice_reference"] == raw_logs.dangling_invoices(tables) == 1_014
     assert open_by_rule["requisition_exists"] == raw_logs.requisitions_without_creation(tables) == 198
+
+
+def test_what_matching_rules_say_is_what_the_files_say(demo: Demo) -> None:
+    def states(workflow: dict[str, Any], rule: str) -> dict[str, int]:
+        return {row["state"]: row["verdicts"] for row in workflow["verdicts"] if row["expectation"] == rule}
+
+    def not_none(counts: dict[str, int]) -> dict[str, int]:
+        return {state: count for state, count in counts.items() if count}
+
+    packages = raw_logs.released_and_billed(raw_logs.billing(), timedelta(days=200))
+    assert states(billing(demo), "bill_released") == not_none({
+        "MATCHED": packages["both"], "MISSING": packages["released only"], "ORPHAN": packages["billed only"],
+        "NOT_DUE": packages["not due"],
+    })  # fmt: skip
+    tables = raw_logs.procurement()
+    exact, unpaid, differing, surplus = raw_logs.invoices_and_payments(tables)
+    assert states(procurement(demo), "invoice_paid") == not_none(
+        {"MATCHED": exact, "MISSING": unpaid, "MISMATCH": differing}
+    )
+    assert (exact, differing) == (739, 188)
+    rule = next(row for row in procurement(demo)["exceptions"] if row["expectation"] == "invoice_paid")
+    assert (rule["open"], Decimal(rule["amount"])) == (differing, surplus)
+    received = raw_logs.receipts_with_invoice_and_evaluation(tables)
+    assert states(procurement(demo), "receipt_invoiced") == {"MATCHED": received}
+    # A doubly paid invoice: its explanation names the rule, and `match explain` what would have matched.
+    paid_twice = demo.ask("match", "list", "--rule", "invoice_paid", "--state", "MISMATCH", "--limit", "1")
+    (invoice, *_) = paid_twice["matches"][0]["records"]
+    story = demo.ask("explain", f"{invoice}")["stories"][0]
+    (said,) = [one for one in story["findings"] if one["expectation"] == "invoice_paid"]
+    assert (said["state"], said["failing"]) == ("MISMATCH", True)
+    assert said["title"] == "Invoices are paid, and no more than that"
+    assert "Recover what was paid too much" in said["todo"]
+    assert "invoice " in said["sentence"]
+    assert "payment " in said["sentence"]
+    (why,) = demo.ask("match", "explain", invoice)["stories"]
+    assert (why["rule"], why["verdict"]) == ("invoice_paid", "mismatch")
+    assert "0 is allowed" in why["would_match"][0]
 
 
 def test_the_kpis_of_the_issue_are_there_for_both_workflows(demo: Demo) -> None:

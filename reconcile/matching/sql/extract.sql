@@ -13,6 +13,7 @@ WITH
     arrayMap((pass, end) -> (toUInt32(length(original_parts) + length(text_parts) + end - length(pass) + 1), toUInt32(length(pass))),
         passes, arrayCumSum(arrayMap(pass -> length(pass), passes))) AS places,
     {numbers:Array(Tuple(field String, unit Array(String), factors String, per Bool, currency String, rates String))} AS number_parts,
+    {lookups:Array(Tuple(name String, table String, code Tuple(field String, before Array(String), lookup String, after Array(String))))} AS lookups,
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
     toDateTime64({until:String}, 6, 'UTC') AS until,
     -- What each table says: the values of all, and for each of them what it means when. The first stands for nothing found.
@@ -28,6 +29,16 @@ WITH
         )
     ) AS said,
     said.1 AS names, said.2 AS meanings,
+events_of_leg AS (
+    SELECT
+        event_id, occurred_at, known_at, objects.key[indexOf(objects.type, {item:String})] AS item_key,
+        mapUpdate(mapUpdate(mapUpdate(dims, attributes),
+            mapFromArrays(arrayMap(t -> concat('@object:', t), arrayDistinct(objects.type)),
+                arrayMap(t -> objects.key[indexOf(objects.type, t)], arrayDistinct(objects.type)))),
+            map('@key', event_id, '@amount', ifNull(toString(amount), ''), '@currency', toString(currency))) AS f
+    FROM events
+    WHERE {step:String} != '' AND workflow = {workflow:String} AND step = {step:String} AND outcome != 'failed'
+),
 states AS (
     SELECT
         object_key AS record, valid_from AS occurred_at, known_at, row_hash, deleted,
@@ -35,15 +46,10 @@ states AS (
     FROM snapshots
     WHERE {step:String} = '' AND object_type = {type:String} AND {system:String} IN ('', system) AND known_at > mark AND known_at <= until
     UNION ALL
-    SELECT
-        event_id, occurred_at, known_at, '', false,
-        mapUpdate(mapUpdate(mapUpdate(dims, attributes),
-            mapFromArrays(arrayMap(t -> concat('@object:', t), arrayDistinct(objects.type)),
-                arrayMap(t -> objects.key[indexOf(objects.type, t)], arrayDistinct(objects.type)))),
-            map('@key', event_id, '@amount', ifNull(toString(amount), ''), '@currency', toString(currency)))
-    FROM events
-    WHERE {step:String} != '' AND workflow = {workflow:String} AND step = {step:String} AND outcome != 'failed'
-        AND known_at > mark AND known_at <= until
+    SELECT event_id, occurred_at, known_at, '', false, f
+    FROM events_of_leg
+    WHERE known_at > mark AND known_at <= until
+{voided}
 ),
 dated AS (
     SELECT
@@ -52,6 +58,9 @@ dated AS (
         f[{date:String}] AS day_text, parseDateTime64BestEffortOrNull(day_text, 6, 'UTC') AS day_said,
         toDate32(ifNull(day_said, occurred_at)) AS day
     FROM states
+),
+told AS (
+{told}
 ),
 looked_up AS (
     SELECT
@@ -70,7 +79,7 @@ looked_up AS (
                 meaning_of(n.rates, f[n.currency], day, names, meanings)), 12),
             f[n.field] != ''
         ), number_parts) AS figures
-    FROM dated
+    FROM told
 ),
 built AS (
     SELECT
@@ -83,6 +92,7 @@ built AS (
         arrayMap(x -> multiIf(NOT x.4, 0, isNull(x.1), 1, isNull(x.2), 2, isNull(x.3), 3, 0), figures) AS faults,
         multiIf(
             NOT counts, 'UNPOSTED',
+            arrayExists(l -> f[l.name] = '', lookups), 'KEY_UNMAPPED',
             has(faults, 1), 'TRANSFORM_ERROR',
             has(faults, 2), 'UOM_FACTOR',
             has(faults, 3), 'FX_RATE',

@@ -4,5 +4,5 @@ WITH
     toDateTime64({until:String}, 6, 'UTC') AS until
 SELECT if({step:String} = '',
     (SELECT count() FROM snapshots WHERE object_type = {type:String} AND known_at > mark AND known_at <= until),
-    (SELECT count() FROM events WHERE workflow = {workflow:String} AND step = {step:String} AND known_at > mark AND known_at <= until)
+    (SELECT count() FROM events WHERE workflow = {workflow:String} AND step IN {steps:Array(String)} AND known_at > mark AND known_at <= until)
 ) AS news

@@ -71,7 +71,7 @@ judged AS (
             has(records.odd, true), '',
             -- Something may take something back, or sums would mix currencies.
             length(their_legs) > 1 AND arrayExists(numbers -> arrayExists(n -> n < 0, numbers), their_numbers), '',
-            length(arrayDistinct(records.currency)) > 1, '',
+            length(arrayDistinct(arrayFilter(c -> c != '', records.currency))) > 1, '',
             length(their_legs) > length(present) AND arrayExists(l -> NOT l.many AND countEqual(their_legs, l.name) > 1, legs), '',
             NOT empty(window) AND NOT empty(other_days)
                 AND (dateDiff('day', arrayMax(first_days), arrayMin(other_days)) < window[1]
@@ -117,7 +117,7 @@ SELECT
         money.amount > 0, if(has(present, money.actual), CAST(roundBankers(arraySum(arrayMap(x -> ifNull(x.numbers[greatest(money.amount, 1)], 0),
             arrayFilter(x -> x.leg = money.actual, records))), 6), 'Nullable(Decimal(38, 6))'), NULL),
         worth_expected) AS worth_actual,
-    worth_actual - worth_expected, if(empty(records), '', records[1].currency),
+    worth_actual - worth_expected, arrayFirst(c -> c != '', records.currency),
     -- Each leg that is not there, or the whole.
     multiIf(verdict = 'open', arrayMap(l -> 2, absent), verdict = 'matched', [3], []) AS ranks,
     multiIf(verdict = 'open', arrayMap(l -> if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), absent),

@@ -4,6 +4,7 @@ FROM (
     SELECT cityHash64(leg, record) AS its_hash
     FROM match_records
     WHERE rule = {rule:String} AND version = {version:String} AND pass = 1
+        AND cityHash64(leg, record) >= {from_hash:UInt64} AND cityHash64(leg, record) <= {to_hash:UInt64}
         AND ({everything:Bool} OR cityHash64(leg, record) IN (
             SELECT cityHash64(leg, record)
             FROM match_records

@@ -35,7 +35,7 @@ grouped AS (
             SELECT key FROM match_records
             WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until))
     GROUP BY key
-    HAVING bitCount(groupBitOr(bitShiftLeft(1, indexOf(legs.name, leg)))) = count() AND last_known_at > mark
+    HAVING bitCount(groupBitOr(bitShiftLeft(toUInt16(1), indexOf(legs.name, leg)))) = count() AND last_known_at > mark
         AND NOT max(gone OR original != '' OR problem NOT IN ('', 'UNPOSTED'))
 ),
 plain AS (

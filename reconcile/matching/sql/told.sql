@@ -1,0 +1,2 @@
+-- Records as their systems tell of them
+SELECT * FROM dated
