@@ -153,15 +153,20 @@ def _reader(key: str) -> None:
     Model.get("res.user.application")(user=user, application="rest", key=key, state="validated").save()
 
 
+def _as_announced(move: Any) -> None:
+    """What comes is what was announced."""
+
+
 @dataclass
 class Scenario:
     """One purchase and what became of it."""
 
     company: Company
 
-    def order(self, *lines: tuple[Any, float], bill: str = "fulfillment", day: int = 60) -> Any:
-        order = Model.get("purchase.purchase")(party=self.company.supplier, invoice_method=bill)
-        order.purchase_date = days_ago(day)
+    def order(self, *lines: tuple[Any, float]) -> Any:
+        """Ordered, and to be billed by what is received."""
+        order = Model.get("purchase.purchase")(party=self.company.supplier, invoice_method="fulfillment")
+        order.purchase_date = days_ago(60)
         for product, quantity in lines:
             line = order.lines.new(product=product)
             line.quantity, line.unit_price = quantity, PRICE
@@ -169,17 +174,15 @@ class Scenario:
         order.click("confirm")
         return order
 
-    def receive(self, order: Any, day: int = 55, change: Callable[[Any], None] | None = None) -> Any:
-        shipment = Model.get("stock.shipment.in")(
-            supplier=self.company.supplier, effective_date=days_ago(day)
-        )
+    def receive(self, order: Any, change: Callable[[Any], None] = _as_announced) -> Any:
+        """What is still to come has come, after `change` of each movement."""
+        shipment = Model.get("stock.shipment.in")(supplier=self.company.supplier, effective_date=days_ago(55))
         for move in order.moves:
             if move.state == "draft":
                 shipment.incoming_moves.append(Model.get("stock.move")(move.id))
         shipment.save()
         for move in shipment.incoming_moves:
-            if change:
-                change(move)
+            change(move)
         shipment.save()
         shipment.click("receive")
         shipment.click("do")
@@ -194,7 +197,7 @@ class Scenario:
 
     def pay(self, invoice: Any, day: int = 40) -> Any:
         invoice.reload()
-        payable = invoice.lines_to_pay[0]
+        [payable] = invoice.lines_to_pay
         payment = Model.get("account.payment")(kind="payable", journal=self.company.payment_journal)
         payment.party, payment.line, payment.date = invoice.party, payable, days_ago(day)
         payment.amount = payable.credit
@@ -245,7 +248,7 @@ def returned(on: Scenario) -> dict[str, Any]:
     payment = on.pay(invoice)
     wizard = Wizard("purchase.return_purchase", [order])
     wizard.execute("return_")
-    back = wizard.actions[0][0] if wizard.actions else one("purchase.purchase", ("state", "=", "draft"))
+    back = one("purchase.purchase", ("state", "=", "draft"))
     back.purchase_date = days_ago(35)
     back.lines[0].quantity = -4.0
     back.click("quote")

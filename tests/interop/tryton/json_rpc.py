@@ -51,8 +51,8 @@ class Server:
         self.connection = HTTPConnection(parts.hostname or "", parts.port, timeout=120)
         self.numbers = count()
         self.headers = {"Content-Type": "application/json"}
-        number, session, *_ = self.call("common.db.login", user, {"password": password})
-        token = base64.b64encode(f"{user}:{number}:{session}".encode()).decode()
+        self.user, session, *_ = self.call("common.db.login", user, {"password": password})
+        token = base64.b64encode(f"{user}:{self.user}:{session}".encode()).decode()
         self.headers["Authorization"] = f"Session {token}"
 
     def call(self, method: str, *arguments: Any) -> Any:
@@ -64,10 +64,7 @@ class Server:
             kind, said, *_ = answer["error"]
             if kind != "UserWarning":
                 raise RpcError(f"{method}: {said}")
-            warning = {
-                "user": self.call("model.res.user.search", [["login", "=", "admin"]], 0, 1, None, {})[0]
-            }
-            self.call("model.res.user.warning.create", [{**warning, "name": said[0]}], {})
+            self.call("model.res.user.warning.create", [{"user": self.user, "name": said[0]}], {})
 
     def _asked(self, method: str, arguments: tuple[Any, ...]) -> Any:
         asked = {"id": next(self.numbers), "method": method, "params": arguments}
