@@ -41,7 +41,7 @@ acknowledge_for: 7d
 # Workflows of this site
 
 One YAML file a business process. The shipped ones, named in `tieout.yaml`, are the examples to start from;
-a file here with the name of a shipped one replaces it.
+a file here with the name of a shipped one replaces it. More to begin from, with matching rules: `tieout workflow list`.
 """,
     "probes/README.md": """\
 # Probes of this site
