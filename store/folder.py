@@ -22,6 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from core.errors import CannotRunError
 from store.client import Store
 from store.errors import FolderInUseError, NewerSchemaError
+from store.sqlfile import read, statements
+
+SQL = Path(__file__).parent / "sql"
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 # A client that only asks whether the lock is held takes it for a moment; this outlasts that moment.
 _RETRIES, _RETRY_S = 5, 0.02
@@ -83,10 +87,18 @@ class DataFolder:
         return self
 
     def opened(self, store: Store) -> None:
-        """Notes which engine and which tieout wrote last. Call it when the store is open and migrated."""
+        """Notes which engine and which tieout wrote last. Call it when the store is open and migrated.
+
+        What is not on disk after a power cut and can be made from the rest is made anew when the machine was started since.
+        """
         with _explained(self.path):
+            written, boot = _written(self.path), _boot()
+            restarted = written and (boot is None or boot != written.get("boot"))
+            if restarted and store.value("SELECT count() FROM system.projections"):
+                for statement in statements(read(SQL / "renew_projections.sql").text):
+                    store.command(statement)
             engine = str(store.value("SELECT version()"))
-            _write(self.path / "engine.json", {"engine": engine, "tieout": _tieout_version()})
+            _write(self.path / "engine.json", {"engine": engine, "tieout": _tieout_version(), "boot": boot})
 
     def publish(self, running: Running) -> None:
         """Tells commands on this machine where this process listens. Call it when the listeners are up."""
@@ -223,18 +235,31 @@ def _alive(pid: object) -> bool:
 
 def _refuse_newer(path: Path) -> None:
     """An older engine may not understand, or may damage, what a newer one wrote."""
-    try:
-        written = json.loads((path / "engine.json").read_bytes())
-        last = str(written["engine"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return
-    here = engine_version()
+    written = _written(path)
+    last, here = str(written.get("engine", "")), engine_version()
     if _number(last) > _number(here):
         raise NewerSchemaError(
             f"the data folder {path} was last written by engine {last} "
             f"(tieout {written.get('tieout', 'unknown')}), this installation has engine {here}; "
             "install that tieout again, or restore a backup taken before the upgrade"
         )
+
+
+def _written(path: Path) -> dict[str, Any]:
+    """What whoever opened the folder last noted; empty for a new one and where that cannot be read."""
+    try:
+        noted = json.loads((path / "engine.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def _boot() -> str | None:
+    """Names this start of the machine; None where the system has no name for it."""
+    try:
+        return BOOT.read_text().strip()
+    except OSError:
+        return None
 
 
 def engine_version() -> str:
