@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One mistake: where (1-based line and column), what is wrong, what is allowed, the nearest valid name."""
+    """One mistake: where (1-based line and column), what is wrong, what is allowed, the nearest valid name.
+
+    `unset` when the file is right and only something that it names, a variable or a file, is not there for this process.
+    """
 
     file: str
     line: int
@@ -18,6 +21,7 @@ class Finding:
     message: str
     allowed: str = ""
     nearest: str = ""
+    unset: bool = field(default=False, compare=False)
 
     def text(self) -> str:
         """`file:line:column: what is wrong; allowed: …; did you mean …?` on one line."""

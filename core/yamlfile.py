@@ -141,7 +141,9 @@ def _substitute(
         try:
             return Path(secret.group(1)).read_text(encoding="utf-8").strip()
         except OSError:
-            out.append(Finding(str(file), line, column, f"file {secret.group(1)!r} cannot be read"))
+            out.append(
+                Finding(str(file), line, column, f"file {secret.group(1)!r} cannot be read", unset=True)
+            )
             return text
 
     def value(match: re.Match[str]) -> str:
@@ -155,6 +157,7 @@ def _substitute(
                     column,
                     f"environment variable {name} is not set",
                     f"${{{name}:-default}}",
+                    unset=True,
                 )
             )
             return match.group(0)

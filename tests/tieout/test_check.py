@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from processes import ROOT
 
-from tieout.project import load_project
+from core.errors import ConfigurationError
+from tieout.project import load_project, open_project, open_to_read
 from tieout.scaffold import create
 
 KPI = """-- title: Cases of one department
@@ -104,6 +105,25 @@ def test_all_mistakes_of_all_files_come_in_one_run(project: Path) -> None:
         path.write_text(path.read_text().replace(right, wrong, 1))
     _, findings = load_project(project)
     assert len({finding.file for finding in findings}) >= 2
+
+
+def test_who_only_reads_needs_no_credentials_of_systems(project: Path) -> None:
+    """On the machine of an engineer who is on call, the variables of the service are not set."""
+    secret = PROBE.replace(
+        "sqlite:///orders.db", "postgresql://tieout:${ERP_PASSWORD_OF_A_TEST}@127.0.0.1/erp"
+    )
+    (project / "probes" / "erp_orders.yaml").write_text(secret)
+    with pytest.raises(ConfigurationError, match="ERP_PASSWORD_OF_A_TEST is not set"):
+        open_project(project)
+    assert "procure_to_payment" in open_to_read(project).workflows
+    settings = project / "tieout.yaml"
+    before = settings.read_text()
+    settings.write_text(before + "store: {url: 'http://127.0.0.1:8123', password: '${PASSWORD_OF_A_TEST}'}\n")
+    with pytest.raises(ConfigurationError, match="PASSWORD_OF_A_TEST is not set"):
+        open_to_read(project)
+    settings.write_text(before + "surprise: 1\n")
+    with pytest.raises(ConfigurationError, match="surprise"):
+        open_to_read(project)
 
 
 def test_init_leaves_an_existing_project_alone(project: Path) -> None:

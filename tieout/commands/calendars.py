@@ -16,7 +16,7 @@ from core.errors import ConfigurationError
 from core.findings import nearest
 from tieout.commands.options import JsonOption, ProjectOption, present
 from tieout.output import message, print_json, print_table
-from tieout.project import DEFAULT, Project, open_project
+from tieout.project import DEFAULT, Project, open_to_read
 
 calendar_app = typer.Typer(no_args_is_help=True, help="Calendars of the site: list, show.")
 
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 @calendar_app.command("list")
 def calendar_list(project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
     """The calendars of this project. Example: tieout calendar list"""
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     rows = [_overview(calendar, loaded) for calendar in loaded.calendars.values()]
     if json:
         print_json({"calendars": rows})
@@ -48,7 +48,7 @@ def calendar_show(
     json: JsonOption = False,
 ) -> None:
     """What a calendar says of each day. Example: tieout calendar show north --from 2026-11-20 --to 2026-12-31"""
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     calendar = _calendar(loaded, name)
     begin = _day(first, "--from") if first else present().astimezone(ZoneInfo(calendar.zone)).date()
     end = _day(last, "--to") if last else min(begin + SHOWN, LAST_DAY)

@@ -36,7 +36,7 @@ from tieout.desk import TOKEN, acting
 from tieout.opening import store_of
 from tieout.output import message, print_json, print_table
 from tieout.pipeline import SQL
-from tieout.project import DEFAULT, Project, open_project
+from tieout.project import DEFAULT, Project, open_project, open_to_read
 
 app = typer.Typer(no_args_is_help=True, help="Exceptions: list, show, and what people do with them.")
 
@@ -109,7 +109,7 @@ def exceptions_list(
     json: JsonOption = False,
 ) -> None:
     """Exceptions, oldest first, or their ageing by a segment. Example: tieout exceptions list --by owner"""
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     filters = Filters(status, owner, expectation, code, severity, clock, older_than)
     with store_of(loaded, present(), "exceptions list") as store:
         if by:
@@ -138,7 +138,7 @@ def causes(
     A hop is the failed span of an item's traces without a failed span below it. A segment is a value of a dimension under
     which more is due and failing than its rules let expect, by more than chance does. Example: tieout exceptions causes
     """
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     told: list[dict[str, Any]] = []
     with store_of(loaded, present(), "exceptions causes") as store:
         for flow in chosen(loaded, workflow):
@@ -221,7 +221,7 @@ def exceptions_history(
     json: JsonOption = False,
 ) -> None:
     """What was done with one exception, and how it stands. Example: tieout exceptions history 0f3c…"""
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     with store_of(loaded, present(), "exceptions history") as store:
         known = parse_time(known_at) if known_at else present()
         acts = store.rows(sql(SQL / "acts.sql"), {"id": exception_id, "known_at": known})
@@ -242,7 +242,7 @@ def exceptions_history(
 @app.command("reasons")
 def exceptions_reasons(project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
     """The reason codes of this site. Example: tieout exceptions reasons"""
-    rows = [{"code": code, "title": title} for code, title in open_project(project).policy.reasons.items()]
+    rows = [{"code": code, "title": title} for code, title in open_to_read(project).policy.reasons.items()]
     print_json({"reasons": rows}) if json else print_table(rows)
 
 

@@ -25,7 +25,7 @@ from tieout.commands.options import AsOfOption, JsonOption, KnownAtOption, Proje
 from tieout.opening import store_of
 from tieout.output import message, out, print_json, print_table
 from tieout.pipeline import Moment
-from tieout.project import DEFAULT, Project, open_project
+from tieout.project import DEFAULT, Project, open_project, open_to_read
 
 match_app = typer.Typer(no_args_is_help=True, help="Records of several systems matched by keys.")
 RuleOption = Annotated[str, typer.Option("--rule", "-r", help="Only this matching rule.")]
@@ -58,7 +58,7 @@ def match_list(
     json: JsonOption = False,
 ) -> None:
     """What matching says, decision by decision. Example: tieout match list --rule bank --state MISSING"""
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     rows: list[dict[str, Any]] = []
     with store_of(loaded, present(), "match list") as store:
         for ruling in _chosen(loaded, rule):
@@ -95,7 +95,7 @@ def match_bridge(
     json: JsonOption = False,
 ) -> None:
     """What everything that was matched differs by, and why. Example: tieout match bridge --as-of 2026-03-31"""
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     rows: list[dict[str, Any]] = []
     with store_of(loaded, present(), "match bridge") as store:
         for ruling in _chosen(loaded, rule):
@@ -143,7 +143,7 @@ def match_explain(
     json: JsonOption = False,
 ) -> None:
     """Why a record is matched, or what change would have matched it. Example: tieout match explain INV-12"""
-    loaded, now = open_project(project), present()
+    loaded, now = open_to_read(project), present()
     stories: list[Story] = []
     with store_of(loaded, now, "match explain") as store:
         for name, ruling in loaded.matching.items():

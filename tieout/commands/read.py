@@ -26,7 +26,7 @@ from tieout.commands.options import (
 )
 from tieout.opening import store_of
 from tieout.output import out, print_json, print_table
-from tieout.project import DEFAULT, Project, open_project
+from tieout.project import DEFAULT, Project, open_to_read
 
 kpi_app = typer.Typer(no_args_is_help=True, help="Figures: list, show, explain.")
 
@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 @kpi_app.command("list")
 def kpi_list(project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
     """The KPIs of this project. Example: tieout kpi list"""
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     rows = [_kpi_row(kpi) for kpi in loaded.kpis.values()]
     print_json(rows) if json else print_table(rows)
 
@@ -59,7 +59,7 @@ def kpi_show(
     json: JsonOption = False,
 ) -> None:
     """A KPI worked out as of any time. Example: tieout kpi show K06 --by owner --as-of 2015-06-30"""
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     wanted = _kpi(loaded, kpi)
     rows: list[dict[str, Any]] = []
     with store_of(loaded, present(), "kpi show") as store:
@@ -84,7 +84,7 @@ def kpi_explain(
     json: JsonOption = False,
 ) -> None:
     """What a KPI means: formula, unit, direction, query. Example: tieout kpi explain K06"""
-    wanted = _kpi(open_project(project), kpi)
+    wanted = _kpi(open_to_read(project), kpi)
     if json:
         print_json({**_kpi_row(wanted), "header": wanted.header, "sql": wanted.sql})
         return
@@ -129,7 +129,7 @@ def explain_key(
     json: JsonOption = False,
 ) -> None:
     """Everything about one business key: what happened, what is open, why. Example: tieout explain NA"""
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     with store_of(loaded, present(), "explain") as store:
         stories: list[Explanation] = []
         for hit in find(store, key):

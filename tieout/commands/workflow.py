@@ -9,7 +9,7 @@ import typer
 from core.errors import ConfigurationError
 from tieout.commands.options import JsonOption, ProjectOption
 from tieout.output import message, print_json, print_table
-from tieout.project import DEFAULT, open_project
+from tieout.project import DEFAULT, open_to_read
 from workflows import catalogue
 
 workflow_app = typer.Typer(no_args_is_help=True, help="Workflows of the project and of the catalogue.")
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def workflow_list(project: ProjectOption = DEFAULT, json: JsonOption = False) -> None:
     """Workflows in the project, and what the catalogue has besides. Example: tieout workflow list"""
-    loaded = open_project(project)
+    loaded = open_to_read(project)
     rows = [
         {
             "workflow": name, "where": "project", "title": flow.title, "expectations": len(flow.expectations),
