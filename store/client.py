@@ -32,6 +32,9 @@ SESSION_SETTINGS = {
     "session_timezone": "UTC",
     "date_time_input_format": "best_effort",
     "throw_on_max_partitions_per_insert_block": 0,
+    # It remembers by the name of a part which of its rows cannot fit. A table that is attached anew gives names again, and
+    # what stands under them then is taken for what stood there before: rows are left out without a word.
+    "use_query_condition_cache": 0,
 }
 # A dict bound to a parameter is a Map. The driver's default, JSON, the engine cannot read as one.
 set_setting("dict_parameter_format", "map")

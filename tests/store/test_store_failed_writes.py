@@ -52,6 +52,22 @@ def blocks(store: Store) -> list[int]:
     return found
 
 
+def test_a_part_that_has_the_name_of_an_earlier_one_is_read_as_what_it_is(table: Store) -> None:
+    """Tables that are attached anew begin to count again: what was remembered of a name does not hold any more."""
+    table.command("ALTER TABLE written MODIFY SETTING old_parts_lifetime = 0")
+    told = []
+    for block in (1, 2):
+        table.command(
+            "INSERT INTO written SELECT {block:UInt64}, {block:UInt64} FROM numbers(9)", {"block": block}
+        )
+        name = table.value("SELECT name FROM system.parts WHERE table = 'written' AND active")
+        told.append((name, table.value("SELECT count() FROM written WHERE id = 2")))
+        table.command("TRUNCATE TABLE written")
+        table.command("DETACH TABLE written SYNC")
+        table.command("ATTACH TABLE written")
+    assert told == [("all_1_1_0", 0), ("all_1_1_0", 9)]
+
+
 def test_an_insert_that_the_disk_does_not_take_is_refused_and_leaves_nothing(table: Store) -> None:
     table.command(ROWS, {"block": 0})
     with files_of_at_most(TOO_SMALL), pytest.raises(DiskWriteError, match="make room"):
