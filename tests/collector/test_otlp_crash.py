@@ -75,6 +75,7 @@ def send_from_many_until_it_dies(client: httpx.Client, acked: Sent) -> list[tupl
         return list(pool.map(lambda _: send_until_it_dies(client, acked), range(SENDERS)))
 
 
+@pytest.mark.slow
 def test_case_117_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     acked: Sent = {}
     in_doubt: list[tuple[bytes, list[str]]] = []

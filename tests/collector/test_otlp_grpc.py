@@ -229,14 +229,19 @@ def test_case_106_while_it_drains_it_does_not_serve_and_finishes_what_it_has(sto
         ending.start()
         assert next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
         watched.cancel()
-        with channel_to(port) as late:
-            assert refused(late, body(1), timeout=30).code() == grpc.StatusCode.UNAVAILABLE
+        # A call that comes while the listener closes may wait in vain; a later one finds nobody.
+        assert grpc.StatusCode.UNAVAILABLE in (code_of_a_late_call(port) for _ in range(6))
         held.gate.set()
         assert pending.result() == b""
         ending.join(60)
         assert not ending.is_alive()
     held.close()
     assert stored(store) == 2
+
+
+def code_of_a_late_call(port: int) -> grpc.StatusCode:
+    with channel_to(port) as late:
+        return refused(late, body(1), timeout=5).code()
 
 
 def test_case_39_a_reception_that_drains_puts_calls_off(store: Store, receive: Receive) -> None:

@@ -57,6 +57,7 @@ def send_until_it_dies(port: int, seed: int) -> None:
                 return
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_requests_it_leaves_no_identifier_and_no_key(tmp_path: Path) -> None:
     moments = random.Random(7)
     for _ in range(3):

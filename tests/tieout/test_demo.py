@@ -96,6 +96,7 @@ def test_dangling_invoices_and_missing_requisitions_are_those_of_the_file(demo: 
     assert open_by_rule["requisition_exists"] == raw_logs.requisitions_without_creation(tables) == 198
 
 
+@pytest.mark.slow
 def test_what_matching_rules_say_is_what_the_files_say(demo: Demo) -> None:
     def states(workflow: dict[str, Any], rule: str) -> dict[str, int]:
         return {row["state"]: row["verdicts"] for row in workflow["verdicts"] if row["expectation"] == rule}
@@ -236,6 +237,7 @@ def test_an_exception_can_be_given_to_somebody_and_closed_by_hand(demo: Demo) ->
     )
 
 
+@pytest.mark.slow
 def test_a_figure_of_the_past_is_asked_for_by_date(demo: Demo) -> None:
     now = demo.ask("kpi", "show", "K03", "--workflow", "hospital_billing")["figures"]
     past = demo.ask("kpi", "show", "K03", "--workflow", "hospital_billing", "--as-of", "2014-06-30")[
@@ -246,6 +248,7 @@ def test_a_figure_of_the_past_is_asked_for_by_date(demo: Demo) -> None:
     assert past != now
 
 
+@pytest.mark.slow
 def test_alert_rules_fire_on_the_demo_and_their_tests_pass(demo: Demo) -> None:
     assert any(alert["state"] == "firing" for alert in demo.ask("alerts", "list")["alerts"])
     tests = demo.ask("alerts", "test")["tests"]
