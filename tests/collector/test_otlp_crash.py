@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from otlp_bodies import START_NS, post, request, span
 
 PROGRAM = Path(__file__).parent / "receiver_process.py"

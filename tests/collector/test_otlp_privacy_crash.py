@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from otlp_bodies import request, span
 from otlp_send import send
 from privacy_corpus import IDENTIFIERS, KEY, KEY_ENV, TOKEN, files_with, filled, found_in, needles
