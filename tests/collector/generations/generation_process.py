@@ -57,7 +57,8 @@ def main(folder: str, tables: Path, rows: Path) -> None:
             "amount, outcome, dims, attributes, trace_id, span_id, source FROM events ORDER BY step, span_id, keys",
             {"now": NOW},
         )
-        spans = store.rows(read(SQL / "spans.sql"), {"traces": [TRACE]})
+        at = datetime.now(UTC)
+        spans = store.rows(read(SQL / "spans.sql"), {"traces": [TRACE], "as_of": at, "known_at": at})
         told = {"adopted": changed, "again": again, "events": events, "spans": spans}
         sys.stdout.write(json.dumps(told, default=str))
 
