@@ -159,13 +159,27 @@ def causes(
 
 
 def _print_causes(title: str, hops: Sequence[SameHop], segments: Sequence[Segment]) -> None:
-    rows = [
-        {**dataclasses.asdict(row), "first failing hop": str(row.hop or "no failure seen in a trace")}
-        for row in hops
-    ]
-    print_table(rows, ["first failing hop", "exceptions", "items", "amounts", "since"], title=title)
+    print_table(
+        [
+            {
+                "first failing hop": str(row.hop or "no failure seen in a trace"), "exceptions": row.exceptions, "items": row.items,
+                "at stake": " + ".join(f"{amount:,.2f} {code}" for code, amount in sorted(row.amounts.items())),
+                "since": row.since,
+            }
+            for row in hops
+        ],
+        title=title,
+    )  # fmt: skip
     if segments:
-        print_table([dataclasses.asdict(row) for row in segments], title="\nFail more than expected")
+        print_table(
+            [
+                {
+                    "fails more than expected": f"{row.dimension} {row.value}", "failing": row.failing, "due": row.due,
+                    "expected": f"{row.expected:,.1f}", "times": f"{row.times:,.1f}",
+                }
+                for row in segments
+            ]
+        )  # fmt: skip
 
 
 def _ageing(
