@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -182,7 +183,7 @@ class Store:
             with suppress(DiskWriteError), self._call("look after its files", writes=True):
                 pass
             with self._lock, _translated("look after its files"):
-                FAILED_WRITES.mend(self._ask)
+                FAILED_WRITES.mend(self._ask, Path(self.folder))
 
     def ping(self) -> bool:
         """Whether the store answers."""
@@ -220,7 +221,7 @@ class Store:
             yield
             return
         if writes and FAILED_WRITES.damaged:
-            FAILED_WRITES.mend(self._ask)
+            FAILED_WRITES.mend(self._ask, Path(self.folder))
         with FAILED_WRITES.call():
             yield
             if writes:

@@ -84,7 +84,7 @@ class FailedWrites:
                     "make room or look after the disk: it is tried again"
                 )
 
-    def mend(self, ask: Ask) -> None:
+    def mend(self, ask: Ask, engine: Path) -> None:
         """Has every table attached anew when a write has failed. Raises DiskWriteError when that cannot be done now.
 
         No call may be under way on the handle behind `ask`.
@@ -93,6 +93,7 @@ class FailedWrites:
             return
         with self._alone():
             before = _failed(ask)
+            remove_empty_orders(engine)
             # A table that an earlier try left detached is not on the engine's list.
             for table in sorted({*ask(read(STATEMENTS / "tables_on_disk.sql").code), *self._detached}):
                 self._attach_anew(ask, table)
@@ -125,6 +126,13 @@ class FailedWrites:
             with self._turn:
                 self._mending = False
                 self._turn.notify_all()
+
+
+def remove_empty_orders(engine: Path) -> None:
+    """Takes away orders to change rows that hold nothing: a full disk leaves them, and no table is attached with one."""
+    for order in engine.glob("store/*/*/mutation_*.txt"):
+        if order.stat().st_size == 0:
+            order.unlink()
 
 
 def _failed(ask: Ask) -> int:

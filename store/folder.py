@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from core.errors import CannotRunError
 from store.client import Store
 from store.errors import FolderInUseError, NewerSchemaError
+from store.failed_writes import remove_empty_orders
 from store.sqlfile import read, statements
 
 SQL = Path(__file__).parent / "sql"
@@ -139,7 +140,7 @@ class DataFolder:
         # A process that was killed leaves request bodies in clear.
         shutil.rmtree(self.tmp, ignore_errors=True)
         _private(self.tmp)
-        _without_empty_orders(self.engine)
+        remove_empty_orders(self.engine)
         tempfile.tempdir = os.fspath(self.tmp)
         # The engine keeps a file open for each part it reads.
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -152,13 +153,6 @@ class DataFolder:
         self._holder.update(facts)
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, json.dumps(self._holder).encode(), 0)
-
-
-def _without_empty_orders(engine: Path) -> None:
-    """Takes away orders to change rows that hold nothing: a full disk leaves them, and no table opens with one."""
-    for order in engine.glob("store/*/*/mutation_*.txt"):
-        if order.stat().st_size == 0:
-            order.unlink()
 
 
 def running(path: Path) -> Running | None:
