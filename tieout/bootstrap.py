@@ -95,7 +95,7 @@ def test(*, everything: bool, extra: list[str]) -> int:
             return code
     workers = str(max(2, os.cpu_count() or 2))
     on_all_cores = ("-n", workers, "--dist", "loadfile")
-    runs = [("not slow", *on_all_cores)]
+    runs: list[tuple[str, ...]] = [("not slow", *on_all_cores)]
     if everything:
         # Faults have the machine to themselves: what is slow there by itself is told from what is slow because of others.
         runs += [("slow", *on_all_cores, "--ignore", "tests/faults"), ("slow", "tests/faults")]
