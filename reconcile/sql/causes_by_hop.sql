@@ -15,9 +15,11 @@ failed AS (
     GROUP BY trace_id
 ),
 touched AS (
-    SELECT object_type, object_key, arrayDistinct(arrayFlatten(groupArray(f.own))) AS hops
+    -- Items of matching rules with a leg of events are events.
+    SELECT item.1 AS object_type, item.2 AS object_key, arrayDistinct(arrayFlatten(groupArray(f.own))) AS hops
     FROM event_objects AS e
     INNER JOIN failed AS f ON f.trace_id = e.trace_id
+    ARRAY JOIN [(toString(e.object_type), e.object_key), ('', e.event_id)] AS item
     WHERE e.workflow = {workflow:String} AND e.trace_id != ''
         AND e.occurred_at <= {as_of:DateTime64(6, 'UTC')} AND e.known_at <= {known_at:DateTime64(6, 'UTC')}
     GROUP BY object_type, object_key

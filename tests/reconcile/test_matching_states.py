@@ -11,6 +11,7 @@ from desks import desk_of, do
 from matching_rules import order_rule, rule, tolerant
 from matching_world import AT, CASH, LAST, complete, day, state
 
+from reconcile.causes import Hop, by_hop
 from reconcile.explain import explain, find
 from reconcile.matching.backtest import backtest
 from reconcile.matching.explain import explain_match
@@ -269,6 +270,39 @@ def test_events_are_a_leg_and_lines_roll_up_to_their_header(store: Store) -> Non
     ]
     (whole,) = bridge(store, day(5), LAST)
     assert (whole["net"], whole["gross"], whole["causes"]) == (1, 1, {"unexplained": Decimal(1)})
+
+
+def test_an_event_that_is_not_booked_has_the_hop_that_failed_in_its_trace(store: Store) -> None:
+    """The item of such an exception is the event itself."""
+    of = rule(
+        legs={
+            "bank": {
+                "step": "paid",
+                "fields": {"account": "@object:bank_line", "amount": "@amount"},
+                "within": "3d",
+            },
+            "ledger": WITHIN["ledger"],
+        }
+    )
+    store.insert("events", [
+        {
+            "event_id": "E1", "workflow": "cash", "step": "paid", "occurred_at": day(0), "known_at": day(0), "objects.type": ["bank_line"],
+            "objects.key": ["1"], "objects.role": [""], "amount": 5, "currency": "USD", "outcome": "ok", "attempt": 1, "source": "books",
+            "trace_id": "a" * 32,
+        }
+    ])  # fmt: skip
+    store.insert("otel_traces", [
+        {
+            "Timestamp": day(1), "TraceId": "a" * 32, "SpanId": "1" * 16, "SpanName": "POST /journal", "ServiceName": "ledger",
+            "StatusCode": "Error", "Duration": 1, "known_at": day(1),
+        }
+    ])  # fmt: skip
+    complete(store, 30)
+    run(store, of)
+    (one,) = exceptions(store, 10)
+    assert (one["item_type"], one["item_key"], one["code"]) == ("", "E1", "MISSING")
+    (row,) = by_hop(store, "cash", day(10), day(79))
+    assert (row.hop, row.exceptions, row.amounts) == (Hop("ledger", "POST /journal"), 1, {"USD": 5})
 
 
 def test_a_step_of_the_item_takes_its_earlier_events_away_whenever_it_becomes_known(store: Store) -> None:
