@@ -242,7 +242,8 @@ def test_case_39_ended_under_load_whatever_was_acknowledged_is_there_once(
     for sender in senders:
         sender.join(60)
         assert not sender.is_alive()
-    assert codes <= {200, 503, grpc.StatusCode.UNAVAILABLE}
+    # A call that arrives while the gRPC library stops is cancelled by it; senders repeat that like UNAVAILABLE.
+    assert codes <= {200, 503, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     up(site, "collector")
     found = stored(site)
     assert {number: found.get(f"{number:016x}", 0) for number in acked} == dict.fromkeys(acked, 1)
