@@ -38,6 +38,11 @@ class Version:
         return (*self.place, self.occurred_at, self.known_at, self.row_hash)
 
     @property
+    def is_by_hand(self) -> bool:
+        """Whether people's decisions put it there, not what a system told: `by_hand.sql` marks those."""
+        return self.row_hash.startswith("~")
+
+    @property
     def place(self) -> tuple[str, str, str]:
         """What takes over from each other: states of one record that came from one earlier key."""
         return (self.record.leg, self.record.key, self.origin)
