@@ -20,6 +20,8 @@ from kpis.load import SHIPPED, load_kpis
 from kpis.run import compute
 from reconcile.causes import SameHop, Segment, by_hop, by_segment
 from reconcile.explain import Explanation, explain, find
+from reconcile.matching.hand import HandDecision
+from reconcile.matching.run import hand_of
 from store.client import Store
 from store.sqlfile import read
 from workflows.load import load_workflows
@@ -119,6 +121,13 @@ def causes(workflow: str, as_of: datetime, known_at: datetime) -> tuple[list[Sam
     """What open exceptions have in common as of (V, K): hops, and segments. Raises StoreError."""
     asked = store(), workflow, as_of, known_at
     return by_hop(*asked), by_segment(*asked)
+
+
+@st.cache_data(ttl="10s", max_entries=100, show_spinner=False)
+def by_hand(rule: str, record: str, known_at: datetime) -> list[HandDecision]:
+    """What people decided by K on matches of a rule with this record, the oldest first. Raises StoreError."""
+    decisions = hand_of(store(), rule, known_at).decisions().values()
+    return [one for one in decisions if any(key == record for _, key in one.members)]
 
 
 def forget() -> None:
