@@ -6,7 +6,8 @@
 Real HTTP through uvicorn, protobuf, every 200 after an fsync; the sender is a process of its own. The limit is
 the engine alone: the same rows in its own format, in inserts of the size that the receiver's groups had, with the
 same settings. Both are measured in this run, so the ratio means something on any machine; the figures themselves
-only on this one. Times of requests are those at full load, and again at half of the rate that was reached.
+only on this one. Times of requests are those at full load, and again at half of the rate that was reached, when they
+come at random moments.
 
 The peer is the official Collector with its ClickHouse exporter and collector/otelcol.yaml, writing into the same store
 through its HTTP endpoint: CPU seconds of the Collector and of the store together, until every acknowledged span is there.
@@ -104,34 +105,35 @@ def body(spans: int, seed: int) -> bytes:
 
 
 def send(url: str, spans: int, connections: int, seconds: float, rate: float) -> dict[str, float]:
-    """Sends for so long on so many connections, at most `rate` spans a second when it is not 0.
+    """Sends for so long on so many connections: one request after the other, or `rate` spans a second when it is not 0.
 
-    Gives spans acknowledged, seconds, and times of single requests.
+    At a rate requests come as from many senders who know nothing of each other, at random moments, and the time of one
+    counts from its moment, also while it waits for a connection. Gives spans acknowledged, seconds, and times of single
+    requests.
     """
-    pause = connections * spans / rate if rate else 0.0
     bodies = [body(spans, os.getpid() * 1000 + n) for n in range(max(4, min(64, 200_000 // spans)))]
-    # Every request has an id that no other has, or it would be taken for a repetition, and an insert of the peer's too.
-    lengths, number = [], count(1)
+    lengths: list[float] = []
     lock = threading.Lock()
-    end = time.perf_counter() + seconds
+    turns = moments(rate / spans if rate else 0.0, seconds)
 
     def one() -> int:
         acknowledged = 0
         headers = {"content-type": "application/x-protobuf"}
         with httpx.Client(trust_env=False, timeout=60) as client:
-            while time.perf_counter() < end:
+            while True:
                 with lock:
-                    turn = next(number)
+                    turn, moment = next(turns, (0, None))
+                if moment is None:
+                    return acknowledged
+                # Every request has an id that no other has, or it would be taken for a repetition, and an insert of the peer's too.
                 content = unlike_any_other(bodies[turn % len(bodies)], turn)
-                begun = time.perf_counter()
+                time.sleep(max(0.0, moment - time.perf_counter()))
                 response = client.post(f"{url}/v1/traces", content=content, headers=headers)
                 if response.status_code == 200:
                     acknowledged += spans
-                    lengths.append(time.perf_counter() - begun)
+                    lengths.append(time.perf_counter() - moment)
                 else:
                     time.sleep(0.05)
-                time.sleep(max(0.0, pause - (time.perf_counter() - begun)))
-        return acknowledged
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(connections) as pool:
@@ -143,6 +145,17 @@ def send(url: str, spans: int, connections: int, seconds: float, rate: float) ->
         "p50_ms": lengths[len(lengths) // 2] * 1e3,
         "p99_ms": lengths[int(len(lengths) * 0.99)] * 1e3,
     }
+
+
+def moments(rate: float, seconds: float) -> Iterator[tuple[int, float]]:
+    """Numbers and moments of requests: so many a second at random, or without a rate each when it is asked for."""
+    chance, begun = random.Random(1), time.perf_counter()
+    moment = begun
+    for turn in count(1):
+        moment = moment + chance.expovariate(rate) if rate else time.perf_counter()
+        if moment > begun + seconds:
+            return
+        yield turn, moment
 
 
 def unlike_any_other(made: bytes, turn: int) -> bytes:
