@@ -1015,7 +1015,10 @@ CREATE TABLE otel_traces_trace_id_ts
     `TraceId` String COMMENT '32 lower-case hex digits' CODEC(ZSTD(1)),
     `Start` DateTime COMMENT 'first span of the trace, UTC' CODEC(Delta(4), ZSTD(1)),
     `End` DateTime COMMENT 'last span of the trace, UTC' CODEC(Delta(4), ZSTD(1)),
-    INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when tieout stored the spans' CODEC(Delta(8), ZSTD(1)),
+    `spans` UInt32 COMMENT 'spans of the trace that were stored then' CODEC(ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toDate(Start)
@@ -1026,15 +1029,21 @@ CREATE MATERIALIZED VIEW otel_traces_trace_id_ts_mv TO otel_traces_trace_id_ts
 (
     `TraceId` String,
     `Start` DateTime64(9),
-    `End` DateTime64(9)
+    `End` DateTime64(9),
+    `known_at` DateTime64(6, 'UTC'),
+    `spans` UInt64
 )
 AS SELECT
     TraceId,
     min(Timestamp) AS Start,
-    max(Timestamp) AS End
+    max(Timestamp) AS End,
+    known_at,
+    count() AS spans
 FROM otel_traces
 WHERE TraceId != ''
-GROUP BY TraceId
+GROUP BY
+    TraceId,
+    known_at
 
 CREATE TABLE otlp_logs_in
 (
