@@ -14,9 +14,8 @@ through its HTTP endpoint: CPU seconds of the Collector and of the store togethe
 It is built on first use, which takes minutes; `--no-peer` leaves it out.
 
 `--volume` fills one store to so many spans and prints a line for every twenty seconds: how long a receiver takes to start, what
-a span costs, resident memory
-and parts, and for the second half of them how long somebody waits who meanwhile asks for one trace and for figures by
-service, again and again, and what that does to the senders.
+a span costs, resident memory and parts, and for the second half of them how long somebody waits who meanwhile asks for one
+trace and for figures by service, again and again, and what that does to the senders.
 """
 
 from __future__ import annotations
