@@ -241,6 +241,7 @@ CREATE TABLE expectations
     `known_at` DateTime64(6, 'UTC') COMMENT 'newest evidence used: this version holds from here on',
     `evidence` UInt32 COMMENT 'facts used; of two versions for the same known_at the one with more evidence holds',
     `calendar` LowCardinality(String) COMMENT 'calendar of its due time and its age; empty: every hour of every day, in UTC',
+    `heard_from` DateTime64(6, 'UTC') COMMENT 'business time from which its source must have been heard; of kind traced',
     INDEX idx_item_key item_key TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
 )
@@ -3648,6 +3649,18 @@ CREATE TABLE snapshots
 )
 ENGINE = MergeTree
 ORDER BY (object_type, object_key, system, valid_from, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE telemetry_heard
+(
+    `source` LowCardinality(String) COMMENT 'telemetry source',
+    `heard_from` DateTime64(6, 'UTC') COMMENT 'business time a stretch without a longer silence begins',
+    `heard_through` DateTime64(6, 'UTC') COMMENT 'newest business time heard in it',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when this row was written',
+    INDEX idx_heard_through heard_through TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+ORDER BY (source, heard_from, known_at)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
 
 CREATE TABLE watermarks
