@@ -45,7 +45,8 @@ class Correlation(FileModel):
     read like attributes. `dims`: segments; a dimension `x` of a workflow is also read from `tieout.x`.
     `amount` is a decimal number as text, `currency` three letters. `attributes`: others that events keep.
     `watermark_lag`: how long after a span others with an earlier start may still come; a span with
-    `tieout.heartbeat` true says that none will.
+    `tieout.heartbeat` true says that none will. `silence`: a source that says nothing for longer than this may not
+    have been heard, so nobody concludes from a trace that is not there.
     """
 
     ids: tuple[Attribute, ...] = (
@@ -75,6 +76,7 @@ class Correlation(FileModel):
     actor: tuple[Attribute, ...] = ("tieout.actor", "user.id", "enduser.id")
     attributes: tuple[Attribute, ...] = ("error.type",)
     watermark_lag: Duration = timedelta(minutes=1)
+    silence: Duration = timedelta(minutes=10)
 
 
 def check(

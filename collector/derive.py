@@ -19,7 +19,7 @@ import pyarrow as pa
 from collector.correlation import Correlation
 from store.client import Store
 from store.sqlfile import read
-from workflows.model import Workflow
+from workflows.model import Traced, Workflow
 
 SQL = Path(__file__).parent / "sql"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -84,7 +84,18 @@ def _watermarks(store: Store, workflows: list[Workflow], correlation: Correlatio
     }
     rows = store.rows(read(SQL / "telemetry_watermarks.sql"), params)
     store.insert("watermarks", [{**row, "known_at": now, "run_id": f"derive {_text(now)}"} for row in rows])
+    if traced := {source for workflow in workflows for source in _listened_for(workflow)}:
+        silence_us = correlation.silence // timedelta(microseconds=1)
+        told = {**params, "sources": sorted(traced), "silence_us": silence_us}
+        heard = store.rows(read(SQL / "telemetry_heard.sql"), told)
+        store.insert("telemetry_heard", [{**row, "known_at": now} for row in heard])
     _set_mark(store, "derive/watermarks", mark, now)
+
+
+def _listened_for(workflow: Workflow) -> set[str]:
+    """Sources of which it must be known when they were heard: what they did not tell of is a finding."""
+    steps = tuple(rule.step for rule in workflow.expectations if isinstance(rule, Traced))
+    return {*workflow.sources, *workflow.sources_of(steps)} if steps else set()
 
 
 def _config(workflow: Workflow, correlation: Correlation) -> Params:

@@ -236,6 +236,8 @@ def _children(node: dict[str, Any], part: int | str, definitions: dict[str, Any]
         return [node["properties"][part]]
     if isinstance(node.get("additionalProperties"), dict):
         return [node["additionalProperties"]]
+    if "patternProperties" in node:
+        return [*node["patternProperties"].values()]
     mapping = node.get("discriminator", {}).get("mapping", {})
     if part in mapping:
         return [definitions[mapping[part].rsplit("/", 1)[1]]]

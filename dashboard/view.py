@@ -30,7 +30,7 @@ ENOUGH_EVENTS = 50
 # A source this far behind V is named as stale: what fell due since cannot be decided.
 STALE_AFTER = timedelta(hours=1)
 # Rules that tell of an absence, and so need sources that prove it.
-_PROVEN_KINDS = ("sequence", "tie_out", "reference")
+_PROVEN_KINDS = ("sequence", "tie_out", "reference", "landed")
 # How many periods a history goes back.
 PERIODS_SHOWN = 12
 
@@ -197,8 +197,11 @@ def _newest(workflow: Workflow, marks: Mapping[str, datetime], now: datetime) ->
 
 
 def _proof(workflow: Workflow, rule: Rule, marks: Mapping[str, datetime]) -> Proof:
-    steps = rule.expect if rule.kind == "sequence" else rule.after if rule.kind == "tie_out" else ()
-    sources = workflow.sources_of(steps) or workflow.sources
+    if rule.kind == "landed":
+        sources = rule.sources or workflow.state_sources
+    else:
+        steps = rule.expect if rule.kind == "sequence" else rule.after if rule.kind == "tie_out" else ()
+        sources = workflow.sources_of(steps) or workflow.sources
     heard = tuple(source for source in sources if source in marks)
     return Proof(heard or sources, max((marks[source] for source in heard), default=None))
 

@@ -321,7 +321,40 @@ def _sentence(workflow: Workflow, rule: Rule | None, row: Mapping[str, Any], as_
         )
         doubt = f" {_doubt(row)}" if row["state"] == "UNKNOWN" else ""
         return f"It names {row['opened_by']}, which {there}.{doubt}"
+    if row["kind"] == "landed":
+        return f"{opened}; {_landed(row, as_of)}"
+    if row["kind"] == "traced":
+        return f"In the state of its system since {_day(row['opened_at'])}, {_traced(workflow, row)}"
     return f"{opened}; due {_day(row['due_at'])}: {_outcome(row, as_of)}."
+
+
+def _landed(row: Mapping[str, Any], as_of: datetime) -> str:
+    """Whether what a step brought is there."""
+    if row["closed_at"]:
+        late = row["closed_at"] - row["due_at"]
+        by = f", {_span(late)} late" if late > timedelta(0) else ""
+        return f"it is in the state of its system since {_day(row['closed_at'])}{by}."
+    if row["state"] == "NOT_DUE":
+        return f"it is expected in the state of its system by {_day(row['due_at'])}."
+    if row["state"] == "UNKNOWN":
+        return f"it is not in the state of its system. {_doubt(row)}"
+    overdue = f"{_span(as_of - row['due_at'])} overdue"
+    return f"it is not in the state of its system, {overdue}, which is complete through {_day(row['watermark'])}."
+
+
+def _traced(workflow: Workflow, row: Mapping[str, Any]) -> str:
+    """Whether what is there came by its step."""
+    step = _title(workflow, row["opened_step"])
+    if row["closed_as"] == "arrived":
+        late = f", seen on {_day(row['closed_at'])}" if row["closed_at"] > row["due_at"] else ""
+        return f"and came there by '{step}'{late}."
+    told = f"and no trace of '{step}' tells how it came there"
+    if row["closed_as"]:
+        return f"{told}; it is gone since {_day(row['closed_at'])}."
+    if row["state"] == "UNKNOWN":
+        heard = "Its source was not heard all the time from when it may have come"
+        return f"{told}. {heard}, so nobody can say that it has none."
+    return f"{told}; its source was heard all the time." if row["failing"] else f"{told} so far."
 
 
 def _outcome(row: Mapping[str, Any], as_of: datetime) -> str:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.duration import BusinessTime
-from workflows.model import Once, Precedence, Rule, Sequence, TieOut, Workflow
+from workflows.model import Landed, Once, Precedence, Rule, Sequence, TieOut, Traced, Workflow
 
 
 def event_rules(workflow: Workflow) -> list[tuple[Any, ...]]:
@@ -15,7 +15,8 @@ def event_rules(workflow: Workflow) -> list[tuple[Any, ...]]:
     A precedence opens with its step and arrives with what it requires; a `once` opens with its step and
     ends with what resets it. The last rule, without a name, stands for the item itself.
     """
-    rules = [_event_rule(workflow, rule) for rule in workflow.expectations if rule.kind != "reference"]
+    by_events = (Sequence, Precedence, Once, TieOut)
+    rules = [_event_rule(workflow, rule) for rule in workflow.expectations if isinstance(rule, by_events)]
     return [*rules, ("", "none", "", "", "", "", 0, "s", "", [], [], [], [], [], [], False, [], 0, 0, [])]
 
 
@@ -76,6 +77,19 @@ def reference_rules(workflow: Workflow) -> list[tuple[Any, ...]]:
         )
         for rule in workflow.expectations
         if rule.kind == "reference"
+    ]  # fmt: skip
+
+
+def state_rules(workflow: Workflow) -> list[tuple[Any, ...]]:
+    """Rules that hold events against states, as the tuples `expect_from_states.sql` takes."""
+    return [
+        (
+            rule.name, rule.kind, rule.item, rule.system, rule.step, rule.code, rule.owner, *_window(rule),
+            workflow.calendar_of(rule),
+            list((rule.sources or workflow.state_sources) if isinstance(rule, Landed) else ()),
+        )
+        for rule in workflow.expectations
+        if isinstance(rule, Landed | Traced)
     ]  # fmt: skip
 
 

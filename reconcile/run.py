@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import ConfigurationError
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
-from reconcile.rules import calendar_choice, event_rules, leg_rules, reference_rules
+from reconcile.rules import calendar_choice, event_rules, leg_rules, reference_rules, state_rules
 from store.client import Store
 from store.sqlfile import read
 from workflows.model import Workflow, in_business_time
@@ -24,6 +24,8 @@ SETTLE = timedelta(seconds=1)
 
 # Facts worked on at once, by which memory is bounded: a large history is done in shares of its items.
 FACTS_AT_ONCE = 1_000_000
+# A source that has not carried a step for so many days is no longer expected to.
+RECENT_DAYS = 35
 # More objects than this are not handed back to the engine by name.
 MOST_NAMED = 10_000
 
@@ -73,8 +75,16 @@ def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Re
     before = store.one(read(SQL / "counts.sql"))
     shares = 1 + (known - facts(store, mark)) // FACTS_AT_ONCE
     for share in range(shares):
-        told = {**base, "rules": event_rules(workflow), "shares": shares, "share": share}
-        store.command(_written(workflow, "expect_from_events.sql"), told)
+        part = {**base, "shares": shares, "share": share}
+        store.command(_written(workflow, "expect_from_events.sql"), {**part, "rules": event_rules(workflow)})
+        if states := state_rules(workflow):
+            given = {
+                **part,
+                "rules": states,
+                "dimensions": list(workflow.dimensions),
+                "recent_days": RECENT_DAYS,
+            }
+            store.command(_written(workflow, "expect_from_states.sql"), given)
     if references := reference_rules(workflow):
         write = _written(workflow, "expect_from_links.sql")
         _follow(store, "news_of_links.sql", write, {**base, "rules": references})

@@ -241,6 +241,7 @@ CREATE TABLE expectations
     `known_at` DateTime64(6, 'UTC') COMMENT 'newest evidence used: this version holds from here on',
     `evidence` UInt32 COMMENT 'facts used; of two versions for the same known_at the one with more evidence holds',
     `calendar` LowCardinality(String) COMMENT 'calendar of its due time and its age; empty: every hour of every day, in UTC',
+    `heard_from` DateTime64(6, 'UTC') COMMENT 'business time from which its source must have been heard; of kind traced',
     INDEX idx_item_key item_key TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
 )
@@ -1038,7 +1039,10 @@ CREATE TABLE otel_traces_trace_id_ts
     `TraceId` String COMMENT '32 lower-case hex digits' CODEC(ZSTD(1)),
     `Start` DateTime COMMENT 'first span of the trace, UTC' CODEC(Delta(4), ZSTD(1)),
     `End` DateTime COMMENT 'last span of the trace, UTC' CODEC(Delta(4), ZSTD(1)),
-    INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when tieout stored the spans' CODEC(Delta(8), ZSTD(1)),
+    `spans` UInt32 COMMENT 'spans of the trace that were stored then' CODEC(ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toDate(Start)
@@ -1049,15 +1053,21 @@ CREATE MATERIALIZED VIEW otel_traces_trace_id_ts_mv TO otel_traces_trace_id_ts
 (
     `TraceId` String,
     `Start` DateTime64(9),
-    `End` DateTime64(9)
+    `End` DateTime64(9),
+    `known_at` DateTime64(6, 'UTC'),
+    `spans` UInt64
 )
 AS SELECT
     TraceId,
     min(Timestamp) AS Start,
-    max(Timestamp) AS End
+    max(Timestamp) AS End,
+    known_at,
+    count() AS spans
 FROM otel_traces
 WHERE TraceId != ''
-GROUP BY TraceId
+GROUP BY
+    TraceId,
+    known_at
 
 CREATE TABLE otlp_logs_in
 (
@@ -3662,6 +3672,18 @@ CREATE TABLE snapshots
 )
 ENGINE = MergeTree
 ORDER BY (object_type, object_key, system, valid_from, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE telemetry_heard
+(
+    `source` LowCardinality(String) COMMENT 'telemetry source',
+    `heard_from` DateTime64(6, 'UTC') COMMENT 'business time a stretch without a longer silence begins',
+    `heard_through` DateTime64(6, 'UTC') COMMENT 'newest business time heard in it',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when this row was written',
+    INDEX idx_heard_through heard_through TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+ORDER BY (source, heard_from, known_at)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
 
 CREATE TABLE watermarks

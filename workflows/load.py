@@ -8,12 +8,15 @@ from pathlib import Path
 from core.findings import Finding, nearest
 from core.yamlfile import Parsed, load
 from workflows.model import (
+    TELEMETRY,
+    Landed,
     Leg,
     Once,
     Precedence,
     Rule,
     Sequence,
     TieOut,
+    Traced,
     Workflow,
     calendar_references,
     in_business_time,
@@ -67,7 +70,9 @@ def _check(workflow: Workflow, parsed: Parsed, calendars: Collection[str] | None
         known(("calendar_by", "dimension"), "dimension", workflow.calendar_by.dimension, workflow.dimensions)
     names: set[str] = set()
     for index, rule in enumerate(workflow.expectations):
-        at = ("expectations", index)
+        at: tuple[str | int, ...] = ("expectations", index)
+        if isinstance(rule, Landed | Traced) and index >= len(parsed.data["expectations"]):
+            at = ("steps", rule.step, "carries")
         for place, step in step_references(rule):
             known((*at, *place), "step", step, workflow.steps)
         for place, name in type_references(rule):
@@ -80,13 +85,33 @@ def _check(workflow: Workflow, parsed: Parsed, calendars: Collection[str] | None
             message = "business time needs a calendar, and not only of some segments"
             allowed = "'calendar' of the expectation, of its owner under 'owners', or of the workflow"
             out.append(parsed.finding((*at, "within"), message, allowed))
+        if isinstance(rule, Landed | Traced) and rule.step in workflow.steps:
+            out += _unproven(workflow, rule, parsed, at)
         if isinstance(rule, TieOut):
             out += [
                 parsed.finding((*at, "legs", name), "a leg has either 'links' or 'step'")
                 for name, leg in rule.legs.items()
                 if not _leg_is_clear(leg)
             ]
-    return out
+    return list(dict.fromkeys(out))
+
+
+def _unproven(
+    workflow: Workflow, rule: Landed | Traced, parsed: Parsed, at: tuple[str | int, ...]
+) -> list[Finding]:
+    """A rule whose absences no source of the workflow can prove: it would never say more than that nobody knows."""
+    if isinstance(rule, Landed):
+        what, there = "state", rule.sources or workflow.state_sources
+    else:
+        told = workflow.sources_of((rule.step,))
+        what, there = "telemetry", tuple(source for source in told if source.startswith(TELEMETRY))
+    if there:
+        return []
+    message = f"no source of {what} proves what is not there, so this can never be told"
+    allowed = (
+        "a probe or import under 'sources'" if what == "state" else f"a source like {TELEMETRY}<service>"
+    )
+    return [parsed.finding(at, message, allowed)]
 
 
 def _opens_and_ends(rule: Rule) -> Iterator[tuple[str, str]]:

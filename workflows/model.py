@@ -8,19 +8,21 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from core.duration import BusinessTime, Window
+from core.duration import BusinessTime, Duration, Window
 from core.yamlfile import FileModel
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 StepName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$", max_length=64)]
+# How names of sources begin that are telemetry.
+TELEMETRY = "otlp/"
 Normalisation = Literal["trim", "upper", "lower", "strip_leading_zeros", "strip_punctuation"]
 ExceptionCode = Literal[
     "MISSING", "ORPHAN", "LATE", "QTY_OVER", "QTY_UNDER", "PRICE", "AMOUNT", "TAX_FREIGHT", "UOM_FACTOR", "FX_RATE",
     "ROUNDING", "DATE_WINDOW", "STATUS_DIVERGED", "FIELD_DRIFT", "KEY_UNMAPPED", "KEY_AMBIGUOUS", "DUP_EVENT", "DUP_RECORD",
     "DUP_SUSPECT", "PARTIAL_OPEN", "REVERSAL_UNPAIRED", "UNPOSTED", "PERIOD_CLOSED", "POLICY_HOLD", "TRANSFORM_ERROR",
-    "DELIVERY_FAILED", "ACK_MISSING", "COVERAGE_GAP", "OVERRIDE", "UNEXPLAINED",
+    "DELIVERY_FAILED", "ACK_MISSING", "COVERAGE_GAP", "OVERRIDE", "UNEXPLAINED", "NO_TRACE", "NOT_IN_STATE",
 ]  # fmt: skip
 
 
@@ -45,10 +47,28 @@ class Selector(FileModel):
     where: dict[str, str] = Field(default_factory=dict)
 
 
+class Carries(FileModel):
+    """What a step brings into the state of a system: each object of type `item` that is there came by the step, and each
+    that the step brought is there, `within` this time.
+
+    `system`: only what this system says. `state`: sources that prove an object is not in the state; default: those of the
+    workflow that are not telemetry. `owner`: team that clears what telemetry and state do not agree on.
+    """
+
+    item: Name
+    owner: str
+    within: Duration = timedelta(minutes=15)
+    system: str = ""
+    state: tuple[str, ...] = ()
+    runbook: str = ""
+
+
 class Step(FileModel):
     """A business step: what people call it, where it happens, which occurrences reach it.
 
     `failed` marks a failed try. `sources` prove completeness of this step (default: those of the workflow).
+    `carries`: makes the two expectations `<step>_landed` and `<step>_traced` (dots are `_`), unless there is one of
+    that name.
     """
 
     title: str
@@ -56,6 +76,7 @@ class Step(FileModel):
     system: str = ""
     failed: bool = False
     sources: tuple[str, ...] = ()
+    carries: Carries | None = None
 
 
 class Expectation(FileModel):
@@ -132,6 +153,32 @@ class Reference(Expectation):
     code: ExceptionCode = "KEY_UNMAPPED"
 
 
+class Landed(Expectation):
+    """What `step` brought is in the state (of `system`, or of any) `within` this time: a trace without an item otherwise.
+
+    `sources` prove that it is not; default: those of the workflow that are not telemetry.
+    """
+
+    kind: Literal["landed"]
+    step: StepName
+    within: Duration = timedelta(minutes=15)
+    system: str = ""
+    sources: tuple[str, ...] = ()
+    code: ExceptionCode = "NOT_IN_STATE"
+
+
+class Traced(Expectation):
+    """What appears in the state (of `system`, or of any) came by `step`, at the latest `within` this time after: an item
+    without a trace otherwise. Nothing is concluded from a time in which the source of the step was not heard.
+    """
+
+    kind: Literal["traced"]
+    step: StepName
+    within: Duration = timedelta(minutes=15)
+    system: str = ""
+    code: ExceptionCode = "NO_TRACE"
+
+
 class Leg(FileModel):
     """One side of a tie-out: the state amounts of the objects at the end of `links`, or the amounts of `step`."""
 
@@ -160,7 +207,9 @@ class TieOut(Expectation):
     code: ExceptionCode = "AMOUNT"
 
 
-Rule = Annotated[Sequence | Precedence | Once | Reference | TieOut, Field(discriminator="kind")]
+Rule = Annotated[
+    Sequence | Precedence | Once | Reference | Landed | Traced | TieOut, Field(discriminator="kind")
+]
 
 
 class Owner(FileModel):
@@ -201,6 +250,14 @@ class Workflow(FileModel):
     steps: dict[StepName, Step]
     expectations: tuple[Rule, ...] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _with_what_steps_carry(self) -> Workflow:
+        """Adds the expectations that `carries` of a step stands for."""
+        there = {rule.name for rule in self.expectations}
+        made = [rule for name, step in self.steps.items() for rule in _carried(name, step)]
+        added = [rule for rule in made if rule.name not in there]
+        return self.model_copy(update={"expectations": (*self.expectations, *added)}) if added else self
+
     @property
     def version(self) -> str:
         """Hash of everything the file says: another text, another rule version."""
@@ -216,10 +273,33 @@ class Workflow(FileModel):
         """Names of all calendars it counts by, in order."""
         return tuple(sorted({name for _, name in calendar_references(self)}))
 
+    @property
+    def state_sources(self) -> tuple[str, ...]:
+        """Sources that are not telemetry."""
+        return tuple(source for source in self.sources if not source.startswith(TELEMETRY))
+
     def sources_of(self, steps: tuple[str, ...]) -> tuple[str, ...]:
         """Sources that prove completeness for any of `steps`."""
         found = [source for step in steps for source in (self.steps[step].sources or self.sources)]
         return tuple(dict.fromkeys(found))
+
+
+def _carried(name: str, step: Step) -> tuple[Landed | Traced, ...]:
+    """Both directions of what a step carries."""
+    if step.carries is None:
+        return ()
+    carries = step.carries
+    shared = {
+        "item": carries.item, "owner": carries.owner, "runbook": carries.runbook, "step": name, "within": carries.within,
+        "system": carries.system,
+    }  # fmt: skip
+    stem = name.replace(".", "_")
+    landed = {"name": f"{stem}_landed", "title": f"{step.title}: what it brought is there", "kind": "landed"}
+    traced = {"name": f"{stem}_traced", "title": f"{step.title}: what is there came by it", "kind": "traced"}
+    return (
+        Landed.model_validate({**shared, **landed, "sources": carries.state}),
+        Traced.model_validate({**shared, **traced}),
+    )
 
 
 def calendar_references(workflow: Workflow) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -255,7 +335,7 @@ def step_references(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
     ):
         for index, step in enumerate(getattr(rule, key, None) or ()):
             yield (key, index), step
-    if isinstance(rule, Precedence | Once):
+    if isinstance(rule, Precedence | Once | Landed | Traced):
         yield ("step",), rule.step
     if isinstance(rule, TieOut):
         for name, leg in rule.legs.items():

@@ -29,7 +29,7 @@ tallies AS (
     FROM (
         SELECT multiIf({dimension:String} = '', 'total', dims[{dimension:String}] = '', 'unmapped', dims[{dimension:String}]) AS segment, item_type, item_key, min(opened_at) AS entered_at
         FROM verdicts_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
-        WHERE workflow = {workflow:String} AND kind IN ('sequence', 'reference', 'tie_out')
+        WHERE workflow = {workflow:String} AND kind IN ('sequence', 'reference', 'tie_out', 'landed')
         GROUP BY segment, item_type, item_key
     )
     GROUP BY segment

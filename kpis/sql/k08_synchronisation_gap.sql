@@ -11,7 +11,7 @@
 --   - {name: orphan_rate, unit: ratio, title: Arrived without what must come before}
 --   - {name: orphans, unit: count, title: Orphans}
 --   - {name: immature, unit: ratio, title: Not due yet}
--- formula: K08, MISSING / items due; ORPHAN / records that must have a predecessor
+-- formula: K08, MISSING / items due; ORPHAN / records that must have a predecessor or a trace
 -- inputs: [verdicts_at, records_at]
 -- every: 15m
 WITH
@@ -23,7 +23,7 @@ judged AS (
         if(currency = '', 'XXX', toString(currency)) AS code,
         abs(if(kind = 'tie_out', expected, amount)) AS money
     FROM verdicts_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
-    WHERE workflow = {workflow:String} AND due_at > {window_start:DateTime64(6, 'UTC')} AND kind IN ('sequence', 'reference', 'tie_out')
+    WHERE workflow = {workflow:String} AND due_at > {window_start:DateTime64(6, 'UTC')} AND kind IN ('sequence', 'reference', 'tie_out', 'landed')
 ),
 tallies AS (
     SELECT
@@ -44,6 +44,16 @@ tallies AS (
         CAST(map(), 'Map(String, Decimal(38, 6))'), CAST(map(), 'Map(String, Decimal(38, 6))'), CAST(map(), 'Map(String, Decimal(38, 6))')
     FROM records_at(kind = 'precedence', as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
     WHERE workflow = {workflow:String} AND occurred_at > {window_start:DateTime64(6, 'UTC')}
+    GROUP BY segment
+    UNION ALL
+    -- What is in the state of a system and must have come there by a step.
+    SELECT
+        multiIf({dimension:String} = '', 'total', dims[{dimension:String}] = '', 'unmapped', dims[{dimension:String}]) AS segment,
+        0, 0, 0, 0, 0, count(), countIf(state = 'ORPHAN'), countIf(state = 'UNKNOWN'), [],
+        CAST(map(), 'Map(String, Decimal(38, 6))'), CAST(map(), 'Map(String, Decimal(38, 6))'), CAST(map(), 'Map(String, Decimal(38, 6))')
+    FROM verdicts_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
+    WHERE workflow = {workflow:String} AND opened_at > {window_start:DateTime64(6, 'UTC')} AND kind = 'traced'
+        AND state IN ('MATCHED', 'ORPHAN', 'UNKNOWN')
     GROUP BY segment
 ),
 counted AS (

@@ -149,6 +149,7 @@ SELECT
         mapContains({calendar_by:Map(String, String)}, dims[{calendar_dimension:String}]),
             {calendar_by:Map(String, String)}[dims[{calendar_dimension:String}]],
         {calendar_default:String}) AS calendar,
+    toDateTime64(0, 6, 'UTC') AS heard_from,
     rules[rule].within AS within, rules[rule].unit AS unit
 FROM kept
 WHERE (is_result OR (rows_of_item = 0 AND kind = 'none'))
@@ -156,6 +157,6 @@ WHERE (is_result OR (rows_of_item = 0 AND kind = 'none'))
     AND (item_type, item_key, version_at, evidence, rules[rule].name, event_id) NOT IN (
         SELECT item_type, item_key, known_at, evidence, expectation, opened_by
         FROM expectations
-        WHERE workflow = {workflow:String} AND version = {version:String} AND kind != 'reference'
+        WHERE workflow = {workflow:String} AND version = {version:String} AND kind NOT IN ('reference', 'landed', 'traced')
             AND known_at > mark AND known_at <= until AND cityHash64(item_key) % {shares:UInt32} = {share:UInt32}
     )

@@ -83,6 +83,7 @@ SELECT
         mapContains({calendar_by:Map(String, String)}, dims[{calendar_dimension:String}]),
             {calendar_by:Map(String, String)}[dims[{calendar_dimension:String}]],
         {calendar_default:String}) AS calendar,
+    toDateTime64(0, 6, 'UTC') AS heard_from,
     r.within AS within, r.unit AS unit
 FROM placed
 QUALIFY (item_type, item_key, version_at, evidence, r.name, target_key) NOT IN (

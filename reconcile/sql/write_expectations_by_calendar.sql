@@ -2,7 +2,7 @@
 INSERT INTO expectations (
     workflow, version, expectation, kind, item_type, item_key, opened_at, opened_by, opened_step, due_at,
     closed_at, closed_by, closed_as, reversed_at, failed_at, amount, currency,
-    code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at, evidence, calendar
+    code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at, evidence, calendar, heard_from
 )
 WITH
 days AS (
@@ -31,7 +31,7 @@ SELECT
             greatest(opened_at, addMicroseconds(by_hour.opens_at, last_us - by_hour.before_us)),
         addSeconds(opened_at, within * multiIf(unit = 'bd', 86400, unit = 'bh', 3600, 1))),
     closed_at, closed_by, closed_as, reversed_at, failed_at, amount, currency,
-    code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at, evidence, placed.calendar
+    code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at, evidence, placed.calendar, heard_from
 FROM placed
 LEFT JOIN (SELECT calendar, ordinal, cutoff_at FROM days WHERE is_business) AS by_day
     ON by_day.calendar = placed.counts_by AND by_day.ordinal = placed.last_day

@@ -1,5 +1,5 @@
 -- Expectations of some items (all, when `items` is empty) as of (V, K): of each item the newest version known at K, by the rule version that decided then,
--- and of that only what had happened by V. Rows decided by links are versioned apart from those decided by events.
+-- and of that only what had happened by V. Rows decided by links, by states and by events are versioned apart.
 CREATE OR REPLACE VIEW expectations_of AS
 WITH
 active AS (
@@ -9,11 +9,11 @@ active AS (
     GROUP BY workflow
 ),
 newest AS (
-    SELECT workflow, item_type, item_key, kind = 'reference' AS by_links, max((known_at, evidence)) AS newest_version
+    SELECT workflow, item_type, item_key, transform(kind, ['reference', 'landed', 'traced'], ['links', 'states', 'states'], 'events') AS decided, max((known_at, evidence)) AS newest_version
     FROM expectations
     WHERE known_at <= {known_at:DateTime64(6, 'UTC')} AND (workflow, version) IN (SELECT workflow, version FROM active)
         AND (empty({items:Array(String)}) OR item_key IN {items:Array(String)})
-    GROUP BY workflow, item_type, item_key, by_links
+    GROUP BY workflow, item_type, item_key, decided
 )
 SELECT
     e.workflow AS workflow, e.version AS version, e.expectation AS expectation, e.kind AS kind, e.code AS code,
@@ -27,10 +27,11 @@ SELECT
     toUInt32(length(failed_at)) AS failures,
     toUInt32(failures + if(closed_as = 'arrived', 1, 0)) AS attempts,
     e.amount AS amount, e.currency AS currency, e.tolerance_abs AS tolerance_abs, e.tolerance_pct AS tolerance_pct,
-    e.sources AS sources, e.dims AS dims, e.trace_id AS trace_id, e.calendar AS calendar, e.known_at AS known_at
+    e.sources AS sources, e.dims AS dims, e.trace_id AS trace_id, e.calendar AS calendar, e.known_at AS known_at,
+    e.heard_from AS heard_from, if(e.kind = 'traced', toString(e.sources[1]), '') AS heard_source
 FROM expectations AS e
 WHERE e.kind != 'none' AND e.opened_at <= {as_of:DateTime64(6, 'UTC')}
     AND (workflow, version) IN (SELECT workflow, version FROM active)
-    AND (workflow, item_type, item_key, kind = 'reference', (known_at, evidence)) IN (
-        SELECT workflow, item_type, item_key, by_links, newest_version FROM newest)
+    AND (workflow, item_type, item_key, transform(kind, ['reference', 'landed', 'traced'], ['links', 'states', 'states'], 'events'), (known_at, evidence)) IN (
+        SELECT workflow, item_type, item_key, decided, newest_version FROM newest)
     AND (empty({items:Array(String)}) OR e.item_key IN {items:Array(String)});

@@ -12,6 +12,15 @@ marks_known AS (
 coverage AS (
     SELECT mapFromArrays(groupArray(toString(source)), groupArray(complete_through)) AS complete FROM marks_known
 ),
+-- Of each stretch in which a source was heard, until when: of this one, or of a longer one that it is part of.
+heard AS (
+    SELECT
+        toString(source) AS heard_source, heard_from AS stretch_from,
+        max(max(heard_through)) OVER (PARTITION BY source ORDER BY heard_from ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS heard_through
+    FROM telemetry_heard
+    WHERE known_at <= {known_at:DateTime64(6, 'UTC')}
+    GROUP BY source, heard_from
+),
 -- Money of an item whose opening event names none: what its system says.
 worth AS (
     SELECT
@@ -28,7 +37,7 @@ facts AS (
         e.*, w.state_amount AS state_amount, w.state_currency AS state_currency,
         arrayFilter(s -> mapContains(complete, toString(s)), e.sources) AS proving,
         if(empty(proving), NULL, arrayMax(s -> complete[toString(s)], proving)) AS watermark,
-        ifNull(watermark >= e.due_at, false) AS covered,
+        ifNull(watermark >= e.due_at, false) AND (e.kind != 'traced' OR h.heard_through >= e.due_at) AS covered,
         e.due_at <= {as_of:DateTime64(6, 'UTC')} AS is_past_due,
         l.expected_members AS expected_members, l.actual_members AS actual_members,
         l.leg_currency AS leg_currency,
@@ -52,6 +61,7 @@ facts AS (
         AND leg_item_type = e.item_type AND leg_item_key = e.item_key
     LEFT JOIN worth AS w ON w.object_type = e.item_type AND w.object_key = e.item_key
     CROSS JOIN coverage
+    ASOF LEFT JOIN heard AS h ON h.heard_source = e.heard_source AND h.stretch_from <= e.heard_from
 ),
 judged AS (
     SELECT
@@ -73,7 +83,7 @@ judged AS (
             closed_as = 'voided', 'VOID',
             closed_as = 'written_off', 'WRITTEN_OFF',
             NOT is_past_due, if(failures > 0, 'IN_FLIGHT', 'NOT_DUE'),
-            covered, 'MISSING',
+            covered, if(kind = 'traced', 'ORPHAN', 'MISSING'),
             'UNKNOWN') AS state
     FROM facts
 ),
@@ -86,7 +96,7 @@ noticed AS (
             kind = 'tie_out', if(state IN ('PARTIAL', 'MISSING', 'MISMATCH', 'ORPHAN'), greatest(due_at, changed_at), NULL),
             NOT is_past_due, NULL,
             isNotNull(closed_at), if(closed_at > due_at, due_at, NULL),
-            state = 'MISSING', due_at,
+            state IN ('MISSING', 'ORPHAN'), due_at,
             NULL) AS detected_at
     FROM judged
 )
@@ -99,7 +109,7 @@ SELECT
     multiIf(kind = 'tie_out', leg_currency, isNull(noticed.amount), state_currency, currency) AS currency,
     mapUpdate(dims, map('owner', toString(owner), 'expectation', toString(expectation), 'item_type', toString(item_type))) AS dims,
     watermark, covered, state,
-    toUInt8(kind IN ('sequence', 'reference', 'tie_out') AND is_past_due
+    toUInt8(kind IN ('sequence', 'reference', 'tie_out', 'landed') AND is_past_due
         AND state NOT IN ('VOID', 'DUP_CONFIRMED', 'REVERSED')) AS due,
     toUInt8(state IN ('MATCHED', 'MATCHED_TOL')) AS matched,
     toUInt8(state = 'UNKNOWN') AS unknown,

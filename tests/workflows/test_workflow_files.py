@@ -103,7 +103,7 @@ def test_the_file_these_tests_break_is_good(tmp_path: Path) -> None:
         ("within: 30d", "§within: a month", "expectations.0.sequence.within: a duration is written like 90s, 15m, 2h, 3d or 1d 12h, or in business time like 3bd or 8bh"),
         ("- name: payment\n    title: Paid in time\n    kind: sequence", "- §name: payment\n    title: Paid in time\n    kind: sequense",
             "expectations.0: Input tag 'sequense' found using 'kind' does not match any of the expected tags: "
-            "'sequence', 'precedence', 'once', 'reference', 'tie_out'; allowed: 'sequence', 'precedence', 'once', 'reference', 'tie_out'; did you mean 'sequence'?"),
+            "'sequence', 'precedence', 'once', 'reference', 'landed', 'traced', 'tie_out'; allowed: 'sequence', 'precedence', 'once', 'reference', 'landed', 'traced', 'tie_out'; did you mean 'sequence'?"),
         ("    owner: treasury\n  - name: tie", "    §ownr: treasury\n    owner: treasury\n  - name: tie", "unknown key 'ownr'; allowed: after, again_after, calendar, clock, code, expect, "
             "failed_by, item, kind, name, owner, reversed_by, runbook, title, void_by, within, write_off_by; did you mean 'owner'?"),
         ("- name: payment\n    title: Paid in time\n", "- §name: payment\n", "key 'title' is missing"),
@@ -198,3 +198,52 @@ def test_what_is_left_out_has_the_documented_defaults(tmp_path: Path) -> None:
     assert known.within == timedelta(0)
     assert tie.kind == "tie_out"
     assert (tie.tolerance.abs, tie.tolerance.pct, list(tie.legs)) == (0, 0, ["invoiced", "paid"])
+
+
+CARRIES = "  paid: {title: Paid, select: [{name: P}], sources: [bank]}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("  paid: {title: Paid, select: [{name: P}], sources: [bank, otlp/bank], carries: {item: invoice, owner: o}}", []),
+        (
+            "  paid: {title: Paid, select: [{name: P}], sources: [otlp/bank], carries: {item: invoise, owner: o}}",
+            ["10:76: unknown object type 'invoise'; allowed: invoice, order; did you mean 'invoice'?"],
+        ),
+        (
+            "  paid: {title: Paid, select: [{name: P}], sources: [bank], carries: {item: invoice, owner: o}}",
+            ["10:61: no source of telemetry proves what is not there, so this can never be told; allowed: a source like otlp/<service>"],
+        ),
+        (
+            "  paid: {title: Paid, select: [{name: P}], carries: {item: invoice, ownr: o}}",
+            ["10:44: key 'owner' is missing", "10:69: unknown key 'ownr'; allowed: item, owner, runbook, state, system, within; did you mean 'owner'?"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_step_carries_is_checked_where_it_stands(
+    tmp_path: Path, line: str, expected: list[str]
+) -> None:
+    assert sorted(findings(tmp_path, GOOD.replace(CARRIES, f"{line}\n"))) == expected
+
+
+def test_a_step_that_carries_stands_for_two_expectations_unless_there_are_own_ones(tmp_path: Path) -> None:
+    line = CARRIES.replace("[bank]", "[otlp/bank]").replace(
+        "}\n", ", carries: {item: invoice, owner: o, within: 5m}}\n"
+    )
+    own = "  - {name: paid_traced, title: T, kind: traced, item: invoice, step: paid, within: 1h, owner: treasury}\n"
+    (tmp_path / "flow.yaml").write_text(GOOD.replace(CARRIES, line) + own, encoding="utf-8")
+    (flow,) = load_workflows(tmp_path)[0].values()
+    made = {rule.name: rule for rule in flow.expectations if rule.kind in ("landed", "traced")}
+    assert {name: (rule.owner, rule.code, rule.within) for name, rule in made.items()} == {
+        "paid_traced": ("treasury", "NO_TRACE", timedelta(hours=1)),
+        "paid_landed": ("o", "NOT_IN_STATE", timedelta(minutes=5)),
+    }
+    assert Workflow.model_validate_json(flow.model_dump_json()) == flow
+
+
+def test_a_state_that_no_source_proves_is_a_finding(tmp_path: Path) -> None:
+    text = GOOD.replace("sources: [books]", "sources: [otlp/books]").replace(CARRIES, CARRIES.replace("}\n", ", carries: {item: invoice, owner: o}}\n"))  # fmt: skip
+    assert findings(tmp_path, text.replace("sources: [bank]", "sources: [otlp/bank]")) == [
+        "10:66: no source of state proves what is not there, so this can never be told; allowed: a probe or import under 'sources'"
+    ]

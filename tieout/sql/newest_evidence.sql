@@ -9,6 +9,8 @@ FROM (
     UNION ALL
     SELECT max(known_at) FROM watermarks WHERE source IN {sources:Array(String)}
     UNION ALL
+    SELECT max(known_at) FROM telemetry_heard WHERE source IN {sources:Array(String)}
+    UNION ALL
     SELECT max(activated_at) FROM workflow_versions WHERE workflow = {workflow:String}
     UNION ALL
     SELECT max(known_at) FROM exceptions
