@@ -37,15 +37,24 @@ _DIFFERING = ("partial", "mismatch", "duplicate")
 
 @dataclass(frozen=True)
 class _Choice:
-    """Something that can be done: with records that stand together, or with a decision by hand."""
+    """Something that can be done: with `records` that stand together, or with a decision by hand on them."""
 
     verb: MatchVerb
     records: tuple[str, ...] = ()
     decision_id: str = ""
 
     def label(self) -> str:
-        which = f": {' + '.join(self.records)}" if self.verb is MatchVerb.ACCEPT else ""
+        which = f": {' + '.join(self.records)}" if self.verb is not MatchVerb.JOIN else ""
         return _NAMES[self.verb] + which
+
+
+@dataclass(frozen=True)
+class _Matter:
+    """What a match by hand starts from: the rule, the record of the page, and those that it differs from."""
+
+    rule: str = ""
+    own: str = ""
+    others: tuple[str, ...] = ()
 
 
 def draw(look: View, record: str) -> None:
@@ -61,7 +70,29 @@ def draw(look: View, record: str) -> None:
             key = f"match-{row['rule']}-{record}-{number}"
             acting.told(key)
             if acting.able(look):
-                _form(row, record, decided, key)
+                _form(_matter(row, record), _choices(row, decided), key)
+
+
+def waiting(look: View) -> None:
+    """What waits for somebody to approve it, with the form to do so; nothing where nothing waits."""
+    acting.told("waiting")
+    asked = [one for one in data.requested(look.workflow.workflow) if one.state is HandState.REQUESTED]
+    if not asked or look.known_day_chosen:
+        return
+    with st.container(border=True, key="panel-waiting"):
+        st.subheader(
+            "Matches that wait for approval",
+            anchor=False,
+            help="Asked for by hand, above what one may accept alone.",
+        )
+        _people(asked)
+        choices = [
+            _Choice(verb, tuple(":".join(place) for place in one.opening.members), one.decision_id)
+            for one in asked
+            for verb in (MatchVerb.APPROVE, MatchVerb.REFUSE, MatchVerb.WITHDRAW)
+        ]
+        if acting.able(look):
+            _form(_Matter(), choices, "waiting")
 
 
 def _decision(row: Row) -> None:
@@ -99,20 +130,15 @@ def _people(decided: Sequence[HandDecision]) -> None:
         )  # fmt: skip
 
 
-def _form(row: Row, record: str, decided: Sequence[HandDecision], key: str) -> None:
-    choices = _choices(row, decided)
+def _form(matter: _Matter, choices: Sequence[_Choice], key: str) -> None:
     mine = acting.me()
     if not choices:
         return
     choice = st.selectbox("Decide", choices, format_func=_Choice.label, key=f"decide-{key}")
     choice = choice if choice in choices else choices[0]
-    own = next(
-        f"{leg}:{name}" for leg, name in zip(row["legs"], row["records"], strict=True) if name == record
-    )
     if choice.verb is MatchVerb.JOIN:
-        others = [one for one in _places(row) if one != own] if row["verdict"] in _DIFFERING else []
         st.text_input(
-            "Together with", ", ".join(others), key=f"with-{key}",
+            "Together with", ", ".join(matter.others), key=f"with-{key}",
             placeholder="keys of the other records, with commas between",
         )  # fmt: skip
     if choice.verb is not MatchVerb.ACCEPT:
@@ -122,17 +148,18 @@ def _form(row: Row, record: str, decided: Sequence[HandDecision], key: str) -> N
             format_func=lambda code: f"{code}: {mine.reasons[code]}" if code else "no code",
         )  # fmt: skip
     st.text_area("Note on the decision", key=f"about-{key}", max_chars=NOTE_CHARACTERS, height=80)
-    _buttons(row, choice, own, mine, key)
+    _buttons(matter, choice, mine, key)
     st.caption(f"As {words.code(mine.actor)}, {mine.role}. It is kept with your name and the time.")
 
 
-def _buttons(row: Row, choice: _Choice, own: str, mine: Me, key: str) -> None:
+def _buttons(matter: _Matter, choice: _Choice, mine: Me, key: str) -> None:
     """A match by hand is looked at first: its button comes with the difference."""
-    asked = (row["rule"], own, mine.actor, key)
+    asked = (matter, mine.actor, key)
     looked = st.session_state.get(f"looked-{key}")
     if choice.verb is not MatchVerb.JOIN:
         st.button(
-            _NAMES[choice.verb], key=f"go-{key}", type="primary", on_click=_do, args=(choice, *asked, None), icon=":material/check:"
+            _NAMES[choice.verb], key=f"go-{key}", type="primary", on_click=_do, args=(choice, *asked, None),
+            icon=":material/check:",
         )  # fmt: skip
         return
     st.button("Show the difference", key=f"look-{key}", on_click=_look, args=asked)
@@ -150,18 +177,24 @@ def _buttons(row: Row, choice: _Choice, own: str, mine: Me, key: str) -> None:
         )  # fmt: skip
 
 
+def _matter(row: Row, record: str) -> _Matter:
+    places = _places(row)
+    own = next(place for place, name in zip(places, row["records"], strict=True) if name == record)
+    others = tuple(place for place in places if place != own) if row["verdict"] in _DIFFERING else ()
+    return _Matter(row["rule"], own, others)
+
+
 def _choices(row: Row, decided: Sequence[HandDecision]) -> list[_Choice]:
     """What may come into question; whether it is allowed, the desk says."""
     places = _places(row)
     held = [one for one in decided if one.state in (HandState.REQUESTED, HandState.TOGETHER)]
     choices = []
     for one in decided:
-        if one.state is HandState.REQUESTED:
-            choices += [_Choice(verb, (), one.decision_id) for verb in (MatchVerb.APPROVE, MatchVerb.REFUSE)]
-        if one.state is HandState.TOGETHER:
-            choices.append(_Choice(MatchVerb.UNDO, tuple(":".join(place) for place in one.opening.members)))
-        if one.state is not HandState.OVER:
-            choices.append(_Choice(MatchVerb.WITHDRAW, (), one.decision_id))
+        records = tuple(":".join(place) for place in one.opening.members)
+        verbs = [MatchVerb.APPROVE, MatchVerb.REFUSE] if one.state is HandState.REQUESTED else []
+        verbs += [] if one.state is HandState.OVER else [MatchVerb.WITHDRAW]
+        choices += [_Choice(verb, records, one.decision_id) for verb in verbs]
+        choices += [_Choice(MatchVerb.UNDO, records)] if one.state is HandState.TOGETHER else []
     if held or not row["pass"]:
         return choices
     options = json.loads(row["options"] or "[]") if row["verdict"] == "ambiguous" else []
@@ -175,23 +208,25 @@ def _choices(row: Row, decided: Sequence[HandDecision]) -> list[_Choice]:
     return [*more, *choices]
 
 
-def _look(rule: str, own: str, actor: str, key: str) -> None:
+def _look(matter: _Matter, actor: str, key: str) -> None:
     """Asks what a match by hand would be; nothing is done."""
-    request = MatchRequest(MatchVerb.JOIN, (own, *_others(key)), rule=rule, dry_run=True)
+    request = MatchRequest(MatchVerb.JOIN, (matter.own, *_others(key)), rule=matter.rule, dry_run=True)
     try:
         st.session_state[f"looked-{key}"] = (_others(key), acting.decide(request, actor))
     except TieoutError as error:
         st.session_state[f"told-{key}"] = ("refused", ["It cannot be matched like this.", str(error)])
 
 
-def _do(choice: _Choice, rule: str, own: str, actor: str, key: str, seen: Decimal | None) -> None:
+def _do(choice: _Choice, matter: _Matter, actor: str, key: str, seen: Decimal | None) -> None:
     """Runs before the page is drawn again, so that it shows what became of it."""
     state = st.session_state
-    records = (own, *_others(key)) if choice.verb is MatchVerb.JOIN else choice.records
+    records = (matter.own, *_others(key)) if choice.verb is MatchVerb.JOIN else choice.records
+    if choice.decision_id:
+        records = ()
     # A second click sends the same id: it is the same act.
     act_id = state.setdefault(f"act-id-{key}", uuid.uuid4().hex)
     request = MatchRequest(
-        choice.verb, records, choice.decision_id, rule if records else "", act_id,
+        choice.verb, records, choice.decision_id, matter.rule if records else "", act_id,
         str(state.get(f"why-{key}-{choice.verb}", "")), str(state.get(f"about-{key}", "")).strip(), seen,
     )  # fmt: skip
     try:

@@ -16,6 +16,7 @@ from core.clock import SystemClock
 from dashboard import data, launch
 from reconcile.acts import Desk, Request
 from reconcile.life import Action
+from reconcile.matching.verbs import MatchRequest, MatchVerb
 from reconcile.service import DASHBOARD, Caller, service
 from store.client import Store
 from store.sqlfile import read
@@ -162,6 +163,7 @@ def test_a_match_is_made_by_hand_with_its_difference_and_a_suggestion_accepted(
     company.settle(
         site.store, ("shop", "SHOP-1", "1", 100), ("bank", "P60", "1", 60), ("bank", "P40", "1", 40), ("bank", "P70", "1", 70),
         ("bank", "P30", "1", 30), ("shop", "SHOP-2", "2", 50), ("bank", "P48", "3", 48),
+        ("shop", "SHOP-3", "4", 100),
     )  # fmt: skip
     ids = {
         row["item_key"]: row["exception_id"]
@@ -180,9 +182,18 @@ def test_a_match_is_made_by_hand_with_its_difference_and_a_suggestion_accepted(
     press(ada, "Accept the suggestion", "Accepted: shop:SHOP-1 + bank:P40 + bank:P60.")
     ada.clean()
     ada.close()
+    large = MatchRequest(MatchVerb.JOIN, ("SHOP-3", "P70"), rule="settled", reason="DISPUTED")
+    assert site.desk.match(large, "ada", SystemClock().now()).action == "requested"
+    lin = Visit(browser, site.address, NARROW, "dark", **{HEADER: "lin"})
+    page = lin.open("exceptions")
+    press(lin, "Approve the match", "Approved: shop:SHOP-3 + bank:P70.")
+    assert page.get_by_text("Matches that wait for approval").count() == 0
+    lin.clean()
+    lin.close()
     told = site.store.rows("SELECT action, actor, reason, difference FROM match_acts ORDER BY known_at")
     assert [(row["action"], row["actor"], row["reason"], row["difference"]) for row in told] == [
-        ("joined", "ada", "TIMING", -2), ("accepted", "ada", "", 0),
+        ("joined", "ada", "TIMING", -2), ("accepted", "ada", "", 0), ("requested", "ada", "DISPUTED", -30),
+        ("approved", "lin", "", -30),
     ]  # fmt: skip
 
     # Pages speak of what matching has taken in.
