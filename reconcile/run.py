@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from core.errors import ConfigurationError
+from reconcile.calendar_versions import newest_calendars
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
 from reconcile.rules import calendar_choice, event_rules, leg_rules, reference_rules, state_rules
 from store.client import Store
@@ -53,7 +53,7 @@ def reconcile(
 
 
 def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Reconciled:
-    calendars = _calendars(store, workflow)
+    calendars = newest_calendars(store, workflow.calendars, f"workflow {workflow.workflow!r}")
     version = _version(workflow, calendars)
     _activate(store, workflow, version, calendars, now)
     job = f"reconcile/{workflow.workflow}/{version}"
@@ -115,20 +115,6 @@ def _follow(store: Store, news: str, write: str, given: Mapping[str, Any]) -> No
     everywhere = first or len(things) >= MOST_NAMED
     if everywhere or things:
         store.command(write, {**given, "all": everywhere, "things": [] if everywhere else things})
-
-
-def _calendars(store: Store, workflow: Workflow) -> dict[str, str]:
-    """The calendars that a workflow names, with the versions that hold now."""
-    names = list(workflow.calendars)
-    rows = store.rows(read(SQL / "calendar_versions.sql"), {"calendars": names}) if names else []
-    found = {row["calendar"]: row["version"] for row in rows}
-    missing = ", ".join(name for name in names if name not in found)
-    if missing:
-        raise ConfigurationError(
-            f"workflow {workflow.workflow!r} counts by calendars that are not in the store: {missing}; "
-            "their files belong into the folder calendars/, and `tieout up` and `tieout import` load them"
-        )
-    return found
 
 
 def _version(workflow: Workflow, calendars: Mapping[str, str]) -> str:

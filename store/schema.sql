@@ -391,6 +391,9 @@ CREATE TABLE match_records
     `problem` LowCardinality(String) COMMENT 'exception code of what makes it unusable',
     `keys` Array(String) COMMENT 'its key for each pass',
     `dims` Map(LowCardinality(String), String) COMMENT 'segments',
+    `due` Array(DateTime64(6, 'UTC')) COMMENT 'when each leg of the rule is due by this record alone',
+    `dated` Bool COMMENT 'that counts from a date it names, not from when it is there',
+    `business_day` Int32 COMMENT 'business day it counts for, of the calendar that windows are counted by; 0 without one',
     INDEX idx_known_at known_at TYPE minmax GRANULARITY 4,
     INDEX idx_record record TYPE bloom_filter(0.01) GRANULARITY 4,
     PROJECTION by_record

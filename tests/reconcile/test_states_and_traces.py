@@ -162,6 +162,7 @@ def empty(store: Store) -> None:
         store.command("TRUNCATE TABLE {table:Identifier}", {"table": table})
 
 
+@pytest.mark.slow
 def test_nothing_is_concluded_from_a_time_in_which_nobody_listened(store: Store) -> None:
     """Five invoices in the books without a trace; only of one it can be said that it has none."""
     carried = Seen("I0", "e0", at(0), at(1), "otlp/ap")
