@@ -126,7 +126,7 @@ def random_world(dice: random.Random) -> World:
 
 @pytest.mark.slow
 def test_both_directions_equal_the_recomputation_however_often_the_job_ran(store: Store) -> None:
-    dice = random.Random(11)
+    dice = random.Random(32)
     states: set[tuple[str, str]] = set()
     for _ in range(3):
         world = random_world(dice)
@@ -149,7 +149,7 @@ def test_both_directions_equal_the_recomputation_however_often_the_job_ran(store
         empty(store)
     assert states >= {
         ("landed", "MATCHED"), ("landed", "MISSING"), ("landed", "UNKNOWN"), ("landed", "NOT_DUE"),
-        ("traced", "MATCHED"), ("traced", "ORPHAN"), ("traced", "UNKNOWN"), ("traced", "VOID"),
+        ("traced", "MATCHED"), ("traced", "ORPHAN"), ("traced", "UNKNOWN"), ("traced", "VOID"), ("traced", "NOT_DUE"),
     }  # fmt: skip
 
 
