@@ -6,15 +6,16 @@
 Real HTTP through uvicorn, protobuf, every 200 after an fsync; the sender is a process of its own. The limit is
 the engine alone: the same rows in its own format, in inserts of the size that the receiver's groups had, with the
 same settings. Both are measured in this run, so the ratio means something on any machine; the figures themselves
-only on this one. Times of requests are those at full load, and again at half of the rate that was reached.
+only on this one. Times of requests are those at full load, and again at half of the rate that was reached, when they
+come at random moments.
 
 The peer is the official Collector with its ClickHouse exporter and collector/otelcol.yaml, writing into the same store
 through its HTTP endpoint: CPU seconds of the Collector and of the store together, until every acknowledged span is there.
 It is built on first use, which takes minutes; `--no-peer` leaves it out.
 
-`--volume` fills one store to so many spans and prints a line for every twenty seconds: what a span costs, resident memory
-and parts, and for the second half of them how long somebody waits who meanwhile asks for one trace and for figures by
-service, again and again, and what that does to the senders.
+`--volume` fills one store to so many spans and prints a line for every twenty seconds: how long a receiver takes to start, what
+a span costs, resident memory and parts, and for the second half of them how long somebody waits who meanwhile asks for one
+trace and for figures by service, again and again, and what that does to the senders.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import json
 import logging
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -36,8 +38,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
 import uvicorn
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.applications import Starlette
@@ -61,8 +65,12 @@ BATCHES = (512, 4096, 16384)
 # Half a line of the curve, and how many spans its requests have.
 SLICE_S = 10
 VOLUME_BATCH = 4096
-# How the trace id of a span begins: field 1, 16 bytes; the first such is that of the first span.
-TRACE_ID = b"\x0a\x10"
+# A span as protobuf writes it, up to its end.
+SPAN = re.compile(
+    rb"\x0a\x10(?P<id>.{16})\x12\x08.{8}\x22\x08.{8}\x2a.operation \d+\x39(?P<start>.{8})\x41(?P<end>.{8})",
+    re.DOTALL,
+)
+SPAN_EVERY_NS = 10_000
 # What a dashboard asks: one trace by its id, and spans and failures by service and minute.
 QUESTIONS = (
     "SELECT * FROM otel_traces WHERE TraceId = {id:String} AND Timestamp >= (SELECT min(Start) FROM otel_traces_trace_id_ts "
@@ -85,12 +93,12 @@ def body(spans: int, seed: int) -> bytes:
         group.resource.attributes.add(key=key).value.string_value = value
     scope = group.scope_spans.add()
     scope.scope.name = "benchmark"
-    start = 1_790_000_000_000_000_000
+    start = time.time_ns()
     for number in range(spans):
         span = scope.spans.add(
             trace_id=chance.randbytes(16), span_id=chance.randbytes(8), parent_span_id=chance.randbytes(8),
-            name=f"operation {number % 20}", start_time_unix_nano=start + number * 10**6,
-            end_time_unix_nano=start + number * 10**6 + 123_456,
+            name=f"operation {number % 20}", start_time_unix_nano=start + number * SPAN_EVERY_NS,
+            end_time_unix_nano=start + number * SPAN_EVERY_NS + 123_456,
         )  # fmt: skip
         for key in range(4):
             span.attributes.add(
@@ -104,34 +112,34 @@ def body(spans: int, seed: int) -> bytes:
 
 
 def send(url: str, spans: int, connections: int, seconds: float, rate: float) -> dict[str, float]:
-    """Sends for so long on so many connections, at most `rate` spans a second when it is not 0.
+    """Sends for so long on so many connections: one request after the other, or `rate` spans a second when it is not 0.
 
-    Gives spans acknowledged, seconds, and times of single requests.
+    At a rate requests come as from many senders who know nothing of each other, at random moments, and the time of one
+    counts from its moment, also while it waits for a connection. Gives spans acknowledged, seconds, and times of single
+    requests.
     """
-    pause = connections * spans / rate if rate else 0.0
-    bodies = [body(spans, os.getpid() * 1000 + n) for n in range(max(4, min(64, 200_000 // spans)))]
-    # Every request has an id that no other has, or it would be taken for a repetition, and an insert of the peer's too.
-    lengths, number = [], count(1)
+    requests = Requests(spans)
+    lengths: list[float] = []
     lock = threading.Lock()
-    end = time.perf_counter() + seconds
+    turns = moments(rate / spans if rate else 0.0, seconds)
 
     def one() -> int:
         acknowledged = 0
         headers = {"content-type": "application/x-protobuf"}
         with httpx.Client(trust_env=False, timeout=60) as client:
-            while time.perf_counter() < end:
+            while True:
                 with lock:
-                    turn = next(number)
-                content = unlike_any_other(bodies[turn % len(bodies)], turn)
-                begun = time.perf_counter()
+                    turn, moment = next(turns, (0, None))
+                if moment is None:
+                    return acknowledged
+                content = requests.number(turn)
+                time.sleep(max(0.0, moment - time.perf_counter()))
                 response = client.post(f"{url}/v1/traces", content=content, headers=headers)
                 if response.status_code == 200:
                     acknowledged += spans
-                    lengths.append(time.perf_counter() - begun)
+                    lengths.append(time.perf_counter() - moment)
                 else:
                     time.sleep(0.05)
-                time.sleep(max(0.0, pause - (time.perf_counter() - begun)))
-        return acknowledged
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(connections) as pool:
@@ -145,22 +153,67 @@ def send(url: str, spans: int, connections: int, seconds: float, rate: float) ->
     }
 
 
-def unlike_any_other(made: bytes, turn: int) -> bytes:
-    """The request with another trace id in its first span."""
-    at = made.index(TRACE_ID) + len(TRACE_ID)
-    return made[:at] + turn.to_bytes(16, "big") + made[at + 16 :]
+def moments(rate: float, seconds: float) -> Iterator[tuple[int, float]]:
+    """Numbers and moments of requests: so many a second at random, or without a rate each when it is asked for."""
+    chance, begun = random.Random(1), time.perf_counter()
+    moment = begun
+    for turn in count(1):
+        moment = moment + chance.expovariate(rate) if rate else time.perf_counter()
+        if moment > begun + seconds:
+            return
+        yield turn, moment
+
+
+class Requests:
+    """Requests that are unlike each other: those after the first few are these with other traces at later times.
+
+    A store of repeated traces at one time would be another than any that is there: each question would find many copies.
+    """
+
+    def __init__(self, spans: int) -> None:
+        made = [body(spans, os.getpid() * 1000 + n) for n in range(max(4, min(64, 200_000 // spans)))]
+        self._spans = spans
+        self._bodies = [np.frombuffer(one, np.uint8) for one in made]
+        self._places = [places(one) for one in made]
+
+    def number(self, turn: int) -> bytes:
+        """The request of this number."""
+        which = turn % len(self._bodies)
+        made, (ids, starts, ends) = self._bodies[which].copy(), self._places[which]
+        made[ids] ^= np.frombuffer(turn.to_bytes(16, "big"), np.uint8)
+        later = np.uint64(turn * self._spans * SPAN_EVERY_NS)
+        for times in (starts, ends):
+            made[times] = (made[times].view(np.uint64) + later).view(np.uint8)
+        return made.tobytes()
+
+
+def places(made: bytes) -> list[Any]:
+    """Where the bytes of trace id, start and end stand, a row a span."""
+    spans = list(SPAN.finditer(made))
+    return [
+        np.add.outer(np.array([span.start(name) for span in spans]), np.arange(size))
+        for name, size in (("id", 16), ("start", 8), ("end", 8))
+    ]
 
 
 def measure_http(
     store: Store, spans: int, connections: int, seconds: float, rate: float = 0.0
 ) -> dict[str, float]:
     """The receiver in this process, the sender in another; `inserts` is how many it took to store all."""
+    begun = time.perf_counter()
     app = receiver(store)
+    ready = time.perf_counter() - begun
     with serving(app) as url, resident() as most:
         used = time.process_time()
         sent = run_sender(url, spans, connections, seconds, rate)
         used = time.process_time() - used
-    return {**sent, "cpu_s": used, "inserts": app.state.intake.counts["inserts"], "rss_mb": most[0]}
+    return {
+        **sent,
+        "ready_s": ready,
+        "cpu_s": used,
+        "inserts": app.state.intake.counts["inserts"],
+        "rss_mb": most[0],
+    }
 
 
 @contextmanager
@@ -210,8 +263,8 @@ def asking(store: Store) -> Iterator[list[list[float]]]:
 def measure_volume(store: Store, volume: int, connections: int) -> None:
     """Fills the store and prints a line for two slices: in the second one somebody asks, whose work is not counted."""
     print(
-        "       stored  cpu us/span   spans/s   p99 ms  RSS MB  parts"
-        "  asked: spans/s   p99 ms  trace p50, p99 ms  figures p50, p99 ms"
+        "       stored  ready s  cpu us/span   spans/s   p99 ms  RSS MB  parts"
+        "  asked: spans/s   p99 ms  RSS MB  trace p50, p99 ms  figures p50, p99 ms"
     )
     stored = 0
     while stored < volume:
@@ -222,9 +275,9 @@ def measure_volume(store: Store, volume: int, connections: int) -> None:
         parts = store.value("SELECT count() FROM system.parts WHERE active AND table = 'otel_traces'")
         waits = [(statistics.median(one) * 1e3, sorted(one)[int(len(one) * 0.99)] * 1e3) for one in times]
         print(
-            f"{stored:13,d} {alone['cpu_s'] / alone['spans'] * 1e6:12.1f} {alone['spans'] / alone['seconds']:9,.0f} "
-            f"{alone['p99_ms']:8,.0f} {max(alone['rss_mb'], asked['rss_mb']):7,.0f} {parts:6d} "
-            f"{asked['spans'] / asked['seconds']:15,.0f} {asked['p99_ms']:8,.0f}"
+            f"{stored:13,d} {asked['ready_s']:8.1f} {alone['cpu_s'] / alone['spans'] * 1e6:12.1f} {alone['spans'] / alone['seconds']:9,.0f} "
+            f"{alone['p99_ms']:8,.0f} {alone['rss_mb']:7,.0f} {parts:6d} "
+            f"{asked['spans'] / asked['seconds']:15,.0f} {asked['p99_ms']:8,.0f} {asked['rss_mb']:7,.0f}"
             + "".join(f" {middle:9,.0f} {worst:8,.0f}" for middle, worst in waits),
             flush=True,
         )

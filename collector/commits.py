@@ -49,6 +49,8 @@ MOST_REMEMBERED = 200_000
 END_OF_TIME = datetime(2299, 1, 1, tzinfo=UTC)
 # An insert under way when the process died may lack what follows from its rows; none takes longer than this.
 LONGEST_INSERT = timedelta(minutes=10)
+# What follows from so many rows is looked for at once, by which memory is bounded.
+ROWS_COMPLETED_AT_ONCE = 250_000
 # An insert of this size is nearly as cheap by the row as a larger one.
 GROUP_ITEMS = 65_536
 GROUP_BYTES = 32 << 20
@@ -92,6 +94,20 @@ class Pending:
         if isinstance(self.result, Receipt):
             return self.result
         raise self.result or RefusedError("the request could not be processed")
+
+
+def _portions(inserts: Iterable[Mapping[str, Any]]) -> Iterator[list[str]]:
+    """Moments of the inserts, together as many as have few rows."""
+    portion: list[str] = []
+    rows = 0
+    for insert in inserts:
+        portion.append(f"{insert['known_at']:%Y-%m-%d %H:%M:%S.%f}")
+        rows += insert["rows"]
+        if rows >= ROWS_COMPLETED_AT_ONCE:
+            yield portion
+            portion, rows = [], 0
+    if portion:
+        yield portion
 
 
 class Commits:
@@ -377,10 +393,12 @@ class Commits:
 
     def _complete(self, store: Store) -> None:
         """Writes what follows from rows of the signal, where the process died between the two."""
-        if self._signal.completion is None:
+        if not (name := self._signal.completion):
             return
         for since, _ in self._stretches(store, self._signal.targets[0], 1, LONGEST_INSERT):
-            store.command(read(self._signal.completion), {"since": since})
+            lacking = store.rows(read(SQL / f"incomplete_{name}.sql"), {"since": since})
+            for inserts in _portions(lacking):
+                store.command(read(SQL / f"complete_{name}.sql"), {"inserts": inserts})
 
     def _stretches(
         self, store: Store, table: str, most: int = STRETCHES, length: timedelta = REMEMBERED

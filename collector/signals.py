@@ -34,8 +34,8 @@ class Signal:
 
     `items` is what senders call them, `rejected_field` where an answer counts those set aside, `targets` the
     tables that hold their rows, one an item. `groups`, `scopes` and `entries` name the fields from a request
-    down to them. `items_of` counts the items in an entry, where an entry is not itself one. `completion` writes
-    what follows from rows known `since` a moment and is missing.
+    down to them. `items_of` counts the items in an entry, where an entry is not itself one. `completion` names
+    what follows from the rows: which inserts lack some of it, and what writes it, are two files in `sql/`.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Signal:
     entries: str
     rejected_field: str
     items_of: Callable[[Any], int] | None = None
-    completion: Path | None = None
+    completion: str = ""
 
     @property
     def private_table(self) -> str:
@@ -92,7 +92,7 @@ TRACES = Signal(
     scopes="scope_spans",
     entries="spans",
     rejected_field="rejected_spans",
-    completion=HERE / "sql" / "complete_trace_times.sql",
+    completion="trace_times",
 )
 LOGS = Signal(
     name="logs",

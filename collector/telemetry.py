@@ -63,8 +63,8 @@ def adopt(store: Store) -> list[str]:
             continue
         if columns["ResourceAttributes"].startswith("JSON"):
             raise ConfigurationError(
-                f"{table} keeps attributes as JSON, which tieout does not read: give tieout a database of its own "
-                "in store.url, and have the Collector send OTLP to it beside its ClickHouse exporter"
+                f"{table} keeps attributes as JSON, which is another type than tieout writes: give tieout a database of its own "
+                "in store.url, and name this one in telemetry_from"
             )
         for step in statements(read(SQL / "adopt.sql").text):
             store.command(step, {"table": table, "time": time})

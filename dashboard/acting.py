@@ -19,8 +19,8 @@ from core.errors import TieoutError
 from dashboard import data, words
 from dashboard.names import ACTS_HEADER, ACTS_SIGN_IN, ACTS_TOKEN, ACTS_URL, ACTS_USER
 from dashboard.view import View
-from reconcile.acts import NOTE_CHARACTERS, Outcome, Request
-from reconcile.life import Act, Action, Life, Role, Standing, Status, possible
+from reconcile.acts import Outcome, Request
+from reconcile.life import NOTE_CHARACTERS, Act, Action, Life, Role, Standing, Status, possible
 from reconcile.remote import Me, RemoteDesk
 
 Row = Mapping[str, Any]

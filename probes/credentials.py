@@ -6,10 +6,10 @@ import uuid
 from abc import ABC, abstractmethod
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import httpx
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed
@@ -64,17 +64,22 @@ class ApiKeyAuth(FileModel):
 
 
 class TokenAuth(FileModel, ABC):
-    """A token of `access_token_url` for this client, fetched once a run and again when it expires."""
+    """A token of `access_token_url` for this client, fetched once a run and again when it expires.
+
+    With `revocation_url` it is given back when the run ends, so that none pile up (RFC 7009).
+    """
 
     access_token_url: str
+    revocation_url: str = ""
     client_id: str
     scopes: tuple[str, ...] = ()
+    grant: ClassVar[str] = "client_credentials"
     access_token_request_data: dict[str, SecretStr] = Field(default_factory=dict)
 
-    @field_validator("access_token_url")
+    @field_validator("access_token_url", "revocation_url")
     @classmethod
-    def _url_reads(cls, value: str) -> str:
-        return _checked_url(value, "access_token_url")
+    def _url_reads(cls, value: str, info: ValidationInfo) -> str:
+        return _checked_url(value, info.field_name or "") if value else value
 
     @abstractmethod
     def login(self) -> dict[str, str]:
@@ -82,7 +87,7 @@ class TokenAuth(FileModel, ABC):
 
     def form(self, now: datetime) -> dict[str, str]:  # noqa: ARG002 - some proofs are dated
         """What the token request says. Raises ValueError when it cannot be made."""
-        data = {"grant_type": "client_credentials"}
+        data = {"grant_type": self.grant}
         if self.scopes:
             data["scope"] = " ".join(self.scopes)
         return data | {
@@ -148,8 +153,51 @@ class OAuth2JwtAuth(TokenAuth):
             ) from None
 
 
+class OAuth2PasswordAuth(TokenAuth):
+    """The password of a user, where the server gives tokens for nothing else (RFC 6749 §4.3). A client without
+    a secret names itself in the form (§3.2.1)."""
+
+    type: Literal["oauth2_password"]
+    username: str
+    password: SecretStr
+    client_secret: SecretStr | None = None
+    grant: ClassVar[str] = "password"
+
+    def login(self) -> dict[str, str]:
+        if self.client_secret is None:
+            return {}
+        return BasicAuth(type="basic", username=self.client_id, password=self.client_secret).headers()
+
+    def form(self, now: datetime) -> dict[str, str]:
+        client = {"client_id": self.client_id} if self.client_secret is None else {}
+        user = {"username": self.username, "password": self.password.get_secret_value()}
+        return client | user | super().form(now)
+
+
+class SessionAuth(FileModel):
+    """A form at `login_path`, below the base address, opens a session; its cookies go out with every request.
+
+    The session is closed at `logout_path` when the run ends, so that none pile up.
+    """
+
+    type: Literal["session"]
+    login_path: str
+    username: str
+    password: SecretStr
+    username_field: str = "username"
+    password_field: str = "password"  # noqa: S105 - the name of a field
+    logout_path: str = ""
+
+    def form(self) -> dict[str, str]:
+        return {
+            self.username_field: self.username,
+            self.password_field: self.password.get_secret_value(),
+        }
+
+
 Auth = Annotated[
-    BearerAuth | BasicAuth | ApiKeyAuth | OAuth2Auth | OAuth2JwtAuth, Field(discriminator="type")
+    BearerAuth | BasicAuth | ApiKeyAuth | OAuth2Auth | OAuth2JwtAuth | OAuth2PasswordAuth | SessionAuth,
+    Field(discriminator="type"),
 ]
 
 

@@ -7,7 +7,7 @@ import logging
 import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from probes.credentials import Client, Tls, TokenAuth
+from probes.credentials import Client, SessionAuth, Tls, TokenAuth
 from probes.network import permitted
 from probes.paging import Ask, find
 from probes.probe import ProbeError, Window
@@ -85,6 +85,7 @@ class Session:
     body: Any = None
     explain: Callable[[Any], str] | None = None
     source_time: datetime | None = None
+    # A token, or the cookies of a session.
     _token: str = field(default="", repr=False)
     _addresses: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
@@ -105,7 +106,7 @@ class Session:
 
     def _address(self, ask: Ask) -> httpx.URL:
         auth = self.client.auth
-        secret = auth.params() if auth and not isinstance(auth, TokenAuth) else {}
+        secret = auth.params() if auth and not isinstance(auth, TokenAuth | SessionAuth) else {}
         if ask.link:
             link = self._joined(self.url, ask.link, "link to the next page")
             return _spaced(link.copy_merge_params(secret)) if secret else link
@@ -136,7 +137,7 @@ class Session:
 
     def _get(self, url: httpx.URL, what: str) -> Answer:
         headers = {"Accept": "application/json", **self.headers} | self._auth_headers()
-        headers |= {name: value.get_secret_value() for name, value in self.client.headers.items()}
+        headers |= self._own_headers()
         how: dict[str, Any] = (
             {"method": "GET"} if self.body is None else {"method": "POST", "json": self.body}
         )
@@ -159,8 +160,7 @@ class Session:
     ) -> Raw:
         """An answer as it came, for protocols whose refusals are messages of their own. Raises ProbeError."""
         url = self._joined(self.url, link, "reference")
-        sent = {**headers, **self._auth_headers()}
-        sent |= {name: value.get_secret_value() for name, value in self.client.headers.items()}
+        sent = {**headers, **self._auth_headers(), **self._own_headers()}
         with self._explained(what), self._sent(method, url, sent, content=content) as response:
             status, kind = response.status_code, response.headers.get("Content-Type", "")
             no_login = status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -241,6 +241,9 @@ class Session:
         auth = self.client.auth
         if auth is None:
             return {}
+        if isinstance(auth, SessionAuth):
+            self._token = self._token or self._opened(auth)
+            return {"Cookie": self._token}
         if not isinstance(auth, TokenAuth):
             return auth.headers()
         self._token = self._token or self._fetched_token(auth)
@@ -266,6 +269,45 @@ class Session:
             raise ProbeError("auth_failed", f"{what} came without access_token; check access_token_url")
         return token
 
+    def _opened(self, auth: SessionAuth) -> str:
+        """The cookies of a new session."""
+        what, url = f"the login of {self.place}", below(self.client.base_url, auth.login_path)
+        with self._explained(what), self._posted(url, self._own_headers(), data=auth.form()) as response:
+            if response.status_code in (400, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                raise ProbeError(
+                    "auth_failed",
+                    f"{what} was refused with status {response.status_code}; check user and password",
+                )
+            # Many a form leads on to a page for people.
+            if not response.is_redirect:
+                _raise_for_status(response, what)
+            cookies = [cookie.partition(";")[0] for cookie in response.headers.get_list("Set-Cookie")]
+        if not cookies:
+            raise ProbeError("auth_failed", f"{what} opened no session; check login_path, user and password")
+        return "; ".join(cookies)
+
+    def leave(self) -> None:
+        """Closes the session, or gives the token back. That it could not be done is no failure of the run."""
+        auth, given = self.client.auth, self._token
+        with suppress(ProbeError, httpx.HTTPError):
+            if given and isinstance(auth, SessionAuth) and auth.logout_path:
+                url = below(self.client.base_url, auth.logout_path)
+                with self._posted(url, {"Cookie": given, **self._own_headers()}):
+                    self._token = ""
+            if given and isinstance(auth, TokenAuth) and auth.revocation_url:
+                asked = auth.login() or {"Authorization": f"Bearer {given}"}
+                form = {"token": given, "client_id": auth.client_id}
+                with self._posted(httpx.URL(auth.revocation_url), asked, data=form):
+                    self._token = ""
+
+    def _posted(
+        self, url: httpx.URL, headers: Mapping[str, str], **rest: Any
+    ) -> AbstractContextManager[httpx.Response]:
+        return self._sent("POST", url, {"Accept": "application/json", **headers}, **rest)
+
+    def _own_headers(self) -> dict[str, str]:
+        return {name: value.get_secret_value() for name, value in self.client.headers.items()}
+
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
         """Turns httpx errors into ours; `from None` because their text may hold a URL with a key in it."""
@@ -287,6 +329,12 @@ class Session:
             raise ProbeError("cut_off", f"{what} was cut off; it is tried again", retryable=True) from None
         except httpx.HTTPError as error:
             raise ProbeError("http_error", f"{what} failed: {type(error).__name__}") from None
+
+
+def below(base_url: str, path: str) -> httpx.URL:
+    """The address of `path` below the base address."""
+    base, inner = httpx.URL(base_url), path.lstrip("/")
+    return base.copy_with(path=f"{base.path.rstrip('/')}/{inner}") if inner else base
 
 
 def _spaced(url: httpx.URL) -> httpx.URL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from probes.dlt import DltProbe
 from probes.fhir import FhirProbe
 from probes.files import FilesProbe
 from probes.kafka import KafkaProbe
@@ -15,6 +16,7 @@ from probes.sql import SqlProbe
 from probes.sqs import SqsProbe
 
 KINDS: dict[str, type[ProbeFile]] = {
+    "dlt": DltProbe,
     "fhir": FhirProbe,
     "files": FilesProbe,
     "kafka": KafkaProbe,

@@ -16,7 +16,7 @@ from pydantic import Field
 from core.findings import Finding
 from core.yamlfile import Parsed
 from probes.credentials import Client, TokenAuth
-from probes.http import Session, certificates
+from probes.http import Session, below, certificates
 from probes.network import IpNetwork
 from probes.paging import Page, Paginator, find, whole_number
 from probes.probe import Batch, Origin, ProbeError, ProbeFile, Window
@@ -27,7 +27,7 @@ class Reading:
     """How pages are asked for: first parameters, headers, a body for POST, and where things stand in an answer.
 
     `count_path` leads to the number of records the source says there are. `explain` gives a word or two on a
-    refusal from its body, never text that may quote data.
+    refusal from its body, never text that may quote data. `lone`: one record may stand there without a list.
     """
 
     params: Mapping[str, str | list[str]]
@@ -38,6 +38,7 @@ class Reading:
     body: Any = None
     explain: Callable[[Any], str] | None = None
     none_is_empty: bool = False
+    lone: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,7 @@ class PagedProbe(ProbeFile):
 
     @property
     def url(self) -> httpx.URL:
-        base, path = httpx.URL(self.client.base_url), self.path.lstrip("/")
-        return base.copy_with(path=f"{base.path.rstrip('/')}/{path}") if path else base
+        return below(self.client.base_url, self.path)
 
     @property
     def place(self) -> str:
@@ -95,10 +95,14 @@ class PagedProbe(ProbeFile):
         context = certificates(self.client.tls, self.place)
         # Nothing of the environment: no proxy that resolves names itself, no password from a .netrc.
         with httpx.Client(timeout=timeout, verify=context, trust_env=False) as http:
-            yield Session(
+            session = Session(
                 self.client, self.url, self.place, reading.params, window, http, self.max_response_bytes,
                 headers=reading.headers or {}, body=reading.body, explain=reading.explain,
             )  # fmt: skip
+            try:
+                yield session
+            finally:
+                session.leave()
 
     def pages(self, session: Session, reading: Reading, position: str) -> Iterator[Answered]:
         """The answers from `position` on. Raises ProbeError, also when fewer records came than were announced."""
@@ -130,7 +134,10 @@ class PagedProbe(ProbeFile):
         found = find(body, reading.records_at)
         if isinstance(found, list):
             return found
-        if found is None and reading.none_is_empty and isinstance(body, dict):
+        if isinstance(found, dict) and reading.lone:
+            return [found]
+        none = reading.none_is_empty or (reading.lone and reading.records_at.partition(".")[0] in body)
+        if found is None and isinstance(body, dict) and none:
             return []
         where = f"at data_selector {reading.records_at!r}" if reading.records_at else "(set data_selector)"
         raise ProbeError(

@@ -16,7 +16,17 @@ from core.yamlfile import FileModel
 from probes.controls import Control, Said
 from probes.paged import Answered, PagedProbe, Reading
 from probes.paging import Paginator, SinglePage, find
-from probes.probe import Batch, Incremental, Question, Window, as_text, parse_time, text_batch
+from probes.probe import (
+    Batch,
+    Incremental,
+    ProbeError,
+    Question,
+    Texts,
+    Window,
+    as_text,
+    parse_time,
+    text_batch,
+)
 from probes.tagged import untagged
 
 
@@ -126,7 +136,8 @@ class RestProbe(PagedProbe):
     `data_selector` is the dotted path of the list of records (empty: the answer itself). Columns of `object`,
     `links` and `events` are dotted paths inside a record; `lines[*].no` is the list of what all of `lines` say.
     `type_key` is for sources whose values name their own type (`{"__class__": "date", "year": 2026, …}`): the key
-    that holds the name. Links and redirects to other hosts are refused.
+    that holds the name. `where` names columns and the value or values they must have: other records are not the
+    probe's. `lone_record`: where there is one record, it stands without a list. Links and redirects to other hosts are refused.
     """
 
     questions: ClassVar[tuple[Question, ...]] = (
@@ -142,6 +153,8 @@ class RestProbe(PagedProbe):
     paginator: Paginator = SinglePage(type="single")
     data_selector: str = ""
     type_key: str = ""
+    where: dict[str, Texts] = Field(default_factory=dict)
+    lone_record: bool = False
     incremental: RestIncremental | None = None
     controls: tuple[RestControl, ...] = ()
 
@@ -175,11 +188,29 @@ class RestProbe(PagedProbe):
 
     def read(self, window: Window) -> Generator[Batch]:
         reading = self._reading(window)
+        unseen, any_came = set(self.where), False
         with self.session(window, reading) as session:
-            for page in self.pages(session, reading, window.position):
+            for answered in self.pages(session, reading, window.position):
+                unseen -= {
+                    name for name in unseen if any(find(row, name) is not None for row in answered.records)
+                }
+                page = replace(answered, records=[row for row in answered.records if self._is_own(row)])
                 rows = ([self._value(record, name) for name in self.columns] for record in page.records)
                 batch = self.batch(session, page, text_batch(self.columns, rows))
                 yield replace(batch, said=self._said(page), schema=self._schema(page))
+                any_came = any_came or bool(answered.records)
+        if unseen and any_came:
+            raise self._never_seen(min(unseen))
+
+    def _is_own(self, record: Any) -> bool:
+        return all(as_text(self._value(record, name)) in wanted for name, wanted in self.where.items())
+
+    def _never_seen(self, name: str) -> ProbeError:
+        """A column of `where` that is misspelt would leave out everything, and everything would be gone."""
+        return ProbeError(
+            "column_missing",
+            f"no record of {self.place} has {name!r}, which 'where' of probe {self.name} asks for",
+        )
 
     def _value(self, record: Any, name: str) -> Any:
         found = find(record, name)
@@ -208,6 +239,7 @@ class RestProbe(PagedProbe):
             params |= self.incremental.params(window, ZoneInfo(self.timezone))
         return Reading(
             params, self.paginator, self.data_selector, body=filled(self.endpoint.json_body, asked),
+            lone=self.lone_record,
         )  # fmt: skip
 
 

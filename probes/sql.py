@@ -1,10 +1,10 @@
-"""State read from a database by a query: PostgreSQL, MySQL, SQL Server, Oracle, SQLite, by SQLAlchemy."""
+"""State read from a database by a query: PostgreSQL, MySQL and MariaDB, SQL Server, Oracle, SQLite, by SQLAlchemy."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from core.findings import Finding, nearest
 from core.yamlfile import Location, Parsed
+from probes import mysql
 from probes.controls import Control, Said
 from probes.probe import (
     BATCH_ROWS,
@@ -42,8 +43,6 @@ _CONNECT_TIMEOUT = {
     "psycopg": "connect_timeout",
     "psycopg2": "connect_timeout",
     "pymysql": "connect_timeout",
-    "mysqldb": "connect_timeout",
-    "mysqlconnector": "connection_timeout",
     "pyodbc": "timeout",
     "pymssql": "login_timeout",
     "oracledb": "tcp_connect_timeout",
@@ -52,8 +51,7 @@ _CONNECT_TIMEOUT = {
 _DRIVER_PACKAGE = {
     "psycopg": "psycopg[binary]",
     "postgresql": "psycopg[binary]",
-    "mysql": "pymysql",
-    "mariadb": "pymysql",
+    "pymysql": "pymysql[rsa]",
     "mssql": "pyodbc",
     "oracle": "oracledb",
 }
@@ -63,12 +61,14 @@ _NAMES_ONLY = re.compile(
     r"no such (?:table|column|function): [\w.]+|near \"[^\"]{1,40}\": syntax error"
     r"|(?:relation|column|function|schema) [\"\w.()]{1,80} does not exist"
     r"|syntax error at or near \"[^\"]{1,40}\""
+    r"|Table '[\w.]{1,130}' doesn't exist|Unknown column '[\w.]{1,130}'|FUNCTION [\w.]{1,130} does not exist"
 )
 _REFUSED_LOGIN = re.compile(
     r"authentication failed|no pg_hba|access denied|login failed|ORA-01017"
     r"|role .{1,80} does not exist|permission denied",
     re.IGNORECASE,
 )
+_REFUSED_TLS = re.compile(r"certificate verify failed", re.IGNORECASE)
 _NO_DATABASE = re.compile(
     r"database .{1,80} does not exist|unknown database|cannot open database", re.IGNORECASE
 )
@@ -116,6 +116,9 @@ class SqlProbe(ProbeFile):
             ) from None
         except (ArgumentError, ValueError):
             raise ValueError("not a database URL; write dialect://user:password@host:port/database") from None
+        url = sa.make_url(value.get_secret_value())
+        if url.get_backend_name() in mysql.BACKENDS and url.get_driver_name() != mysql.DRIVER:
+            raise ValueError("MySQL and MariaDB are read by PyMySQL; write mysql+pymysql://…")
         return value
 
     @model_validator(mode="after")
@@ -176,14 +179,15 @@ class SqlProbe(ProbeFile):
     def _batches(self, connection: Connection, window: Window) -> Iterator[Batch]:
         said = tuple(self._said(connection, window))
         result = self._asked(self.query, connection.execution_options(stream_results=True), window)
-        picked = self._picked(result)
-        schema = _schema(result)
         first = 1
-        for rows in result.partitions(BATCH_ROWS):
-            window.check(self.place)
-            batch = Batch(text_batch(self.columns, map(picked, rows)), first_line=first)
-            yield replace(batch, said=said, schema=schema) if first == 1 else batch
-            first += len(rows)
+        with mysql.left_early(connection) if connection.dialect.driver == mysql.DRIVER else nullcontext():
+            picked = self._picked(result)
+            schema = _schema(result)
+            for rows in result.partitions(BATCH_ROWS):
+                window.check(self.place)
+                batch = Batch(text_batch(self.columns, map(picked, rows)), first_line=first)
+                yield replace(batch, said=said, schema=schema) if first == 1 else batch
+                first += len(rows)
         if first == 1:
             yield Batch(text_batch(self.columns, []), said=said, schema=schema)
 
@@ -236,7 +240,7 @@ class SqlProbe(ProbeFile):
             return sa.bindparam(
                 name, moment.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None), sa.DateTime()
             )
-        if connection.dialect.name in ("sqlite", "mysql", "mariadb"):
+        if connection.dialect.name in ("sqlite", *mysql.BACKENDS):
             return sa.bindparam(name, moment.astimezone(UTC).replace(tzinfo=None), sa.DateTime())
         return sa.bindparam(name, moment, sa.DateTime(timezone=True))
 
@@ -270,6 +274,8 @@ class SqlProbe(ProbeFile):
             # A server that vanished without a word is noticed within the read timeout.
             read = max(1, round(self.timeouts.read.total_seconds()))
             arguments |= {"keepalives_idle": read, "keepalives_interval": 5, "keepalives_count": 3}
+        if driver == mysql.DRIVER:
+            arguments |= mysql.arguments(self.timeouts.total.total_seconds())
         return arguments
 
     @contextmanager
@@ -289,6 +295,11 @@ class SqlProbe(ProbeFile):
             )
         if _NO_DATABASE.search(text):
             return ProbeError("no_database", f"{self.place} does not exist on that server; check the url")
+        if _REFUSED_TLS.search(text):
+            return ProbeError(
+                "tls_refused",
+                f"{self.place} shows a certificate that the authorities of the url do not vouch for",
+            )
         return ProbeError(
             "unreachable",
             f"no connection to {self.place}; check that it runs, that host and port are right "
@@ -311,8 +322,11 @@ class SqlProbe(ProbeFile):
     def _failed(self, error: DBAPIError, what: str) -> ProbeError:
         original: Any = error.orig
         state = str(getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or "")
+        detail = f" (SQLSTATE {state})" if state else ""
+        if sa.make_url(self.url.get_secret_value()).get_backend_name() in mysql.BACKENDS:
+            state, detail = mysql.sqlstate(original), f" (error {mysql.number(original)})"
         named = _NAMES_ONLY.search(str(original))
-        detail = f" ({named.group(0)})" if named else f" (SQLSTATE {state})" if state else ""
+        detail = f" ({named.group(0)})" if named else detail
         where = f"{what} of probe {self.name} on {self.place}"
         if state.startswith("57014") or "interrupted" in str(original):
             return ProbeError(
@@ -346,6 +360,11 @@ def _check_query(probe: SqlProbe, text: str, parsed: Parsed, at: Location) -> li
         findings.append(parsed.finding(at, "the query of an incremental probe must use :cursor"))
     if not re.match(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(SELECT|WITH)\b", text, re.IGNORECASE | re.DOTALL):
         findings.append(parsed.finding(at, "a probe only reads: its query begins with SELECT or WITH"))
+    backend = sa.make_url(probe.url.get_secret_value()).get_backend_name()
+    if backend in mysql.BACKENDS and (word := mysql.DISTURBS.search(text)):
+        findings.append(
+            parsed.finding(at, f"a probe only reads: {word[0].upper()} writes a file or locks rows")
+        )
     return findings
 
 
@@ -369,8 +388,10 @@ def _must_exist(url: URL, place: str) -> None:
 
 
 def _schema(result: CursorResult[Any]) -> dict[str, str]:
-    """The columns of a result; psycopg knows their types by name, other drivers by numbers of their own."""
+    """The columns of a result; some drivers know their types by name, others by numbers of their own."""
     described = result.cursor.description if result.cursor is not None else ()
+    if result.dialect.driver == mysql.DRIVER:
+        return {str(column[0]): mysql.type_name(column[1]) for column in described or ()}
     return {str(column[0]): str(getattr(column, "type_display", "")) for column in described or ()}
 
 
@@ -390,13 +411,8 @@ def _read_only(connection: Connection, window: Window, *, one_snapshot: bool = F
             f"SET LOCAL statement_timeout = {milliseconds}",
             "SET LOCAL TIME ZONE 'UTC'",
         )
-    elif dialect == "mysql":
-        limits = ("SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_execution_time = {milliseconds}")
-    elif dialect == "mariadb":
-        limits = (
-            "SET SESSION TRANSACTION READ ONLY",
-            f"SET SESSION max_statement_time = {milliseconds / 1000}",
-        )
+    elif dialect in mysql.BACKENDS:
+        limits = mysql.session(connection, window.left(), one_snapshot=one_snapshot)
     elif dialect == "oracle":
         limits = ("SET TRANSACTION READ ONLY",)
     elif dialect == "sqlite":
@@ -405,5 +421,5 @@ def _read_only(connection: Connection, window: Window, *, one_snapshot: bool = F
         raw.set_progress_handler(lambda: int(window.monotonic() > window.give_up_at), 10_000)
     for statement in limits:
         connection.exec_driver_sql(statement)
-    if dialect in ("mysql", "mariadb"):
-        connection.rollback()  # their session settings hold from the next transaction on
+    if dialect in mysql.BACKENDS:
+        connection.rollback()  # its session settings hold from the next transaction on

@@ -6,46 +6,44 @@ Each act is an appended row with who, when and why. Nothing is changed or delete
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from reconcile.act_log import ActLog, Kind
 from reconcile.life import (
     MACHINE,
     MOST_AT_ONCE,
+    NOTE_CHARACTERS,
+    TICK,
     Act,
     Action,
     ActRefusedError,
     Life,
+    Present,
     Role,
     Standing,
     check,
     life_of,
     words,
 )
+from reconcile.matching.desk import MATCH_ACTS, MatchDesk, MatchOutcome
+from reconcile.matching.model import Ruling
+from reconcile.matching.verbs import MatchRequest
 from reconcile.people import People
 from reconcile.policy import Policy
-from store.audit import AuditLog, ChainBusyError, Entry, Head
+from store.audit import AuditLog, Entry
 from store.client import Store
 from store.sqlfile import read
 
-log = logging.getLogger(__name__)
-
 SQL = Path(__file__).parent / "sql"
-NOTE_CHARACTERS = 4_000
-TRIES = 20
-TICK = timedelta(microseconds=1)
 # A person's sign-in is written down again after this long.
 SIGN_IN_EVERY = timedelta(hours=12)
-
-# Business time V that a workflow's figures speak of at present.
-Present = Callable[[str, datetime], datetime]
 
 
 @dataclass(frozen=True)
@@ -93,22 +91,28 @@ class _Found:
 
 
 class Desk:
-    """Where acts are done. Safe between threads: one act, or one set of them, at a time.
+    """Where acts are done, on exceptions and on matches of `rulings`. Safe between threads: one act, or one set of them, at a time.
 
     Several processes may act on one store: the audit log lets one of them in at a time, and who comes second
     looks again and decides anew.
     """
 
     def __init__(
-        self, store: Store, audit: AuditLog, policy: Policy, people: People, present: Present
+        self,
+        store: Store,
+        audit: AuditLog,
+        policy: Policy,
+        people: People,
+        present: Present,
+        rulings: Mapping[str, Ruling] | None = None,
     ) -> None:
         self._store = store
-        self._audit = audit
         self._policy = policy
         self._people = people
         self._present = present
         self._lock = threading.Lock()
-        self._whole_up_to = ""
+        self._log = ActLog(store, audit, (EXCEPTION_ACTS, MATCH_ACTS))
+        self._matches = MatchDesk(store, self._log, policy, rulings or {}, present)
         self._signed_in: dict[tuple[str, str], datetime] = {}
 
     @property
@@ -130,14 +134,13 @@ class Desk:
             last = self._signed_in.get(key)
             if role is not Role.VIEWER and (last is None or now - last >= SIGN_IN_EVERY):
                 content = {"role": role, "channel": channel}
-                self._audit.append([Entry(now, actor, "sign_in", actor, content)], uuid.uuid4().hex)
+                self._log.note(Entry(now, actor, "sign_in", actor, content), uuid.uuid4().hex)
                 self._signed_in[key] = now
         return role
 
     def finish(self) -> None:
         """Ends what a process that died left half done. Call it once before acts are taken. Raises StoreError."""
-        with self._lock:
-            self._make_whole(self._audit.head())
+        self._log.finish()
 
     def do(self, request: Request, actor: str, now: datetime) -> list[Outcome]:
         """Does what `request` asks, in the name of `actor`; one outcome an exception, in the order given.
@@ -147,28 +150,17 @@ class Desk:
         role = self._people.role_of(actor)
         return self._do(self._checked(request, actor, role, now), actor, role, now)
 
+    def match(self, request: MatchRequest, actor: str, now: datetime) -> MatchOutcome:
+        """Decides on a match by hand in the name of `actor`. Raises ActRefusedError, ChainBusyError, StoreError."""
+        return self._matches.do(request, actor, self._people.role_of(actor), now)
+
     def do_by_machine(self, request: Request, now: datetime) -> list[Outcome]:
         """The same for what tieout does by itself: an act lapses, or a rule assigns."""
         return self._do(request, MACHINE, Role.ADMIN, now)
 
     def _do(self, request: Request, actor: str, role: Role, now: datetime) -> list[Outcome]:
         batch = _batch(request)
-        with self._lock:
-            for _ in range(TRIES):
-                head = self._audit.head()
-                self._make_whole(head)
-                outcomes, acts = self._decide(request, batch, actor, role, now)
-                if not acts:
-                    return outcomes
-                chained = self._audit.append_after(head, [_entry(act) for act in acts], _chain_batch(acts))
-                if chained is None:
-                    continue
-                self._write(acts, f"acts {chained.batch}")
-                self._whole_up_to = chained.mac
-                return outcomes
-        raise ChainBusyError(
-            f"others acted at the same time, {TRIES} times in a row; nothing was changed; try again"
-        )
+        return self._log.keep(EXCEPTION_ACTS, lambda: self._decide(request, batch, actor, role, now))
 
     def _checked(self, request: Request, actor: str, role: Role, now: datetime) -> Request:
         """The request made complete; what is wrong with it by itself is refused."""
@@ -296,31 +288,6 @@ class Desk:
             found.setdefault(act.exception_id, []).append(act)
         return found
 
-    def _missing(self, acts: Sequence[Act]) -> list[Act]:
-        ids = [act.act_id for act in acts]
-        there = {row["act_id"] for row in self._store.rows(read(SQL / "acts_by_id.sql"), {"act_ids": ids})}
-        return [act for act in acts if act.act_id not in there]
-
-    def _write(self, acts: Sequence[Act], token: str) -> None:
-        self._store.insert("exceptions", [asdict(act) for act in acts], {"insert_deduplication_token": token})
-
-    def _make_whole(self, head: Head) -> None:
-        """Stores what the newest rows of the audit log say was done and is not there: its writer died in between."""
-        if head.kind != "act" or head.mac == self._whole_up_to:
-            return
-        try:
-            acts = [_from_content(row["content"]) for row in self._audit.batch(head.batch)]
-        except (KeyError, TypeError, ValueError, ArithmeticError):
-            # Not written by us: nothing can be made whole, and acts go on. What it is, verifying says.
-            log.error("row %d of the audit log is no act: run `tieout audit verify`", head.seq)
-            acts = []
-        # Its writer may live and be about to write: the same token lets one of the two in. Where the engine
-        # remembers a token whose rows are gone, the second one counts.
-        for token in (f"acts {head.batch}", f"acts again {head.batch}"):
-            if missing := self._missing(acts):
-                self._write(missing, token)
-        self._whole_up_to = head.mac
-
 
 def content_of(act: Act) -> dict[str, Any]:
     """An act as it stands in the audit log: times in ISO 8601, money as text."""
@@ -339,8 +306,13 @@ def _from_content(content: Mapping[str, Any]) -> Act:
     return Act(**{**content, **times, "action": Action(content["action"]), "amount": amount})
 
 
-def _entry(act: Act) -> Entry:
-    return Entry(act.known_at, act.actor, "act", act.exception_id, content_of(act))
+EXCEPTION_ACTS: Kind[Act] = Kind(
+    "act",
+    "exceptions",
+    lambda act: Entry(act.known_at, act.actor, "act", act.exception_id, content_of(act)),
+    asdict,
+    _from_content,
+)
 
 
 def _found(acts: Sequence[Act], row: Mapping[str, Any] | None, now: datetime) -> _Found:
@@ -383,8 +355,3 @@ def _batch(request: Request) -> str:
 
 def _act_id(batch: str, exception_id: str) -> str:
     return hashlib.sha256(f"{batch} {exception_id}".encode()).hexdigest()[:32]
-
-
-def _chain_batch(acts: Sequence[Act]) -> str:
-    """Names the rows written together: the same acts, the same name."""
-    return hashlib.sha256(" ".join(act.act_id for act in acts).encode()).hexdigest()[:32]

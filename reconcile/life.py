@@ -5,9 +5,9 @@ Pure. Everything that changes an exception asks here, the command line and the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -94,8 +94,15 @@ TELLING = frozenset(action for (action, _), move in MOVES.items() if move.to is 
 ENDING = (Status.ACKNOWLEDGED, Status.WAIVED)
 # Exceptions one person may act on at once.
 MOST_AT_ONCE = {Role.VIEWER: 0, Role.WORKER: 500, Role.APPROVER: 5_000, Role.ADMIN: 100_000}
+# What a person may write to an act.
+NOTE_CHARACTERS = 4_000
+# Two acts on one thing are at least this far apart, whatever the clock does: their order is their meaning.
+TICK = timedelta(microseconds=1)
 # tieout itself, as an actor. No person can have this name.
 MACHINE = "tieout"
+
+# Business time V that a workflow's figures speak of at present.
+Present = Callable[[str, datetime], datetime]
 
 
 class ActRefusedError(TieoutError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -12,6 +13,9 @@ from pydantic import SecretStr
 from core.errors import CannotRunError, ConfigurationError
 from reconcile.acts import Outcome, Request
 from reconcile.life import ActRefusedError, Role
+from reconcile.matching.desk import MatchOutcome
+from reconcile.matching.hand import HandAction
+from reconcile.matching.verbs import MatchRequest
 
 TIMEOUT_S = 120
 
@@ -45,6 +49,22 @@ class RemoteDesk:
         }  # fmt: skip
         answer = self._asked("POST", "/v1/acts", json=body)
         return [Outcome(**outcome) for outcome in answer["outcomes"]]
+
+    def match(self, request: MatchRequest, actor: str) -> MatchOutcome:
+        """What `Desk.match` does. Raises as `do`."""
+        body = {
+            "action": request.verb, "records": list(request.records), "decision": request.decision_id, "rule": request.rule,
+            "actor": actor, "act_id": request.act_id, "reason": request.reason, "note": request.note,
+            "seen": None if request.seen is None else str(request.seen), "dry_run": request.dry_run,
+        }  # fmt: skip
+        told = self._asked("POST", "/v1/matches", json=body)["outcome"]
+        return MatchOutcome(
+            **{
+                **told, "action": HandAction(told["action"]), "records": tuple(told["records"]),
+                "difference": None if told["difference"] is None else Decimal(told["difference"]),
+                "accepted": tuple(told["accepted"]),
+            }
+        )  # fmt: skip
 
     def me(self, actor: str) -> Me:
         """What `actor` may do. Raises as `do`."""

@@ -1,7 +1,7 @@
 """Acts over HTTP: what the process that holds the store serves to the command line, the dashboard and other programs.
 
-`POST /v1/acts` does what a JSON body asks; `GET /v1/me?actor=NAME` says what a person may do. Both need a bearer
-token. One token is the machine's own (commands on it), one the dashboard's; both say in whose name they speak.
+`POST /v1/acts` acts on exceptions and `POST /v1/matches` decides on a match, as a JSON body asks; `GET /v1/me?actor=NAME`
+says what a person may do. All need a bearer token. One token is the machine's own (commands on it), one the dashboard's; both say in whose name they speak.
 A person's own token speaks for nobody else.
 """
 
@@ -13,7 +13,8 @@ import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
@@ -25,6 +26,7 @@ from core.clock import Clock
 from core.errors import TieoutError
 from reconcile.acts import Desk, Request
 from reconcile.life import MOST_AT_ONCE, Action, ActRefusedError
+from reconcile.matching.verbs import MatchRequest, MatchVerb
 
 BODY_BYTES = 8 << 20
 LOCAL, DASHBOARD, PERSON = "local", "dashboard", "token"
@@ -33,6 +35,7 @@ _STATUS = {"person": 403, "role": 403}
 
 Id = Annotated[str, Field(max_length=64)]
 Text = Annotated[str, Field(max_length=128)]
+RecordName = Annotated[str, Field(max_length=1024)]
 
 
 class ActsBody(BaseModel):
@@ -58,6 +61,33 @@ class ActsBody(BaseModel):
         )  # fmt: skip
 
 
+class MatchBody(BaseModel):
+    """The body of `POST /v1/matches`: `records` for accept, join and undo, `decision` for the others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    action: MatchVerb
+    records: list[RecordName] = Field(default_factory=list)
+    decision: Id = ""
+    rule: Text = ""
+    actor: Text = ""
+    act_id: Id = ""
+    reason: Text = ""
+    note: str = ""
+    seen: Decimal | None = None
+    dry_run: bool = False
+
+    def request(self) -> MatchRequest:
+        """The same for the desk."""
+        return MatchRequest(
+            self.action, tuple(self.records), self.decision, self.rule, self.act_id, self.reason, self.note, self.seen,
+            self.dry_run,
+        )  # fmt: skip
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who calls: by which way, and as whom if the token is a person's."""
@@ -77,6 +107,7 @@ def service(desk: Desk, tokens: Mapping[str, Caller], clock: Clock) -> Starlette
     return Starlette(
         routes=[
             Route("/v1/acts", served.answered(served.act), methods=["POST"]),
+            Route("/v1/matches", served.answered(served.match), methods=["POST"]),
             Route("/v1/me", served.answered(served.me), methods=["GET"]),
         ]
     )
@@ -112,10 +143,17 @@ class _Service:
 
     async def act(self, request: HttpRequest) -> JSONResponse:
         caller = self._caller(request)
-        body = _body(await _received(request))
+        body = _body(ActsBody, await _received(request))
         actor = self._actor(caller, body.actor)
         now = self._clock.now()
         return await asyncio.to_thread(self._act, body, actor, caller.channel, now)
+
+    async def match(self, request: HttpRequest) -> JSONResponse:
+        caller = self._caller(request)
+        body = _body(MatchBody, await _received(request))
+        actor = self._actor(caller, body.actor)
+        now = self._clock.now()
+        return await asyncio.to_thread(self._match, body, actor, caller.channel, now)
 
     async def me(self, request: HttpRequest) -> JSONResponse:
         caller = self._caller(request)
@@ -134,6 +172,14 @@ class _Service:
         outcomes = self._desk.do(body.request(), actor, now)
         return JSONResponse(
             {"actor": actor, "role": role, "outcomes": [asdict(outcome) for outcome in outcomes]}
+        )
+
+    def _match(self, body: MatchBody, actor: str, channel: str, now: datetime) -> JSONResponse:
+        role = self._desk.sign_in(actor, channel, now)
+        outcome = self._desk.match(body.request(), actor, now)
+        difference = None if outcome.difference is None else format(outcome.difference, "f")
+        return JSONResponse(
+            {"actor": actor, "role": role, "outcome": {**asdict(outcome), "difference": difference}}
         )
 
     def _caller(self, request: HttpRequest) -> Caller:
@@ -167,9 +213,9 @@ async def _received(request: HttpRequest) -> bytes:
     return bytes(content)
 
 
-def _body(content: bytes) -> ActsBody:
+def _body(of: type[Body], content: bytes) -> Body:
     try:
-        return ActsBody.model_validate_json(content)
+        return of.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part)[:40] for part in first["loc"]) or "the body"

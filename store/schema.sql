@@ -23,8 +23,8 @@ CREATE TABLE audit_log
     `seq` UInt64 COMMENT 'place in the chain, from 1, without gaps',
     `at` DateTime64(6, 'UTC') COMMENT 'when it was written',
     `actor` String COMMENT 'who did it; tieout for what it does by itself',
-    `kind` LowCardinality(String) COMMENT 'act, sign_in, activation, publication',
-    `subject` String COMMENT 'exception, person, workflow or run',
+    `kind` LowCardinality(String) COMMENT 'act, match_act, sign_in, activation, publication',
+    `subject` String COMMENT 'exception, decision by hand, person, workflow or run',
     `batch` String COMMENT 'rows written together have the same one',
     `content` String COMMENT 'what was done, as JSON',
     `key_id` LowCardinality(String) COMMENT 'name of the key',
@@ -382,6 +382,29 @@ CREATE TABLE marks
 )
 ENGINE = MergeTree
 ORDER BY (job, at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE match_acts
+(
+    `act_id` String COMMENT 'given by who acts; the same one twice is one act',
+    `decision_id` String COMMENT 'the decision by hand that it makes, approves, refuses or takes back',
+    `action` LowCardinality(String) COMMENT 'joined, accepted, requested, approved, refused, undone, withdrawn',
+    `rule` LowCardinality(String) COMMENT 'matching rule',
+    `workflow` LowCardinality(String) COMMENT 'workflow of the rule',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when it was done, later than every act on the rule before it: it holds from here on, for every business time',
+    `actor` String COMMENT 'who did it',
+    `reason` LowCardinality(String) COMMENT 'reason code',
+    `note` String COMMENT 'what should be remembered',
+    `members.leg` Array(LowCardinality(String)) COMMENT 'leg of each record of the decision',
+    `members.record` Array(String) COMMENT 'its key',
+    `members.amount` Array(Nullable(Decimal(38, 6))) COMMENT 'its money when the act was done',
+    `difference` Nullable(Decimal(38, 6)) COMMENT 'actual less expected money when the act was done, null when it is not known',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217',
+    `accepted` String COMMENT 'tests of the rule that failed then and were accepted, with both sides, as JSON',
+    `said` String COMMENT 'what the rule had decided of these records then'
+)
+ENGINE = MergeTree
+ORDER BY (rule, known_at, act_id)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
 
 CREATE TABLE match_records
@@ -1035,7 +1058,10 @@ CREATE TABLE otel_traces_trace_id_ts
     `TraceId` String COMMENT '32 lower-case hex digits' CODEC(ZSTD(1)),
     `Start` DateTime COMMENT 'first span of the trace, UTC' CODEC(Delta(4), ZSTD(1)),
     `End` DateTime COMMENT 'last span of the trace, UTC' CODEC(Delta(4), ZSTD(1)),
-    INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when tieout stored the spans' CODEC(Delta(8), ZSTD(1)),
+    `spans` UInt32 COMMENT 'spans of the trace that were stored then' CODEC(ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toDate(Start)
@@ -1046,15 +1072,21 @@ CREATE MATERIALIZED VIEW otel_traces_trace_id_ts_mv TO otel_traces_trace_id_ts
 (
     `TraceId` String,
     `Start` DateTime64(9),
-    `End` DateTime64(9)
+    `End` DateTime64(9),
+    `known_at` DateTime64(6, 'UTC'),
+    `spans` UInt64
 )
 AS SELECT
     TraceId,
     min(Timestamp) AS Start,
-    max(Timestamp) AS End
+    max(Timestamp) AS End,
+    known_at,
+    count() AS spans
 FROM otel_traces
 WHERE TraceId != ''
-GROUP BY TraceId
+GROUP BY
+    TraceId,
+    known_at
 
 CREATE TABLE otlp_logs_in
 (

@@ -83,7 +83,7 @@ def test(*, everything: bool, extra: list[str]) -> int:
     """Lint, types, import contract, tests; stops at the first that fails."""
     browser()
     if everything:
-        database()
+        databases()
         datasette()
         tryton()
         file_server()
@@ -111,10 +111,12 @@ def browser() -> None:
         packages("chromium")
 
 
-def database() -> None:
-    """A PostgreSQL server for the probes' interoperation tests."""
+def databases() -> None:
+    """PostgreSQL and MariaDB for the probes' interoperation tests, which start servers of their own."""
     if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) and not shutil.which("initdb"):
         packages("postgresql")
+    if not shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
+        packages("mariadb-server")
 
 
 def datasette() -> None:

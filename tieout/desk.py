@@ -17,6 +17,8 @@ from core.errors import CannotRunError, ConfigurationError
 from core.secret import KEY_BYTES, is_strong
 from reconcile.acts import Desk, Outcome, Request
 from reconcile.life import ActRefusedError
+from reconcile.matching.desk import MatchOutcome
+from reconcile.matching.verbs import MatchRequest
 from reconcile.people import people_of
 from reconcile.remote import RemoteDesk
 from reconcile.service import LOCAL, PERSON
@@ -40,6 +42,9 @@ class Acting(Protocol):
     def do(self, request: Request, actor: str) -> list[Outcome]:
         """What `Desk.do` says."""
 
+    def match(self, request: MatchRequest, actor: str) -> MatchOutcome:
+        """What `Desk.match` says."""
+
 
 def audit_log(project: Project, store: Store) -> AuditLog:
     """The audit log with the keys of the settings, or the key of the data folder, which is made if need be.
@@ -58,7 +63,7 @@ def desk_of(project: Project, store: Store) -> Desk:
         return moment(store, known, now).as_of if known else now
 
     people = people_of(project.settings.access, project.root)
-    return Desk(store, audit_log(project, store), project.policy, people, present)
+    return Desk(store, audit_log(project, store), project.policy, people, present, project.matching)
 
 
 @contextmanager
@@ -86,6 +91,13 @@ class _Here:
         self._desk, self._shown, self._now = desk, shown, now
 
     def do(self, request: Request, actor: str) -> list[Outcome]:
+        return self._desk.do(request, self._signed_in(actor), self._now)
+
+    def match(self, request: MatchRequest, actor: str) -> MatchOutcome:
+        return self._desk.match(request, self._signed_in(actor), self._now)
+
+    def _signed_in(self, actor: str) -> str:
+        """Who acts, by name or by token. Raises ActRefusedError when that is not known."""
         people, shown = self._desk.people, self._shown.encode()
         matching = [
             name
@@ -98,7 +110,7 @@ class _Here:
             raise ActRefusedError("person", f"{actor} has a token of their own: set {TOKEN} to it")
         self._desk.finish()
         self._desk.sign_in(actor, PERSON if own else LOCAL, self._now)
-        return self._desk.do(request, actor, self._now)
+        return actor
 
 
 def _keys(project: Project) -> Mapping[str, SecretBytes]:

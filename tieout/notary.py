@@ -48,13 +48,14 @@ def note_writer(audit: AuditLog, clock: Clock, host: str) -> None:
 def tables_as_chained(store: Store) -> list[Break]:
     """Where acts and published figures are not what the audit log says of them. Raises StoreError."""
     acts = store.rows(read(SQL / "acts_not_as_chained.sql"))
+    matches = store.rows(read(SQL / "match_acts_not_as_chained.sql"))
     runs = store.rows(read(SQL / "publications_not_as_chained.sql"))
     words = {
         "altered": "was changed", "removed": "was taken out", "inserted": "was put in past the log",
     }  # fmt: skip
     return sorted(
         [
-            *(Break(row["place"], row["what"], f"act {row['act_id']} {words[row['what']]}") for row in acts),
+            *(Break(row["place"], row["what"], f"act {row['act_id']} {words[row['what']]}") for row in [*acts, *matches]),
             *(Break(row["place"], row["what"], f"a figure of run {row['run_id']} {words[row['what']]}") for row in runs),
         ],
         key=lambda found: (found.seq, found.text),

@@ -12,6 +12,7 @@ from alerts.rule import AlertConfig
 from calendars.load import load_calendars
 from calendars.model import Calendar
 from collector.correlation import check as check_correlation
+from collector.follow import check as check_followed
 from collector.imports.load import load_mappings
 from collector.imports.mapping import Mapping as ImportMapping
 from collector.privacy import check as check_privacy
@@ -104,6 +105,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
         findings += check_correlation(settings.correlation, parsed, workflows.values())
         findings += check_collector(settings.collector, parsed, root, _otlp_addresses(settings))
         findings += check_privacy(settings.privacy, parsed, root)
+        findings += check_followed(settings.telemetry_from, settings.privacy, parsed)
         findings += check_access(settings.access, parsed)
     mappings, problems = load_mappings(root / "mappings", workflows)
     findings += problems

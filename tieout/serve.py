@@ -24,6 +24,7 @@ from calendars.table import write_calendars
 from collector.access import Access
 from collector.app import http_app
 from collector.connections import protocol
+from collector.follow import follow
 from collector.grpc_server import grpc_server
 from collector.privacy import Policy, forbid_core_dumps, policy_of, set_policy
 from collector.readiness import Readiness
@@ -215,6 +216,8 @@ def _open_store(project: Project, clock: Clock, stack: ExitStack, folder: DataFo
     prepare(store, clock.now())
     for table in retain(store, project.settings.retention):
         log.info("how long %s keeps its rows is changed", table)
+    for table in follow(store, project.settings.telemetry_from):
+        log.info("what comes into %s is followed from now on", table)
     if folder is not None:
         folder.opened(store)
         stack.enter_context(looking(stack.enter_context(store.another()).look_after_writes))

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationE
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from collector.correlation import Correlation
+from collector.follow import Database
 from collector.privacy import Privacy
 from collector.settings import CollectorSettings
 from collector.telemetry import Retention
@@ -93,6 +94,7 @@ class _Fields(BaseModel):
     collector: CollectorSettings = Field(default_factory=CollectorSettings)
     privacy: Privacy | None = None
     retention: Retention = Field(default_factory=Retention)
+    telemetry_from: tuple[Database, ...] = ()
     access: AccessSettings = Field(default_factory=AccessSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     systems: dict[str, SystemRule] = Field(default_factory=dict)
@@ -101,6 +103,7 @@ class _Fields(BaseModel):
 class ProjectFile(_Fields, FileModel):
     """`tieout.yaml`: `title` of the installation, `shipped_workflows` in use, store, listeners, jobs, correlation,
     collector. With `privacy`, only what it names is kept of telemetry; `retention` says for how long.
+    `telemetry_from`: other databases of the store, whose telemetry tables are followed.
     `access`: who may act on exceptions. `systems`: how gently each is probed.
 
     `kpi_window` is the period that cohort and flow KPIs look back over, instead of the one in their headers.

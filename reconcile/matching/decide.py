@@ -23,6 +23,7 @@ from reconcile.matching.compare import (
     stake,
 )
 from reconcile.matching.cover import Set, covers
+from reconcile.matching.hand import Accepted, Identity, Sets
 from reconcile.matching.model import Key, MatchingRule, Window
 from reconcile.matching.records import Decision, Fault, Gate, Record, Verdict
 
@@ -31,24 +32,53 @@ UNITS = Decimal(10) ** 12
 MOST_NEAR = 50
 
 
-def decide(rule: MatchingRule, key: Key, records: Sequence[Record]) -> list[Decision]:
+def decide(rule: MatchingRule, key: Key, records: Sequence[Record], apart: Sets = ()) -> list[Decision]:
     """Decisions on the records of one group of `key`; every record is in exactly one of them.
 
-    The same for every order of `records`, and for records that come twice.
+    `apart`: sets that people took apart, so no decision has all records of one. The same for every order of
+    `records`, and for records that come twice.
     """
     standing = sorted(
         {(record.leg, record.key): record for record in records}.values(), key=lambda one: one.order
     )
     unusable = [record for record in standing if record.problem]
     usable = [record for record in standing if not record.problem]
-    reversed_, left = _net(rule, usable)
+    reversed_, left = _net(rule, usable, apart)
     decisions = [_unusable(record) for record in unusable]
     decisions += [Decision("reversed", pair) for pair in reversed_]
     if key.method == "group":
-        decisions += [_group(rule, key, left)] if left else []
+        decisions += _groups(rule, key, left, apart)
     else:
-        decisions += _Pairing(rule, key, left).decisions()
+        decisions += _Pairing(rule, key, left, apart).decisions()
     return decisions
+
+
+def by_hand(
+    rule: MatchingRule, records: Sequence[Record], members: frozenset[Identity], accepted: frozenset[Accepted]
+) -> list[Decision]:
+    """Decisions on the records that people joined, of those `members` that are there.
+
+    What the rule finds wrong is no fault while all are there and exactly that was accepted: a value that changed since
+    is compared anew. A key that nobody could read is no reason against people who know what it means.
+    """
+    standing = sorted({(one.leg, one.key): one for one in records}.values(), key=lambda one: one.order)
+    usable = [replace(one, problem="") for one in standing if one.problem in ("", "KEY_UNMAPPED")]
+    unusable = [_unusable(one) for one in standing if one.problem not in ("", "KEY_UNMAPPED")]
+    if not usable:
+        return unusable
+    # Nothing comes to it by itself any more, and dates do not matter.
+    together = Key(fields=rule.keys[0].fields)
+    found = _group(_with_many(rule, many=False), together, usable, may_repeat=True)
+    failed = frozenset(accepted_of(test) for test in found.gates if test.passed is False)
+    is_whole = frozenset((one.leg, one.key) for one in usable) == members
+    if found.verdict == "mismatch" and not found.waits and is_whole and failed <= accepted:
+        found = replace(found, verdict="matched_tol", faults=())
+    return [*unusable, found]
+
+
+def accepted_of(test: Gate) -> Accepted:
+    """What who joins records accepts when this test fails."""
+    return Accepted(test.name, test.expected, test.actual)
 
 
 def window_gate(key: Key, legs: Mapping[str, Sequence[Record]], rule: MatchingRule) -> tuple[Gate, ...]:
@@ -78,19 +108,21 @@ def _unusable(record: Record) -> Decision:
 # --- reversals
 
 
-def _net(rule: MatchingRule, records: list[Record]) -> tuple[list[tuple[Record, ...]], list[Record]]:
+def _net(
+    rule: MatchingRule, records: list[Record], apart: Sets
+) -> tuple[list[tuple[Record, ...]], list[Record]]:
     """Pairs that take each other back, and what is left."""
-    pairs = _referenced(rule, records)
+    pairs = _referenced(rule, records, apart)
     taken = {(one.leg, one.key) for pair in pairs for one in pair}
     left = [record for record in records if (record.leg, record.key) not in taken]
     if rule.reversals.self_cancelling:
-        pairs += _self_cancelling(rule, left)
+        pairs += _self_cancelling(rule, left, apart)
         taken = {(one.leg, one.key) for pair in pairs for one in pair}
         left = [record for record in records if (record.leg, record.key) not in taken]
     return pairs, left
 
 
-def _referenced(rule: MatchingRule, records: list[Record]) -> list[tuple[Record, ...]]:
+def _referenced(rule: MatchingRule, records: list[Record], apart: Sets) -> list[tuple[Record, ...]]:
     """A record and the one it names as its original, when their money cancels."""
     field, known = money_field(rule), {(record.leg, record.key): record for record in records}
     pairs: list[tuple[Record, ...]] = []
@@ -100,13 +132,13 @@ def _referenced(rule: MatchingRule, records: list[Record]) -> list[tuple[Record,
         if original is None or original == record:
             continue
         places = {(record.leg, record.key), (original.leg, original.key)}
-        if not places & taken and _cancel(rule, field, record, original):
+        if not places & taken and _cancel(rule, field, record, original, apart):
             pairs.append((original, record))
             taken |= places
     return pairs
 
 
-def _self_cancelling(rule: MatchingRule, records: list[Record]) -> list[tuple[Record, ...]]:
+def _self_cancelling(rule: MatchingRule, records: list[Record], apart: Sets) -> list[tuple[Record, ...]]:
     """Equal and opposite amounts in one leg. One that the other legs have as well is no reversal but a credit."""
     field = money_field(rule)
     pairs: list[tuple[Record, ...]] = []
@@ -118,7 +150,9 @@ def _self_cancelling(rule: MatchingRule, records: list[Record]) -> list[tuple[Re
         spare = _surplus(rule, field, negatives, elsewhere)
         free = [record for record in own if (number(rule, record, field) or 0) > 0]
         for record in spare:
-            fitting = [other for other in free if _cancel(rule, field, record, other) and not other.original]
+            fitting = [
+                other for other in free if _cancel(rule, field, record, other, apart) and not other.original
+            ]
             if fitting:
                 chosen = min(
                     fitting,
@@ -146,15 +180,38 @@ def _surplus(
     return spare
 
 
-def _cancel(rule: MatchingRule, field: str, one: Record, other: Record) -> bool:
+def _cancel(rule: MatchingRule, field: str, one: Record, other: Record, apart: Sets) -> bool:
     a, b = number(rule, one, field), number(rule, other, field)
-    return a is not None and b is not None and a != 0 and a == -b and one.currency == other.currency
+    if a is None or b is None or a == 0 or a != -b or one.currency != other.currency:
+        return False
+    return not _are_apart(apart, (one, other))
+
+
+def _are_apart(apart: Sets, records: Iterable[Record]) -> bool:
+    """Whether all records of a set that people took apart are among these."""
+    there = {(one.leg, one.key) for one in records}
+    return any(members <= there for members in apart)
+
+
+def _with_many(rule: MatchingRule, *, many: bool) -> MatchingRule:
+    """The rule with legs that may all have several records, or none of them."""
+    legs = {name: leg.model_copy(update={"many": many}) for name, leg in rule.legs.items()}
+    return rule.model_copy(update={"legs": legs})
 
 
 # --- all records of a key are one item
 
 
-def _group(rule: MatchingRule, key: Key, records: Sequence[Record]) -> Decision:
+def _groups(rule: MatchingRule, key: Key, records: Sequence[Record], apart: Sets) -> list[Decision]:
+    """One item of all records; those of a set that people took apart stand alone, where it is all here."""
+    there = {(one.leg, one.key) for one in records}
+    alone = {place for members in apart if members <= there for place in members}
+    rest = [one for one in records if (one.leg, one.key) not in alone]
+    single = [[one] for one in records if (one.leg, one.key) in alone]
+    return [_group(rule, key, members) for members in (rest, *single) if members]
+
+
+def _group(rule: MatchingRule, key: Key, records: Sequence[Record], *, may_repeat: bool = False) -> Decision:
     legs = by_leg(rule, records)
     absent = tuple(leg for leg in rule.leg_names if leg not in legs)
     tests = (*gates(rule, legs), *window_gate(key, legs, rule))
@@ -167,7 +224,7 @@ def _group(rule: MatchingRule, key: Key, records: Sequence[Record]) -> Decision:
     expected, actual, causes = money(rule, legs)
     residual = actual - expected if expected is not None and actual is not None else None
     failed = tuple(test for test in tests if test.passed is False)
-    repeated = _repeated(rule, legs)
+    repeated = () if may_repeat else _repeated(rule, legs)
     # Sums with a suspected copy in them say nothing more.
     faults = repeated or tuple(fault(rule, one, stake(rule, one, legs, residual)) for one in failed)
     unknown = [test for test in tests if test.passed is None and not _waits_for(rule, test, legs)]
@@ -212,8 +269,8 @@ def _repeated(rule: MatchingRule, legs: Mapping[str, Sequence[Record]]) -> tuple
 class _Pairing:
     """Records of two legs: exact pairs, exact covers, tolerated pairs, tolerated covers; then what is left."""
 
-    def __init__(self, rule: MatchingRule, key: Key, records: list[Record]) -> None:
-        self._rule, self._key, self._all = rule, key, records
+    def __init__(self, rule: MatchingRule, key: Key, records: list[Record], apart: Sets) -> None:
+        self._rule, self._key, self._all, self._apart = rule, key, records, apart
         self._field = money_field(rule)
         self._left_leg, self._right_leg = rule.leg_names
         self._free = [record for record in records if number(rule, record, self._field) is not None]
@@ -229,8 +286,7 @@ class _Pairing:
     @cached_property
     def _loose(self) -> MatchingRule:
         """The rule for records that were put together one by one: several in a leg are no repetition."""
-        legs = {name: leg.model_copy(update={"many": True}) for name, leg in self._rule.legs.items()}
-        return self._rule.model_copy(update={"legs": legs})
+        return _with_many(self._rule, many=True)
 
     def decisions(self) -> list[Decision]:
         if self._key.method == "pair":
@@ -287,7 +343,8 @@ class _Pairing:
         pairs = [
             pair
             for left, right in by_value.values()
-            if len(left) == len(right)
+            # Copies of which some are taken apart are not all alike.
+            if len(left) == len(right) and not _are_apart(self._apart, [*left, *right])
             for pair in zip(left, right, strict=True)
         ]
         self._take(*(judged for judged in map(self._judge, pairs) if judged.verdict == "matched"))
@@ -322,6 +379,8 @@ class _Pairing:
         """What a pair costs, None when it may not be one."""
         if left.currency != right.currency or not self._in_window(left, right):
             return None
+        if _are_apart(self._apart, (left, right)):
+            return None
         tests = gates(self._rule, {self._left_leg: [left], self._right_leg: [right]})
         if not all(test.passed for test in tests):
             return None
@@ -351,7 +410,7 @@ class _Pairing:
         found = covers(
             [self._units(record) * (1 if record.leg == self._left_leg else -1) for record in members],
             [record.leg == self._left_leg for record in members],
-            _twins(members),
+            self._twins(members),
             slack,
             self._fits(members, exact=exact),
             budget.max_nodes,
@@ -379,8 +438,18 @@ class _Pairing:
         with localcontext(EXACT):
             return int(max(known, default=Decimal(0)) * UNITS) if len(known) == len(bounds) else None
 
+    def _twins(self, members: list[Record]) -> list[int]:
+        """As `_twins`; a record of a set that people took apart is like no other."""
+        marked = {place for members in self._apart for place in members}
+        return [
+            len(members) + place if (one.leg, one.key) in marked else number
+            for place, (one, number) in enumerate(zip(members, _twins(members), strict=True))
+        ]
+
     def _fits(self, members: list[Record], *, exact: bool) -> Callable[[Set], bool]:
         def fits(chosen: Set) -> bool:
+            if _are_apart(self._apart, [members[index] for index in chosen]):
+                return False
             legs = by_leg(self._rule, [members[index] for index in chosen])
             pairs = [(a, b) for a in legs[self._left_leg] for b in legs[self._right_leg]]
             if not all(self._in_window(a, b) and a.currency == b.currency for a, b in pairs):
@@ -395,7 +464,7 @@ class _Pairing:
     def _rest(self) -> Iterator[Decision]:
         lefts, rights = self._sides()
         identity = self._key.method == "pair" and self._key == self._rule.keys[0]
-        if identity and len(lefts) == len(rights) == 1:
+        if identity and len(lefts) == len(rights) == 1 and not _are_apart(self._apart, self._free):
             yield _group(self._rule, self._key, [*lefts, *rights])
             return
         for record in self._free:
@@ -444,7 +513,11 @@ class _Pairing:
 
     def _nearest(self, record: Record) -> str:
         """The candidate that fails least, and what would have to differ for it to match."""
-        others = [other for other in self._all if other.leg != record.leg][:MOST_NEAR]
+        others = [
+            other
+            for other in self._all
+            if other.leg != record.leg and not _are_apart(self._apart, (record, other))
+        ][:MOST_NEAR]
         best: tuple[int, Decimal, tuple[object, ...]] | None = None
         text = ""
         for other in others:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from reconcile.matching.decide import decide, would_match
+from reconcile.matching.hand import Hand, HandAct
 from reconcile.matching.model import MatchingRule, Ruling
 from reconcile.matching.moments import Version
 from reconcile.matching.records import Decision, Gate, Record
 from reconcile.matching.results import results
-from reconcile.matching.rows import version_of
-from reconcile.matching.run import active_version, with_calendars
+from reconcile.matching.rows import BY_HAND, version_of
+from reconcile.matching.run import active_version, decider, hand_of, with_calendars
 from store.client import Store
 from store.sqlfile import read
 
@@ -46,7 +47,8 @@ class Line:
 @dataclass(frozen=True)
 class Story:
     """What one rule made of a record as of (V, K). `would_match`: what change would have let it match.
-    `candidates`: records of other legs whose key is nearly the same.
+    `candidates`: records of other legs whose key is nearly the same. `by_hand`: what people did with it by K, and
+    `rule_alone` what the first key would say had nobody decided anything; `key_number` 0 is a decision by hand.
     """
 
     rule: str
@@ -62,6 +64,8 @@ class Story:
     nearest: str
     candidates: list[dict[str, Any]]
     said: list[dict[str, Any]]
+    by_hand: list[HandAct] = field(default_factory=list)
+    rule_alone: str = ""
 
 
 def explain_match(
@@ -85,14 +89,29 @@ def explain_match(
     ]
     given = {"record": record, "versions": versions, "as_of": as_of, "known_at": known_at}
     stories: dict[str, Story] = {}
+    hands = {name: hand_of(store, name, known_at) for name, _ in versions}
+    alone: dict[str, str] = {}
     for row in store.rows(read(SQL / "records_of.sql"), given) if versions else []:
-        ruling = rulings[row["rule"]]
-        told = [version_of(one) for one in row["versions"]]
-        story = _story(store, ruling, row, told, record, as_of, known_at)
+        name, told = row["rule"], [version_of(one) for one in row["versions"]]
+        story = _story(store, rulings[name], row, told, record, as_of, known_at, hands[name])
         # A later key decides on what an earlier one left open.
-        if story is not None and (row["rule"] not in stories or story.verdict not in ("open", "none")):
-            stories[row["rule"]] = story
-    return list(stories.values())
+        if story is not None and (name not in stories or story.verdict not in ("open", "none")):
+            stories[name] = story
+        if row["pass"] == 1:
+            alone[name] = _rule_alone(rulings[name].rule, told, record) or alone.get(name, "")
+    return [
+        replace(story, by_hand=acts, rule_alone=alone.get(name, "")) if acts else story
+        for name, story in stories.items()
+        for acts in [[act for act in hands[name].acts if any(key == record for _, key in act.members)]]
+    ]
+
+
+def _rule_alone(rule: MatchingRule, told: list[Version], record: str) -> str:
+    """What the first key says of the record among all that systems tell, whatever people decided; empty when it is not there."""
+    last = {one.place: one for one in told if not one.is_by_hand}
+    standing = [one.record for one in last.values() if not one.gone]
+    found = [one for one in decide(rule, rule.keys[0], standing) if record in {r.key for r in one.records}]
+    return _headline(rule, 1, found[0], record) if found else ""
 
 
 def _story(
@@ -103,6 +122,7 @@ def _story(
     record: str,
     as_of: datetime,
     known_at: datetime,
+    hand: Hand,
 ) -> Story | None:
     rule, number = ruling.rule, int(row["pass"])
     last = {one.place: one for one in told}
@@ -110,11 +130,13 @@ def _story(
     decision = next(
         (
             one
-            for one in decide(rule, rule.keys[number - 1], standing)
+            for one in decider(rule, number, row["key"], hand)(standing, known_at)
             if any(member.key == record for member in one.records)
         ),
         None,
     )
+    if decision is None and number == BY_HAND:
+        return None
     if decision is None:
         return _absent(ruling, row, record) if any(one.record.key == record for one in told) else None
     itself = next(member for member in decision.records if member.key == record)
@@ -132,7 +154,7 @@ def _story(
         would_match=[would_match(gate) for gate in failed],
         nearest=decision.nearest,
         candidates=list(_candidates(store, ruling, row["key"], itself, as_of, known_at))
-        if decision.waits
+        if decision.waits and number != BY_HAND
         else [],
         said=results(store, as_of, known_at, rule=rule.rule, items=[record]),
     )
@@ -154,14 +176,16 @@ def _absent(ruling: Ruling, row: Mapping[str, Any], record: str) -> Story:
 
 def _headline(rule: MatchingRule, number: int, decision: Decision, record: str) -> str:
     words = _WORDS[decision.verdict].format(waits=" and ".join(decision.waits) or "nothing")
-    by = ", ".join(rule.keys[number - 1].fields)
+    by = "by hand" if number == BY_HAND else f"by {', '.join(rule.keys[number - 1].fields)}"
+    if decision.verdict == "matched_tol" and any(gate.passed is False for gate in decision.gates):
+        words = "is matched with a difference that was accepted"
     others = len(decision.records) - 1
     together = f" together with {others} other record{'s' if others > 1 else ''}" if others else ""
     why = "; ".join(
         f"{fault.code}: {fault.field} {fault.actual or 'nothing'}, expected {fault.expected or 'nothing'}"
         for fault in decision.faults
     )
-    return f"{record} {words}{together}, by {by}" + (f": {why}" if why else "") + "."
+    return f"{record} {words}{together}, {by}" + (f": {why}" if why else "") + "."
 
 
 def _line(record: Record) -> Line:

@@ -220,6 +220,17 @@ class Outcome(FileModel):
     auto_clear: bool = True
 
 
+class ByHand(FileModel):
+    """How large a difference, in the rule's currency, one person may accept who matches records by hand.
+
+    `worker` and `approver` by role, an administrator as an approver; above it somebody else has to approve. A difference
+    that is not known in money is always above it.
+    """
+
+    worker: Share = Decimal(0)
+    approver: Share = Decimal(0)
+
+
 class MatchingRule(FileModel):
     """One matching rule; its name is the name of its file.
 
@@ -227,7 +238,7 @@ class MatchingRule(FileModel):
     `currency` money is compared in. `normalise`: changes by field, in order. `numbers`:
     fields that are numbers. `tax_freight`: numbers that explain a difference. `rounding`: a rest up to this is
     rounding. `calendar`: by which business days and working hours are counted. `header`: key fields by which items
-    are rolled up. `reversals`, `budget`, `outcome`. `owner`, and
+    are rolled up. `reversals`, `budget`, `outcome`, `by_hand`. `owner`, and
     `owners` by exception code. `age_by`: `due` or `record`, the day of the oldest record.
     """
 
@@ -247,6 +258,7 @@ class MatchingRule(FileModel):
     reversals: Reversals = Reversals()
     budget: Budget = Budget()
     outcome: Outcome = Outcome()
+    by_hand: ByHand = ByHand()
     owner: str
     owners: dict[ExceptionCode, str] = Field(default_factory=dict)
     age_by: Literal["due", "record"] = "due"
@@ -316,9 +328,12 @@ class Ruling:
 
     @cached_property
     def version(self) -> str:
-        """Hash of the rule and of the content of its tables and calendars: another rate, another version."""
+        """Hash of the rule and of the content of its tables and calendars: another rate, another version.
+
+        Who may decide by hand changes nothing that the rule decides.
+        """
         parts = {**{name: table.version for name, table in self.tables.items()}, **self.calendars}
-        told = f"{_FORMAT}{self.rule.model_dump_json()}{sorted(parts.items())}"
+        told = f"{_FORMAT}{self.rule.model_dump_json(exclude={'by_hand'})}{sorted(parts.items())}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

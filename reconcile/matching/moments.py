@@ -6,19 +6,17 @@ decisions from its own business time on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconcile.matching.decide import decide
-from reconcile.matching.model import Key, MatchingRule
+from reconcile.matching.hand import Identity
+from reconcile.matching.model import MatchingRule
 from reconcile.matching.records import Decision, Fault, Record
 
 # Records looked at for one key in one run. A key with very many records is decided at fewer moments, evenly taken;
 # between two of them the earlier one stands.
 MOST_WORK = 2_000_000
-
-Identity = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,11 @@ class Version:
     @property
     def order(self) -> tuple[str, str, str, datetime, datetime, str]:
         return (*self.place, self.occurred_at, self.known_at, self.row_hash)
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether people's decisions put it there, not what a system told: `by_hand.sql` marks those."""
+        return self.row_hash.startswith("~")
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -77,7 +80,13 @@ class Moment:
     held: tuple[Held, ...]
 
 
-def moments(rule: MatchingRule, key: Key, versions: Iterable[Version], mark: datetime) -> Iterator[Moment]:
+# What becomes of records that stand at one V, by what was known at K.
+Decide = Callable[[Sequence[Record], datetime], list[Decision]]
+
+
+def moments(
+    rule: MatchingRule, decided: Decide, versions: Iterable[Version], mark: datetime
+) -> Iterator[Moment]:
     """Everything that became known after `mark`, moment by moment."""
     ordered = sorted({version.order: version for version in versions}.values(), key=lambda one: one.order)
     pairs = _thinned([*_pairs(ordered, mark)], len(ordered))
@@ -85,7 +94,9 @@ def moments(rule: MatchingRule, key: Key, versions: Iterable[Version], mark: dat
     for known_at, occurred_at, is_new in pairs:
         story = told.get(known_at)
         if story is None:
-            story = told[known_at] = _Story(rule, key, [one for one in ordered if one.known_at <= known_at])
+            story = told[known_at] = _Story(
+                rule, decided, known_at, [one for one in ordered if one.known_at <= known_at]
+            )
         held = story.at(occurred_at)
         if is_new:
             yield Moment(occurred_at, known_at, len(story.versions), held)
@@ -112,8 +123,10 @@ def _thinned(
 class _Story:
     """One key as known at one K, told in business order."""
 
-    def __init__(self, rule: MatchingRule, key: Key, versions: list[Version]) -> None:
-        self._rule, self._key, self.versions = rule, key, versions
+    def __init__(
+        self, rule: MatchingRule, decided: Decide, known_at: datetime, versions: list[Version]
+    ) -> None:
+        self._rule, self._decided, self._known_at, self.versions = rule, decided, known_at, versions
         self._faults: dict[tuple[Identity, str, str, str], Spell] = {}
         self._ended: list[tuple[Identity, Spell]] = []
 
@@ -125,7 +138,7 @@ class _Story:
         for one in (one for one in seen if not one.gone):
             began.setdefault((one.record.leg, one.record.key), one.occurred_at)
         standing = [one.record for one in last.values() if not one.gone]
-        decisions = decide(self._rule, self._key, standing)
+        decisions = self._decided(standing, self._known_at)
         present = {
             (_anchor(self._rule, decision), fault.code, fault.field, fault.leg): (fault, decision.verdict)
             for decision in decisions

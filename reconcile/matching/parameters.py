@@ -60,8 +60,8 @@ def _worth(rule: MatchingRule) -> tuple[int, int]:
 
 
 def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[str, Any]:
-    """What `plain.sql` takes to decide by the key with this number, from 1."""
-    rule, key = ruling.rule, ruling.rule.keys[number - 1]
+    """What `plain.sql` takes to decide by the key with this number, from 1; of 0, what people joined, the core takes as much."""
+    rule, key = ruling.rule, ruling.rule.keys[max(number, 1) - 1]
     return {
         "rule": rule.rule, "version": ruling.version, "workflow": rule.workflow, "pass": number,
         "last_pass": number == len(rule.keys),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
+from reconcile.matching.hand import Accepted, HandAct, HandAction
 from reconcile.matching.model import MatchingRule, Ruling
 from reconcile.matching.moments import Held, Moment, Version
 from reconcile.matching.parameters import sources_of
@@ -16,6 +18,8 @@ from reconcile.matching.records import Decision, Record
 from workflows.model import Workflow
 
 MONEY = Decimal("0.000001")
+# The pass of what people joined.
+BY_HAND = 0
 # Ranks of points: a fault that stands, a leg that is waited for, the whole, a fault that is over.
 STANDS, WAITS, WHOLE, ENDED = 1, 2, 3, 4
 _POINT: dict[str, Any] = {
@@ -38,6 +42,27 @@ def version_of(told: Any) -> Version:
         "" if problem == "UNPOSTED" else problem, tuple(due), bool(dated), business_day,
     )  # fmt: skip
     return Version(record, at, known_at, row_hash, bool(gone), origin, dims)
+
+
+def act_of(row: Mapping[str, Any]) -> HandAct:
+    """One row of `match_acts`."""
+    return HandAct(
+        **{
+            **row, "action": HandAction(row["action"]), "members": tuple(tuple(one) for one in row["members"]),
+            "amounts": tuple(row["amounts"]),
+            "accepted": tuple(Accepted(**one) for one in orjson.loads(row["accepted"] or "[]")),
+        }
+    )  # fmt: skip
+
+
+def row_of(act: HandAct) -> dict[str, Any]:
+    """The same as a row for the table."""
+    row = asdict(act)
+    members, amounts = row.pop("members"), row.pop("amounts")
+    return {
+        **row, "members.leg": [leg for leg, _ in members], "members.record": [record for _, record in members],
+        "members.amount": list(amounts), "accepted": orjson.dumps(row["accepted"]).decode(),
+    }  # fmt: skip
 
 
 def rows_of(
@@ -75,10 +100,10 @@ def _row(
         aged_from = datetime(day.year, day.month, day.day, tzinfo=held.opened_at.tzinfo)
     return {
         "verdict": decision.verdict,
-        "outcome": ("clear" if rule.outcome.auto_clear else "suggest")
+        "outcome": ("clear" if rule.outcome.auto_clear or number == BY_HAND else "suggest")
         if matched
         else _OUTCOMES[decision.verdict],
-        "final": decision.verdict != "open" or number == len(rule.keys),
+        "final": decision.verdict != "open" or number in (BY_HAND, len(rule.keys)),
         "members.leg": [record.leg for record in records],
         "members.type": [rule.legs[record.leg].type or "" for record in records],
         "members.record": [record.key for record in records],

@@ -11,10 +11,12 @@ from typing import Any
 
 from reconcile.calendar_versions import newest_calendars
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
+from reconcile.matching.decide import by_hand, decide
+from reconcile.matching.hand import Hand, Turn
 from reconcile.matching.model import Leg, MatchingRule, Ruling
-from reconcile.matching.moments import moments
+from reconcile.matching.moments import Decide, moments
 from reconcile.matching.parameters import group_parameters, leg_parameters
-from reconcile.matching.rows import rows_of, version_of
+from reconcile.matching.rows import BY_HAND, act_of, rows_of, version_of
 from reconcile.run import SETTLE
 from store.client import Store
 from store.sqlfile import read
@@ -108,13 +110,16 @@ def _work(
         "calendars_at": now,
     }  # fmt: skip
     _read_legs(store, ruling, workflow, since)
+    hand = hand_of(store, rule.rule, until)
+    if hand.acts:
+        store.command(read(SQL / "by_hand.sql"), {**since, "turns": [_turn(turn) for turn in hand.turns()]})
     before = int(store.value(read(SQL / "decisions.sql"), since))
     judged = 0
-    for number in range(1, len(rule.keys) + 1):
-        given = {**group_parameters(ruling, workflow, number), **since}
+    for number in range(BY_HAND if hand.acts else 1, len(rule.keys) + 1):
+        given = {**group_parameters(ruling, workflow, number), **since, "by_hand": bool(hand.acts)}
         for share in _shares(store, given):
-            judged += _decide(store, ruling, workflow, number, mark, {**given, **share})
-        if number < len(rule.keys):
+            judged += _decide(store, ruling, workflow, number, mark, {**given, **share}, hand)
+        if BY_HAND < number < len(rule.keys):
             store.command(read(SQL / "hand_on.sql"), given)
     after = int(store.value(read(SQL / "decisions.sql"), since))
     return Matched(rule.rule, ruling.version, after - before, judged, until)
@@ -166,16 +171,30 @@ def _shares(store: Store, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _turn(turn: Turn) -> tuple[str, str, str, str, str]:
+    return (*turn.record, text(turn.since), text(turn.until), turn.place)
+
+
 def _decide(
-    store: Store, ruling: Ruling, workflow: Workflow, number: int, mark: datetime, given: Mapping[str, Any]
+    store: Store,
+    ruling: Ruling,
+    workflow: Workflow,
+    number: int,
+    mark: datetime,
+    given: Mapping[str, Any],
+    hand: Hand,
 ) -> int:
-    """Decides one share of the keys set by set, and what is then left by the core; gives how many those were."""
+    """Decides one share of the keys set by set, and what is then left by the core; gives how many those were.
+
+    What people joined is pass 0, which the core decides alone.
+    """
     there = {_identity(row) for row in store.rows(read(SQL / "decided.sql"), given)}
     told = {**given, "fresh": not there}
-    if given["everything"] or given["many"]:
+    if number != BY_HAND and (given["everything"] or given["many"]):
         store.command(read(SQL / "single.sql"), told)
-    store.command(read(SQL / "plain.sql"), told)
-    return _judge(store, ruling, workflow, number, mark, told, there)
+    if number != BY_HAND:
+        store.command(read(SQL / "plain.sql"), told)
+    return _judge(store, ruling, workflow, number, mark, told, there, hand)
 
 
 def _judge(
@@ -186,13 +205,15 @@ def _judge(
     mark: datetime,
     given: Mapping[str, Any],
     there: Set[tuple[Any, ...]],
+    hand: Hand,
 ) -> int:
     """Decides what is not plain, key by key, and writes what was not there before."""
     judged = 0
     waiting: list[dict[str, Any]] = []
     for row in store.rows(read(SQL / "undecided.sql"), given):
         versions = [version_of(told) for told in row["versions"]]
-        for moment in moments(ruling.rule, ruling.rule.keys[number - 1], versions, mark):
+        decided_by = decider(ruling.rule, number, row["key"], hand)
+        for moment in moments(ruling.rule, decided_by, versions, mark):
             decided = rows_of(ruling, workflow, number, row["key"], moment, versions)
             waiting += [one for one in decided if _identity(one) not in there]
         judged += 1
@@ -201,6 +222,23 @@ def _judge(
             waiting = []
     store.insert("matches", waiting)
     return judged
+
+
+def decider(rule: MatchingRule, number: int, key: str, hand: Hand) -> Decide:
+    """What decides on the records under `key` of the pass with this number; 0 holds what people joined."""
+    if number == BY_HAND:
+        opening = hand.decisions()[key].opening
+        members, accepted = frozenset(opening.members), frozenset(opening.accepted)
+        return lambda records, _known_at: by_hand(rule, records, members, accepted)
+    return lambda records, known_at: decide(
+        rule, rule.keys[number - 1], records, hand.apart(known_at, [(one.leg, one.key) for one in records])
+    )
+
+
+def hand_of(store: Store, rule: str, known_at: datetime) -> Hand:
+    """What people decided on matches of a rule by K."""
+    rows = store.rows(read(SQL / "acts_of_rule.sql"), {"rule": rule, "known_at": known_at})
+    return Hand(act_of(row) for row in rows)
 
 
 def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -279,9 +279,11 @@ def test_rows_from_before_and_after_jumps_of_the_clock_are_known(store: Store) -
     assert rows_by_request(store) == [(2, 2)] * 4
 
 
+@pytest.mark.parametrize("at_once", [1, 250_000])
 def test_what_a_process_that_died_did_not_derive_from_its_rows_is_derived_at_the_next_start(
-    store: Store,
+    store: Store, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
+    monkeypatch.setattr(commits, "ROWS_COMPLETED_AT_ONCE", at_once)
     early = span()
     late = span(trace_id=early.trace_id, start_time_unix_nano=START_NS + DAY_NS)
     whole = request(span(), span())

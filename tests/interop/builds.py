@@ -123,6 +123,14 @@ def odata_service() -> tuple[list[str], Path]:
     return ["node", str(folder / "node_modules" / "@sap" / "cds" / "bin" / "serve.js"), "all"], folder
 
 
+def node_red() -> list[str]:
+    """The command that runs flows with Node-RED; the folder of its flows follows."""
+    need("node", "npm")
+    folder = built("node_red", ("npm", "ci", "--ignore-scripts"))
+    red = folder / "node_modules" / "node-red" / "red.js"
+    return ["node", str(red), "--settings", str(folder / "settings.js"), "--userDir"]
+
+
 def fhir_server() -> list[str]:
     """The command that serves claims with HAPI FHIR; the port follows."""
     need("javac", "mvn")

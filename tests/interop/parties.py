@@ -96,6 +96,7 @@ class Tieout(Party):
     """`tieout up` with the receiver and the store's endpoint, in a project of its own unless the folder has one."""
 
     def __init__(self, folder: Path, roles: str = "collector") -> None:
+        self.folder = folder
         self.otlp_port, self.grpc_port, self.store_port = free_ports(3)
         super().__init__(
             folder,

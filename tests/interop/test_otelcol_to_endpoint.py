@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,20 @@ SHIPPED = ROOT / "collector" / "otelcol.yaml"
 HERE = Path(__file__).parent
 CHANGED = HERE / "otelcol_to_endpoint.yaml"
 AT_ONCE = HERE / "otelcol_at_once.yaml"
+AS_JSON = HERE / "otelcol_json.yaml"
+JSON_TABLES = ROOT / "tests" / "collector" / "generations" / "json.sql"
+# The store's endpoint lets nobody make tables, and a process can open one store.
+MAKES_TABLES = """
+import sys
+from pathlib import Path
+from store.folder import DataFolder
+from store.client import Store
+from store.sqlfile import statements
+with Store(DataFolder(Path(sys.argv[1])).dsn) as store:
+    store.command("CREATE DATABASE kept")
+    for text in statements(Path(sys.argv[2]).read_text()):
+        store.command(text.replace(" otel_", " kept.otel_"))
+"""
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 
 
@@ -134,6 +149,48 @@ def test_a_trace_has_the_same_rows_whichever_way_it_came(
     assert len(wanted) > 50
     with tieout.store() as store:
         assert in_order(rows(store)) == in_order([*wanted, *wanted])
+
+
+@pytest.mark.slow
+def test_tables_with_json_in_another_database_are_followed(
+    tieout: Tieout, otelcol: Callable[..., Otelcol]
+) -> None:
+    """What was there before and what comes afterwards has the rows that the receiver gives it."""
+    tieout.end()
+    subprocess.run(
+        [sys.executable, "-c", MAKES_TABLES, tieout.folder / "data", JSON_TABLES], cwd=ROOT, check=True
+    )
+    tieout.start()
+    collector = otelcol(AT_ONCE, AS_JSON)
+
+    def send(url: str, number: int) -> None:
+        sent = ExportTraceServiceRequest()
+        group = sent.resource_spans.add()
+        group.resource.attributes.add(key="service.name").value.string_value = "erp"
+        span = group.scope_spans.add().spans.add(trace_id=bytes([number]) * 16, span_id=bytes([number]) * 8)
+        span.start_time_unix_nano = span.end_time_unix_nano = 1_790_000_000_000_000_000 + number
+        attribute = span.attributes.add
+        attribute(key="tieout.object.order").value.string_value = "4711"
+        attribute(key="retried").value.bool_value = True
+        attribute(key="lines").value.int_value = 12
+        attribute(key="share").value.double_value = 0.25
+        several = attribute(key="items").value.array_value.values
+        for item in ("a", 'b"c'):
+            several.add().string_value = item
+        answer = httpx.post(url, content=sent.SerializeToString(), headers=PROTOBUF, timeout=30)
+        assert answer.status_code == 200, answer.text
+
+    send(collector.traces_url, 1)
+    (tieout.folder / "tieout.yaml").write_text("title: interop\ntelemetry_from: [kept]\n")
+    tieout.end()
+    tieout.start()
+    send(collector.traces_url, 2)
+    for number in (1, 2):
+        send(tieout.traces_url, number)
+    with tieout.store() as store:
+        found = in_order(rows(store))
+    assert len(found) == 4
+    assert found[0::2] == found[1::2]
 
 
 def in_order(found: list[dict[str, Any]]) -> list[str]:

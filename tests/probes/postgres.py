@@ -14,12 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 PASSWORD = "hunter2-secret"
 
 
 class Postgres:
     """A cluster in a folder of its own, on a free port of the loopback interface."""
+
+    # How it writes the type of a moment, of a time without zone, a query that lasts, and that a table is missing.
+    instant = "timestamptz"
+    local = "timestamp"
+    sleeping = "SELECT pg_sleep(30)::text AS no"
+    nowhere = 'relation "nowhere" does not exist'
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -63,6 +70,33 @@ class Postgres:
 
     def url(self, user: str = "owner", password: str = PASSWORD, database: str = "postgres") -> str:
         return f"postgresql+psycopg://{user}:{password}@127.0.0.1:{self.port}/{database}"
+
+    def engine(self) -> sa.Engine:
+        """How a test writes: times are UTC, and a lock that another test left is not waited for."""
+        options = {"options": "-c lock_timeout=5s -c timezone=UTC"}
+        return sa.create_engine(self.url(), poolclass=sa.NullPool, connect_args=options)
+
+    def add_reader(self) -> str:
+        """The URL of a user who may log in and nothing else."""
+        with self.engine().begin() as db:
+            db.exec_driver_sql(f"DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'")
+        return self.url(user="reader")
+
+    def add_wipe(self) -> None:
+        """A function `wipe()` that empties the table of invoices."""
+        body = "'DELETE FROM invoices RETURNING 1'"
+        with self.engine().begin() as db:
+            db.exec_driver_sql(f"CREATE OR REPLACE FUNCTION wipe() RETURNS int LANGUAGE sql AS {body}")
+
+    def numbers(self, most: int) -> str:
+        """A SELECT of the numbers from 1 to `most`, as `n`."""
+        return f"SELECT n FROM generate_series(1, {most}) AS n"
+
+    def hang_up(self) -> None:
+        """Cuts off everybody else."""
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        with self.engine().connect() as db:
+            db.exec_driver_sql(others)
 
 
 @contextmanager

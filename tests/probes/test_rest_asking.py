@@ -188,6 +188,124 @@ def test_what_does_not_fit_is_a_finding(
         rest(make_probe, api.url, **keys)
 
 
+def test_only_records_that_are_asked_for_are_the_probes(make_probe: MakeProbe, api: Api) -> None:
+    rows = [{"no": "1", "kind": "tab", "on": True}, {"no": "2", "kind": "node"}, {"no": "3", "kind": "tab"}]
+    api.answer = lambda request: rows if request.query_params["offset"] == "0" else []
+    keys: dict[str, Any] = {"paginator": {"type": "offset", "limit": 3}}
+    assert numbers(rest(make_probe, api.url, where={"kind": ["tab", "group"]}, **keys)) == ["1", "3"]
+    assert numbers(rest(make_probe, api.url, where={"kind": "tab", "on": True}, **keys)) == ["1"]
+    assert numbers(rest(make_probe, api.url, where={"kind": "group"}, **keys)) == []
+    with pytest.raises(ProbeError, match=r"no record of .* has 'knid'"):
+        numbers(rest(make_probe, api.url, where={"knid": "tab"}, **keys))
+
+
+@pytest.mark.parametrize(
+    ("answer", "selector", "expected"),
+    [
+        ({"list": {"row": [{"no": "1"}, {"no": "2"}]}}, "list.row", ["1", "2"]),
+        ({"list": {"row": {"no": "1"}}}, "list.row", ["1"]),
+        ({"list": None}, "list.row", []),
+        ({"list": ""}, "list.row", []),
+        ({"no": "7"}, "", ["7"]),
+        ({"error": "no"}, "list.row", None),
+        ({"list": {"row": "text"}}, "list.row", None),
+    ],
+)
+def test_one_record_may_stand_without_a_list(
+    make_probe: MakeProbe, api: Api, answer: Any, selector: str, expected: list[str] | None
+) -> None:
+    api.answer = lambda _: answer
+    probe = rest(make_probe, api.url, data_selector=selector, lone_record=True)
+    if expected is not None:
+        assert numbers(probe) == expected
+        return
+    with pytest.raises(ProbeError, match="has no list of records"):
+        numbers(probe)
+
+
+class Sessions:
+    """A server whose sessions last for some requests; it wants a header with everything, as Mirth does."""
+
+    def __init__(self, uses: int) -> None:
+        self.uses, self.left, self.opened = uses, 0, 0
+        self.closed: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        await self._answer(request, await request.form())(scope, receive, send)
+
+    def _answer(self, request: Request, form: Any) -> Response:
+        mine = request.headers.get("cookie") == f"sid=s{self.opened}; route=a"
+        if request.headers.get("x-requested-with") != "tieout":
+            return Response(status_code=400)
+        if request.url.path == "/api/login":
+            return self._login(dict(form))
+        if request.url.path == "/api/logout" and request.method == "POST":
+            self.closed.append(request.headers["cookie"])
+            return Response(status_code=500)
+        if not mine or not self.left:
+            return Response(status_code=401)
+        self.left -= 1
+        return JSONResponse(by_flag(request))
+
+    def _login(self, form: dict[str, str]) -> Response:
+        if form != {"user": "me", "password": "s3cret"}:
+            return Response(status_code=401)
+        self.opened, self.left = self.opened + 1, self.uses
+        answer = Response(status_code=303, headers={"Location": "/welcome"})
+        answer.set_cookie("sid", f"s{self.opened}", domain="erp.example", secure=True, httponly=True)
+        answer.set_cookie("route", "a", path="/elsewhere")
+        return answer
+
+
+def test_a_session_is_opened_by_a_form_renewed_and_closed(make_probe: MakeProbe) -> None:
+    server = Sessions(uses=2)
+    auth = {
+        "type": "session", "login_path": "login", "logout_path": "logout", "username": "me", "password": "s3cret",
+        "username_field": "user",
+    }  # fmt: skip
+    with serving(server) as address:
+        keys: dict[str, Any] = {
+            "client": {"auth": auth, "headers": {"X-Requested-With": "tieout"}},
+            "endpoint": {"path": "rows"},
+            "data_selector": "items",
+            "paginator": {"type": "offset", "limit": 2, "has_more_path": "hasMore"},
+        }
+        probe = rest(make_probe, f"http://{address}/api", **keys)
+        assert numbers(probe) == ["1", "2", "3", "4", "5"]
+        # What the server says to the closing is its own affair.
+        assert (server.opened, server.closed) == (2, ["sid=s2; route=a"])
+        keys["client"] = {**keys["client"], "auth": auth | {"password": "wrong-s3cret"}}
+        with pytest.raises(ProbeError, match=r"the login of .* was refused with status 401") as told:
+            numbers(rest(make_probe, f"http://{address}/api", **keys))
+        assert (told.value.code, "s3cret" in str(told.value)) == ("auth_failed", False)
+        assert "s3cret" not in repr(probe)
+
+
+def test_a_token_for_a_password_names_the_user_and_the_client(make_probe: MakeProbe, api: Api) -> None:
+    asked: list[dict[str, str]] = []
+
+    def answer(request: Request) -> Any:
+        return {"access_token": "t"} if request.url.path == "/token" else RECORDS
+
+    def token_of(**more: str) -> dict[str, str]:
+        auth = {
+            "type": "oauth2_password", "access_token_url": f"{api.url}/token", "client_id": "cli", "username": "me",
+            "password": "s3cret", "scopes": ["read"], **more,
+        }  # fmt: skip
+        probe = rest(make_probe, api.url, client={"auth": auth})
+        assert numbers(probe) == ["1", "2", "3", "4", "5"]
+        form = probe.client.auth.form(NOW)  # type: ignore[attr-defined]
+        asked.append(form)
+        return dict(next(r for r in reversed(api.asked) if r.url.path == "/token").headers)
+
+    api.answer = answer
+    assert "authorization" not in token_of()
+    assert token_of(client_secret="shh")["authorization"].startswith("Basic ")
+    user = {"username": "me", "password": "s3cret", "grant_type": "password", "scope": "read"}
+    assert asked == [{"client_id": "cli", **user}, user]
+
+
 def signer() -> tuple[str, Any]:
     """A private key as PEM text, and the public one."""
     key = ec.generate_private_key(ec.SECP384R1())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import SecretBytes
 
 from reconcile.acts import Desk, Outcome, Request
 from reconcile.life import Action, ActRefusedError, Role
+from reconcile.matching.model import Ruling
 from reconcile.people import People
 from reconcile.policy import Policy, PolicyFile
 from store.audit import AuditLog
@@ -26,10 +27,13 @@ def audit_of(store: Store, keys: Mapping[str, SecretBytes] = KEYS) -> AuditLog:
     return AuditLog(store, keys)
 
 
-def desk_of(store: Store, as_of: datetime, people: People = PEOPLE, **policy: Any) -> Desk:
-    """A desk whose workflows speak of `as_of`."""
+def desk_of(
+    store: Store, as_of: datetime, people: People = PEOPLE, rulings: Iterable[Ruling] = (), **policy: Any
+) -> Desk:
+    """A desk whose workflows speak of `as_of`, on exceptions and on matches of `rulings`."""
     file = PolicyFile.model_validate(policy)
-    return Desk(store, audit_of(store), Policy(file), people, lambda _workflow, _now: as_of)
+    rules = {one.rule.rule: one for one in rulings}
+    return Desk(store, audit_of(store), Policy(file), people, lambda _workflow, _now: as_of, rules)
 
 
 def do(desk: Desk, action: str, exception_id: str, actor: str, now: datetime, **more: Any) -> Outcome:

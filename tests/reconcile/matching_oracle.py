@@ -128,3 +128,50 @@ def standing(facts: Sequence[Fact], as_of: datetime, known_at: datetime) -> list
         if fact.valid_from <= as_of and fact.known_at <= known_at:
             last[fact.kind, fact.key] = fact
     return [fact for fact in last.values() if not fact.deleted and fact.state == "posted"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a person did: `join` or `apart` with records, `withdraw` by the name of what was said before."""
+
+    what: str
+    name: str
+    records: frozenset[tuple[str, str]]
+    known_at: datetime
+    accepted: tuple[Decimal, Decimal] | None = None
+
+
+def by_hand(
+    said: Sequence[Said], known_at: datetime
+) -> tuple[dict[str, Said], set[frozenset[tuple[str, str]]]]:
+    """What people joined and what they took apart, as it stands at K."""
+    joined: dict[str, Said] = {}
+    apart: dict[str, frozenset[tuple[str, str]]] = {}
+    for one in sorted(said, key=lambda one: one.known_at):
+        if one.known_at > known_at:
+            continue
+        if one.what == "join":
+            joined[one.name] = one
+        elif one.what == "apart":
+            joined = {name: other for name, other in joined.items() if other.records != one.records}
+            apart[one.name] = one.records
+        else:
+            joined.pop(one.name, None)
+            apart.pop(one.name, None)
+    return joined, set(apart.values())
+
+
+def joined_verdict(one: Said, there: Sequence[Record], tolerance: Decimal) -> tuple[str, Decimal | None]:
+    """What becomes of records that a person joined, of which some may be gone or changed by now."""
+    left = [record for record in there if record.leg == "bank"]
+    right = [record for record in there if record.leg == "ledger"]
+    if not left or not right:
+        return "open", None
+    off = money(right) - money(left)
+    if abs(off) <= tolerance:
+        return ("matched_tol" if off else "matched"), off
+    is_as_decided = {(record.leg, record.key) for record in there} == one.records and (
+        money(left),
+        money(right),
+    ) == one.accepted
+    return ("matched_tol" if is_as_decided else "mismatch"), off

@@ -98,7 +98,7 @@ def test_one_state_a_leg_is_decided_as_all_states_are(store: Store, of: Matching
     given = {
         **group_parameters(ruling, CASH, 1), "rule": of.rule, "version": ruling.version, "mark": text(mark),
         "until": text(LAST - timedelta(days=1)), "everything": mark == EPOCH, "from_key": "", "to_key": "", "to_end": True,
-        "fresh": True,
+        "fresh": True, "by_hand": False,
     }  # fmt: skip
     single = decided_by(store, "single.sql", given)
     plain = decided_by(store, "plain.sql", given)

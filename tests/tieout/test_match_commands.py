@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from time import sleep
 
 import pytest
 from processes import ROOT, tieout
+
+from reconcile.run import SETTLE
 
 RULE = """\
 rule: paid
@@ -88,6 +91,24 @@ def test_a_rule_goes_from_its_file_to_what_is_said_of_a_record(project: Path) ->
         ("invoice", "MISMATCH", "MATCHED_TOL", "50"),
         ("payment", "MISMATCH", "MATCHED_TOL", "48"),
     ]
+    wanted = ("INV-2", "PAY-2", "--reason", "FEE", "--note", "bank charge", "--seen", "-2.00")
+    asked = tieout("match", "join", *wanted, "--by", "ana", *at).json["outcome"]
+    assert (asked["action"], asked["accepted"]) == ("requested", ["amount: 48, expected 50"])
+    assert tieout("match", "approve", asked["decision_id"], "--by", "cy", *at).json["done"]
+    # The job does not yet take in what became known a moment ago.
+    sleep(SETTLE.total_seconds())
+    tieout("match", "run", *at)
+    (story,) = tieout("match", "explain", "PAY-2", *at).json["stories"]
+    assert (story["verdict"], story["rule_alone"]) == (
+        "matched_tol",
+        "PAY-2 does not agree together with 1 other record, by number: AMOUNT: amount 48, expected 50.",
+    )
+    assert [(act["action"], act["actor"], act["note"]) for act in story["by_hand"]] == [
+        ("requested", "ana", "bank charge"), ("approved", "cy", ""),
+    ]  # fmt: skip
+    assert story["by_hand"][0]["said"] == "invoice:INV-2 + payment:PAY-2 MISMATCH AMOUNT"
+    (one,) = tieout("match", "decisions", *at).json["decisions"]
+    assert (one["state"], one["last"]["actor"]) == ("together", "cy")
 
 
 def test_a_mistake_in_a_rule_or_a_name_is_told_with_its_cure(project: Path) -> None:

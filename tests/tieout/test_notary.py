@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,8 @@ from pydantic import SecretBytes
 from core.errors import CannotRunError, ConfigurationError
 from reconcile.acts import content_of
 from reconcile.life import Act, Action
+from reconcile.matching.desk import MATCH_ACTS
+from reconcile.matching.hand import Accepted, HandAct, HandAction
 from reconcile.policy import Policy, PolicyFile, activate_levels
 from store.audit import AuditLog, Entry
 from store.client import Store
@@ -94,6 +96,25 @@ def test_an_act_that_is_not_as_the_log_has_it_is_found(store: Store, log: AuditL
     assert found(store) == []
     store.command("DELETE FROM exceptions WHERE act_id IN ('a2', 'a3')")
     store.insert("exceptions", [{**content_row(acts[1]), "amount": 1}, content_row(an_act(9))])
+    assert found(store) == [(0, "inserted"), (2, "altered"), (3, "removed")]
+
+
+def test_an_act_on_a_match_that_is_not_as_the_log_has_it_is_found(store: Store, log: AuditLog) -> None:
+    acts = [
+        HandAct(
+            f"m{number}", "d", HandAction.JOINED, "bank", "cash", NOW + timedelta(seconds=number), "ana",
+            (("bank", "Ü \\ ' \""), ("ledger", "L1")), (Decimal("1.5"), None), "FEE", "note", Decimal("-0.25"), "EUR",
+            (Accepted("amount", "1,5", 'a "b"'),), "bank:B1 MISSING",
+        )
+        for number in (1, 2, 3)
+    ]  # fmt: skip
+    log.append([MATCH_ACTS.entry(act) for act in acts], "b1")
+    store.insert("match_acts", [MATCH_ACTS.row(act) for act in [*acts, acts[0]]])
+    assert found(store) == []
+    assert [MATCH_ACTS.read(row["content"]) for row in log.batch("b1")] == acts
+    store.command("DELETE FROM match_acts WHERE act_id IN ('m2', 'm3')")
+    changed = replace(acts[1], accepted=(Accepted("amount", "1,5", "a"),))
+    store.insert("match_acts", [MATCH_ACTS.row(changed), MATCH_ACTS.row(replace(acts[0], act_id="m9"))])
     assert found(store) == [(0, "inserted"), (2, "altered"), (3, "removed")]
 
 

@@ -21,6 +21,8 @@ from reconcile.matching.run import match
 from reconcile.matching.tables import load_tables
 from store.client import Store
 from store.folder import running
+from tieout.commands import match_acts
+from tieout.commands.match_acts import told_of
 from tieout.commands.options import AsOfOption, JsonOption, KnownAtOption, ProjectOption, pair, present
 from tieout.opening import store_of
 from tieout.output import message, out, print_json, print_table
@@ -38,6 +40,7 @@ def register(app: typer.Typer) -> None:
     match_app.command("run")(match_run)
     match_app.command("explain")(match_explain)
     match_app.command("backtest")(match_backtest)
+    match_acts.register(match_app)
     app.add_typer(match_app, name="match")
 
 
@@ -210,8 +213,9 @@ def _tried(project: Project, file: Path) -> Ruling:
 def _tell(story: Story) -> None:
     """One rule's view for a person: the answer first, then the records, the tests, and what came nearest."""
     out.print(story.headline, markup=False, style="bold", soft_wrap=True)
+    key = f"key {story.key_number}: {story.key}" if story.key_number else f"decision {story.key}"
     out.print(
-        f"  rule {story.rule} ({story.title}), key {story.key_number}: {story.key}",
+        f"  rule {story.rule} ({story.title}), {key}",
         markup=False,
         soft_wrap=True,
     )
@@ -233,6 +237,10 @@ def _tell(story: Story) -> None:
             f"  near: {one['leg']} {one['record']}{amount}, key {one['key']}; {one['would_match']}",
             markup=False,
         )
+    for act in story.by_hand:
+        out.print(f"  by hand: {told_of(act)}", markup=False, soft_wrap=True)
+    if story.rule_alone:
+        out.print(f"  the rule alone would say: {story.rule_alone}", markup=False, soft_wrap=True)
     for row in story.said:
         since = f", since {row['detected_at']:%Y-%m-%d}" if isinstance(row["detected_at"], datetime) else ""
         said = f"  {row['state']} {row['code']} owner {row['owner']}{since}, exception {row['exception_id']}"

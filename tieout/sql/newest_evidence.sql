@@ -14,4 +14,6 @@ FROM (
     SELECT max(activated_at) FROM workflow_versions WHERE workflow = {workflow:String}
     UNION ALL
     SELECT max(known_at) FROM exceptions
+    UNION ALL
+    SELECT max(known_at) FROM match_acts WHERE workflow = {workflow:String}
 )

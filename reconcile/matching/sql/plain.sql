@@ -23,6 +23,16 @@ touched AS (
             FROM matches
             WHERE {fresh:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark
                 AND known_at <= until AND group_key >= {from_key:String} AND ({to_end:Bool} OR group_key < {to_key:String})))
+        -- What people decided of a record, only the core knows.
+        AND key NOT IN (
+            SELECT key
+            FROM match_records
+            WHERE {by_hand:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8}
+                AND cityHash64(leg, record) IN (
+                    SELECT cityHash64(leg, record)
+                    FROM match_acts
+                    ARRAY JOIN members.leg AS leg, members.record AS record
+                    WHERE {by_hand:Bool} AND rule = {rule:String} AND known_at <= until))
 ),
 -- All states of all records of a key, those of one record in the order in which they take over from each other.
 grouped AS (

@@ -34,6 +34,16 @@ grouped AS (
         AND ({everything:Bool} OR key IN (
             SELECT key FROM match_records
             WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until))
+        -- What people decided of a record, only the core knows.
+        AND key NOT IN (
+            SELECT key
+            FROM match_records
+            WHERE {by_hand:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8}
+                AND cityHash64(leg, record) IN (
+                    SELECT cityHash64(leg, record)
+                    FROM match_acts
+                    ARRAY JOIN members.leg AS leg, members.record AS record
+                    WHERE {by_hand:Bool} AND rule = {rule:String} AND known_at <= until))
     GROUP BY key
     HAVING bitCount(groupBitOr(bitShiftLeft(toUInt16(1), indexOf(legs.name, leg)))) = count() AND last_known_at > mark
         AND NOT max(gone OR original != '' OR problem NOT IN ('', 'UNPOSTED'))

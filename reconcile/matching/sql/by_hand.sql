@@ -1,0 +1,61 @@
+-- Writes where people's decisions put records: as gone under the keys of the rule while they are in a decision by hand, in pass 0
+-- under that decision; under their keys again when it is over, and once more whenever an act names them, so that the key is
+-- decided anew. A turn is where a record was between two acts; what was known before it holds from its beginning on.
+INSERT INTO match_records (
+    rule, version, pass, key, leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, rate, worth,
+    original, problem, keys, dims, due, dated, business_day
+)
+WITH
+    toDateTime64({until:String}, 6, 'UTC') AS until,
+turns AS (
+    SELECT
+        turn.1 AS leg, turn.2 AS record, toDateTime64(turn.3, 6, 'UTC') AS since, toDateTime64(turn.4, 6, 'UTC') AS upto, turn.5 AS place
+    FROM (SELECT arrayJoin({turns:Array(Tuple(String, String, String, String, String))}) AS turn)
+    WHERE since <= until
+),
+reached AS (
+    SELECT key
+    FROM match_records
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = 1
+        AND cityHash64(leg, record) IN (SELECT cityHash64(leg, record) FROM turns)
+),
+-- As systems told of them: rows of this query begin with a tilde, after everything that stands at the same times.
+states AS (
+    SELECT *
+    FROM match_records
+    WHERE rule = {rule:String} AND version = {version:String} AND pass = 1 AND known_at <= until
+        AND key IN (SELECT key FROM reached) AND (leg, record) IN (SELECT leg, record FROM turns) AND NOT startsWith(row_hash, '~')
+),
+placed AS (
+    SELECT
+        s.*, t.place AS place, t.since AS since, t.upto AS upto, greatest(s.known_at, t.since) AS from_then,
+        -- Of states with the same times the newest holds.
+        concat('~', toString(s.known_at), ' ', s.row_hash) AS ordered_hash
+    FROM states AS s
+    INNER JOIN turns AS t ON t.leg = s.leg AND t.record = s.record
+    WHERE s.known_at < t.upto
+),
+rows AS (
+    SELECT 1 AS in_pass, key AS under, from_then AS at_known, gone OR place != '' AS is_gone, *
+    FROM placed
+    WHERE place != '' OR (since > toDateTime64(0, 6, 'UTC') AND known_at <= since)
+    UNION ALL
+    SELECT 0, place, from_then, gone, *
+    FROM placed
+    WHERE place != '' AND key = keys[1]
+    UNION ALL
+    SELECT 0, place, upto, true, *
+    FROM placed
+    WHERE place != '' AND key = keys[1] AND upto <= until
+)
+SELECT
+    rule, version, in_pass, under, leg, record, '', occurred_at, at_known,
+    ordered_hash, is_gone, day, numbers, texts, currency, rate, worth, original,
+    problem, keys, dims, due, dated, business_day
+FROM rows
+WHERE (in_pass, under, leg, record, occurred_at, at_known, ordered_hash) NOT IN (
+    SELECT pass, key, leg, record, occurred_at, known_at, row_hash
+    FROM match_records
+    WHERE rule = {rule:String} AND version = {version:String} AND pass IN (0, 1)
+        AND (key IN (SELECT key FROM reached) OR key IN (SELECT place FROM turns))
+        AND (leg, record) IN (SELECT leg, record FROM turns) AND startsWith(row_hash, '~'))

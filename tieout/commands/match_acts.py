@@ -1,0 +1,178 @@
+"""Decisions on matches by hand: accept, join, undo, and what becomes of them."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+import typer
+
+from core.errors import ConfigurationError
+from reconcile.matching.desk import MatchOutcome
+from reconcile.matching.hand import HandAct, HandAction
+from reconcile.matching.run import hand_of
+from reconcile.matching.verbs import MatchRequest, MatchVerb, money_text, named_text
+from tieout.commands.options import JsonOption, KnownAtOption, ProjectOption, parse_time, present
+from tieout.desk import TOKEN, acting
+from tieout.opening import store_of
+from tieout.output import message, print_json, print_table
+from tieout.project import DEFAULT, open_project, open_to_read
+
+RecordsArgument = Annotated[
+    list[str], typer.Argument(help="Keys of records; LEG:KEY where two legs have the same one.")
+]
+DecisionArgument = Annotated[str, typer.Argument(help="Id from `tieout match decisions`.")]
+RuleOption = Annotated[str, typer.Option("--rule", "-r", help="The rule, where several read these records.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who does it.", envvar="TIEOUT_USER")]
+ReasonOption = Annotated[str, typer.Option(help="Reason code, from `tieout exceptions reasons`.")]
+NoteOption = Annotated[str, typer.Option(help="What should be remembered.")]
+SeenOption = Annotated[
+    str, typer.Option(help="Difference it was decided on, like -3.00; another one refuses the act.")
+]
+ActIdOption = Annotated[str, typer.Option("--act-id", help="The same id twice is one act.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say the difference and what would be done, do nothing.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this module to `tieout match`."""
+    for verb in (MatchVerb.ACCEPT, MatchVerb.JOIN, MatchVerb.UNDO):
+        _on_records(app, verb)
+    for verb in (MatchVerb.APPROVE, MatchVerb.REFUSE, MatchVerb.WITHDRAW):
+        _on_decision(app, verb)
+    app.command("decisions")(match_decisions)
+
+
+_ABOUT = {
+    MatchVerb.ACCEPT: "Decides for what a rule suggested. Example: tieout match accept B1 L1 L2",
+    MatchVerb.JOIN: "Matches records that no rule joined; a difference is shown and kept, and above the limit of the rule "
+    "somebody else approves it. Example: tieout match join B1 L7 --reason FEE --note 'bank charge'",
+    MatchVerb.UNDO: "Takes a match apart, whoever made it; the rule does not join these records again. "
+    "Example: tieout match undo B1 --reason DUPLICATE",
+    MatchVerb.APPROVE: "Grants a match that somebody else asked for. Example: tieout match approve ID",
+    MatchVerb.REFUSE: "Refuses a match that was asked for. Example: tieout match refuse ID --note 'ask the bank first'",
+    MatchVerb.WITHDRAW: "Takes a decision by hand back: its records are decided by the rule alone. "
+    "Example: tieout match withdraw ID --note 'wrong month'",
+}  # fmt: skip
+
+
+def _on_records(app: typer.Typer, verb: MatchVerb) -> None:
+    def command(
+        records: RecordsArgument,
+        project: ProjectOption = DEFAULT,
+        rule: RuleOption = "",
+        by: ByOption = "",
+        reason: ReasonOption = "",
+        note: NoteOption = "",
+        seen: SeenOption = "",
+        act_id: ActIdOption = "",
+        dry_run: DryRunOption = False,
+        json: JsonOption = False,
+    ) -> None:
+        request = MatchRequest(
+            verb, tuple(records), "", rule, act_id, reason, note, _difference(seen), dry_run
+        )
+        _do(project, request, by, as_json=json)
+
+    command.__doc__ = _ABOUT[verb]
+    app.command(verb)(command)
+
+
+def _on_decision(app: typer.Typer, verb: MatchVerb) -> None:
+    def command(
+        decision: DecisionArgument,
+        project: ProjectOption = DEFAULT,
+        by: ByOption = "",
+        reason: ReasonOption = "",
+        note: NoteOption = "",
+        act_id: ActIdOption = "",
+        json: JsonOption = False,
+    ) -> None:
+        request = MatchRequest(verb, decision_id=decision, act_id=act_id, reason=reason, note=note)
+        _do(project, request, by, as_json=json)
+
+    command.__doc__ = _ABOUT[verb]
+    app.command(verb)(command)
+
+
+def match_decisions(
+    project: ProjectOption = DEFAULT,
+    rule: Annotated[str, typer.Option("--rule", "-r", help="Only this matching rule.")] = "",
+    state: Annotated[str, typer.Option(help="requested, together, apart or over; empty for all.")] = "",
+    known_at: KnownAtOption = "",
+    json: JsonOption = False,
+) -> None:
+    """What people decided on matches, the oldest first. Example: tieout match decisions --state requested"""
+    loaded = open_to_read(project)
+    known = parse_time(known_at) if known_at else present()
+    with store_of(loaded, present(), "match decisions") as store:
+        found = [
+            one
+            for name in loaded.matching
+            if rule in ("", name)
+            for one in hand_of(store, name, known).decisions().values()
+            if state in ("", one.state)
+        ]
+    found.sort(key=lambda one: (one.opening.known_at, one.decision_id))
+    if json:
+        print_json({"decisions": found})
+        return
+    print_table(
+        [
+            {
+                "decision": one.decision_id, "rule": one.opening.rule, "state": one.state,
+                "records": named_text(one.opening.members), "difference": money_text(one.opening.difference, one.opening.currency),
+                "reason": one.opening.reason, "by": one.opening.actor, "since": one.opening.known_at,
+                "last": f"{one.last.action} by {one.last.actor}",
+            }
+            for one in found
+        ]
+    )  # fmt: skip
+
+
+def told_of(act: HandAct) -> str:
+    """An act in one line: when, what, who, why, and what the rule had said."""
+    why = "; ".join(part for part in (act.reason, act.note) if part)
+    parts = [
+        f"{act.known_at:%Y-%m-%d %H:%M} UTC {act.action} by {act.actor}" + (f" ({why})" if why else ""),
+        named_text(act.members),
+        f"difference {money_text(act.difference, act.currency)}" if act.difference else "",
+        f"the rule had said {act.said}" if act.said else "",
+    ]
+    return ", ".join(part for part in parts if part) + f", decision {act.decision_id}"
+
+
+def _do(project: ProjectOption, request: MatchRequest, by: str, *, as_json: bool) -> None:
+    loaded, now = open_project(project), present()
+    actor = by or ("" if os.environ.get(TOKEN) else os.environ.get("USER", ""))
+    with acting(loaded, now, f"match {request.verb}") as desk:
+        outcome = desk.match(request, actor)
+    if as_json:
+        print_json({"by": actor, "done": not request.dry_run, "outcome": outcome})
+        return
+    _report(request, outcome, actor)
+
+
+def _report(request: MatchRequest, outcome: MatchOutcome, actor: str) -> None:
+    what = "would be " if request.dry_run else ""
+    again = "; it had been done before" if outcome.repeated else ""
+    message(
+        f"{' + '.join(outcome.records)}: {what}{outcome.action}" + (f" by {actor}" if actor else "") + again
+    )
+    if request.verb is not MatchVerb.UNDO:
+        message(f"difference {money_text(outcome.difference, outcome.currency)}")
+    for test in outcome.accepted:
+        message(f"accepted: {test}")
+    if outcome.action is HandAction.REQUESTED:
+        message(f"somebody else has to approve it: tieout match approve {outcome.decision_id}")
+    elif not request.dry_run:
+        message(f"decision {outcome.decision_id}; lists show it after the next run of `tieout match run`")
+
+
+def _difference(text: str) -> Decimal | None:
+    try:
+        return Decimal(text) if text else None
+    except InvalidOperation:
+        raise ConfigurationError(f"--seen: {text!r} is not a number; write it like -3.00") from None
