@@ -49,10 +49,10 @@ def of_site(
     api: Api, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], tuple[ProbeFile, Workflow]]:
     """A preset as a site has it: copied into its folder, its variables set."""
-    for vendor in ("SAP", "COUPA", "FHIR", "TRYTON", "NODE_RED", "MIRTH"):
+    for vendor in ("SAP", "COUPA", "FHIR", "TRYTON", "NODE_RED", "MIRTH", "BUSINESS_CENTRAL"):
         monkeypatch.setenv(f"{vendor}_URL", api.url)
         monkeypatch.setenv(f"{vendor}_TOKEN_URL", f"{api.url}/token")
-        for name in ("USER", "PASSWORD", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "KEY"):
+        for name in ("USER", "PASSWORD", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "KEY", "COMPANY_ID"):
             monkeypatch.setenv(f"{vendor}_{name}", "x")
     monkeypatch.setenv("FHIR_PRIVATE_KEY", key)
     shipped, _ = load_workflows()
