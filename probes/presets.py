@@ -95,8 +95,10 @@ def filled(text: str, answers: Mapping[str, str]) -> str:
     Raises AnswerError for a secret in clear and for a key below a value.
     """
     asked = {variable.name: variable for variable in variables(text)}
-    for name in asked.keys() & answers.keys():
-        if asked[name].secret and not _REFERENCE.fullmatch(answers[name]):
+    for variable in asked.values():
+        said = answers.get(variable.name, answers.get(variable.at, ""))
+        if variable.secret and said and not _REFERENCE.fullmatch(said):
+            name = variable.name
             raise AnswerError(
                 f"{name} is a secret: set {name} where tieout runs, and the file keeps ${{{name}}}"
             )
@@ -129,8 +131,8 @@ def _in_comment(text: str, at: int) -> bool:
 
 
 def _comment(text: str, name: str) -> str:
-    """What stands behind a variable in its line."""
-    found = re.search(rf"\$\{{{name}\}}[^\n]*?\s# ([^\n]+)", text)
+    """What stands behind the first variable of a line."""
+    found = re.search(rf"^[^$\n]*\$\{{{name}\}}[^\n]*?\s# ([^\n]+)", text, re.MULTILINE)
     return found[1].strip() if found else ""
 
 

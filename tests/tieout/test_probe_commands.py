@@ -164,6 +164,7 @@ def test_a_preset_that_cannot_be_begun_is_said_and_nothing_is_written(project: P
         ),
         ("mirth", "adt", GIVEN, "leave out 'adt'"),
         ("mirth", "", [*GIVEN, "MIRTH_PASSWORD=s3cret"], "MIRTH_PASSWORD is a secret"),
+        ("mirth", "", [*GIVEN, "client.auth.password=s3cret"], "MIRTH_PASSWORD is a secret"),
         ("mirth", "", in_clear, "holds a password in clear"),
         ("mirth", "", [*GIVEN, "name.first=x"], "'name' holds a value"),
         ("mirth", "", GIVEN, "environment variable MIRTH_PASSWORD is not set"),
@@ -208,4 +209,6 @@ def test_a_preset_is_written_as_it_is_where_nothing_is_said() -> None:
         assert presets.own_name(presets.filled(text, {"name": "mine"})) == "mine"
         found = presets.variables(text)
         assert all(variable.at for variable in found)
+        assert all(variable.comment.startswith("https://") for variable in found if variable.comment)
+        assert not any(variable.comment for variable in found if "_ID" in variable.name)
         assert {variable.secret for variable in found} == {True, False}
