@@ -14,6 +14,7 @@ from typing import Any
 
 from core.duration import format_duration
 from reconcile.causes import Hop, first_failing_hop
+from reconcile.learning import windows_of
 from store.client import Store
 from store.sqlfile import read, without_comments
 from store.views import bodies, flattened
@@ -132,7 +133,11 @@ def explain(
     own_items = {(object_type, object_key), *(("", row["event_id"]) for row in evidence.events)}
     verdicts = _own_first([*expected, *evidence.matches], own_items, things)
     events, states = evidence.events, evidence.states
-    findings = [_finding(workflow, evidence.rules, row, as_of) for row in verdicts]
+    windows = windows_of(store, workflow, verdicts)
+    findings = [
+        _finding(workflow, evidence.rules, row, as_of, windows.get(place, ""))
+        for place, row in enumerate(verdicts)
+    ]
     own = [finding for finding in findings if (finding.item_type, finding.item_key) in own_items]
     return Explanation(
         workflow=workflow_name,
@@ -272,7 +277,11 @@ def _neighbour(row: Mapping[str, Any]) -> Neighbour:
 
 
 def _finding(
-    workflow: Workflow, matching: Mapping[str, Mapping[str, Any]], row: Mapping[str, Any], as_of: datetime
+    workflow: Workflow,
+    matching: Mapping[str, Mapping[str, Any]],
+    row: Mapping[str, Any],
+    as_of: datetime,
+    window: str,
 ) -> Finding:
     rule = next((rule for rule in workflow.expectations if rule.name == row["expectation"]), None)
     matched = matching.get(row["expectation"], {})
@@ -284,7 +293,7 @@ def _finding(
         title=title or row["expectation"],
         state=row["state"],
         failing=bool(row["failing"]),
-        sentence=_match_sentence(matched, row) if matched else _sentence(workflow, rule, row, as_of),
+        sentence=_match_sentence(matched, row) if matched else _sentence(workflow, rule, row, as_of, window),
         todo=runbook if row["failing"] else "",
         owner=row["owner"],
         exception_id=row["exception_id"],
@@ -294,7 +303,9 @@ def _finding(
     )
 
 
-def _sentence(workflow: Workflow, rule: Rule | None, row: Mapping[str, Any], as_of: datetime) -> str:
+def _sentence(
+    workflow: Workflow, rule: Rule | None, row: Mapping[str, Any], as_of: datetime, window: str
+) -> str:
     opened = f"{_title(workflow, row['opened_step'])} on {_day(row['opened_at'])}"
     if row["kind"] == "tie_out":
         return _tie_out_sentence(rule, row) + (
@@ -322,23 +333,23 @@ def _sentence(workflow: Workflow, rule: Rule | None, row: Mapping[str, Any], as_
         doubt = f" {_doubt(row)}" if row["state"] == "UNKNOWN" else ""
         return f"It names {row['opened_by']}, which {there}.{doubt}"
     if row["kind"] == "landed":
-        return f"{opened}; {_landed(row, as_of)}"
+        return f"{opened}; {_landed(row, as_of, window)}"
     if row["kind"] == "traced":
         return f"In the state of its system since {_day(row['opened_at'])}, {_traced(workflow, row)}"
-    return f"{opened}; due {_day(row['due_at'])}: {_outcome(row, as_of)}."
+    return f"{opened}; due {_day(row['due_at'])}{window}: {_outcome(row, as_of)}."
 
 
-def _landed(row: Mapping[str, Any], as_of: datetime) -> str:
+def _landed(row: Mapping[str, Any], as_of: datetime, window: str) -> str:
     """Whether what a step brought is there."""
     if row["closed_at"]:
         late = row["closed_at"] - row["due_at"]
         by = f", {_span(late)} late" if late > timedelta(0) else ""
         return f"it is in the state of its system since {_day(row['closed_at'])}{by}."
     if row["state"] == "NOT_DUE":
-        return f"it is expected in the state of its system by {_day(row['due_at'])}."
+        return f"it is expected in the state of its system by {_day(row['due_at'])}{window}."
     if row["state"] == "UNKNOWN":
         return f"it is not in the state of its system. {_doubt(row)}"
-    overdue = f"{_span(as_of - row['due_at'])} overdue"
+    overdue = f"{_span(as_of - row['due_at'])} overdue{window}"
     return f"it is not in the state of its system, {overdue}, which is complete through {_day(row['watermark'])}."
 
 

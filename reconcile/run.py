@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from core.errors import ConfigurationError
+from reconcile.calendar_versions import newest_calendars
+from reconcile.learning import learn, midnights_to_learn
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
 from reconcile.rules import calendar_choice, event_rules, leg_rules, reference_rules, state_rules
 from store.client import Store
@@ -53,7 +54,7 @@ def reconcile(
 
 
 def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Reconciled:
-    calendars = _calendars(store, workflow)
+    calendars = newest_calendars(store, workflow.calendars, f"workflow {workflow.workflow!r}")
     version = _version(workflow, calendars)
     _activate(store, workflow, version, calendars, now)
     job = f"reconcile/{workflow.workflow}/{version}"
@@ -73,18 +74,12 @@ def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Re
         "failed_steps": [name for name, step in workflow.steps.items() if step.failed],
     }
     before = store.one(read(SQL / "counts.sql"))
-    shares = 1 + (known - facts(store, mark)) // FACTS_AT_ONCE
-    for share in range(shares):
-        part = {**base, "shares": shares, "share": share}
-        store.command(_written(workflow, "expect_from_events.sql"), {**part, "rules": event_rules(workflow)})
-        if states := state_rules(workflow):
-            given = {
-                **part,
-                "rules": states,
-                "dimensions": list(workflow.dimensions),
-                "recent_days": RECENT_DAYS,
-            }
-            store.command(_written(workflow, "expect_from_states.sql"), given)
+    read_until = mark
+    for midnight in midnights_to_learn(store, workflow, version, until):
+        _follow_facts(store, workflow, base, read_until, midnight)
+        learn(store, workflow, version, midnight)
+        read_until = max(read_until, midnight)
+    _follow_facts(store, workflow, base, read_until, until)
     if references := reference_rules(workflow):
         write = _written(workflow, "expect_from_links.sql")
         _follow(store, "news_of_links.sql", write, {**base, "rules": references})
@@ -97,15 +92,36 @@ def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Re
     return Reconciled(workflow.workflow, written["expectations"], written["members"], until)
 
 
+def _follow_facts(
+    store: Store, workflow: Workflow, base: Mapping[str, Any], mark: datetime, until: datetime
+) -> None:
+    """Writes what follows from the events and states that became known in (mark, until], a share of the items at a time."""
+    news = facts(store, until) - facts(store, mark) if mark < until else 0
+    shares = 1 + news // FACTS_AT_ONCE
+    about_states = {
+        "rules": state_rules(workflow),
+        "dimensions": list(workflow.dimensions),
+        "recent_days": RECENT_DAYS,
+    }
+    for share in range(shares) if news else ():
+        part = {**base, "mark": text(mark), "until": text(until), "shares": shares, "share": share}
+        store.command(_written(workflow, "expect_from_events.sql"), {**part, "rules": event_rules(workflow)})
+        if about_states["rules"]:
+            store.command(_written(workflow, "expect_from_states.sql"), {**part, **about_states})
+
+
 def _written(workflow: Workflow, query: str) -> str:
     """A query that makes expectations inside the statement that stores them.
 
     Only rules in business time have to look up when they are due: for the engine's planner that alone is as much work
-    as all the rest.
+    as all the rest. Learned windows are looked up where there are some.
     """
+    made = read(SQL / query).code
+    if workflow.learns:
+        made = read(SQL / "with_learned_windows.sql").code.replace("{query}", made)
     by_calendar = any(in_business_time(rule) for rule in workflow.expectations)
     store = "write_expectations_by_calendar.sql" if by_calendar else "write_expectations.sql"
-    return read(SQL / store).code.replace("{query}", read(SQL / query).code)
+    return read(SQL / store).code.replace("{query}", made)
 
 
 def _follow(store: Store, news: str, write: str, given: Mapping[str, Any]) -> None:
@@ -115,20 +131,6 @@ def _follow(store: Store, news: str, write: str, given: Mapping[str, Any]) -> No
     everywhere = first or len(things) >= MOST_NAMED
     if everywhere or things:
         store.command(write, {**given, "all": everywhere, "things": [] if everywhere else things})
-
-
-def _calendars(store: Store, workflow: Workflow) -> dict[str, str]:
-    """The calendars that a workflow names, with the versions that hold now."""
-    names = list(workflow.calendars)
-    rows = store.rows(read(SQL / "calendar_versions.sql"), {"calendars": names}) if names else []
-    found = {row["calendar"]: row["version"] for row in rows}
-    missing = ", ".join(name for name in names if name not in found)
-    if missing:
-        raise ConfigurationError(
-            f"workflow {workflow.workflow!r} counts by calendars that are not in the store: {missing}; "
-            "their files belong into the folder calendars/, and `tieout up` and `tieout import` load them"
-        )
-    return found
 
 
 def _version(workflow: Workflow, calendars: Mapping[str, str]) -> str:

@@ -337,6 +337,22 @@ ENGINE = MergeTree
 ORDER BY (kpi, workflow, dimension, segment, measure, as_of, published_at)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
 
+CREATE TABLE learned_windows
+(
+    `workflow` LowCardinality(String) COMMENT 'name of the workflow',
+    `version` String COMMENT 'rule version it is of',
+    `expectation` LowCardinality(String) COMMENT 'name of the rule in the workflow file',
+    `learned_at` DateTime64(6, 'UTC') COMMENT 'midnight by which it was learned, of business and of known time; it holds for what opens on that day',
+    `learned` Bool COMMENT 'false while there were too few lags: the fixed window holds',
+    `window_s` Int64 COMMENT 'seconds from opening to due time, 0 while there were too few lags',
+    `lags` UInt64 COMMENT 'lags that ended in the time looked at and were known',
+    `quantile` Decimal(9, 6) COMMENT 'share of the lags that are no longer than the window',
+    `over_s` Int64 COMMENT 'how far back was looked, in seconds'
+)
+ENGINE = MergeTree
+ORDER BY (workflow, version, expectation, learned_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
 CREATE TABLE leg_members
 (
     `workflow` LowCardinality(String) COMMENT 'name of the workflow',
@@ -414,6 +430,9 @@ CREATE TABLE match_records
     `problem` LowCardinality(String) COMMENT 'exception code of what makes it unusable',
     `keys` Array(String) COMMENT 'its key for each pass',
     `dims` Map(LowCardinality(String), String) COMMENT 'segments',
+    `due` Array(DateTime64(6, 'UTC')) COMMENT 'when each leg of the rule is due by this record alone',
+    `dated` Bool COMMENT 'that counts from a date it names, not from when it is there',
+    `business_day` Int32 COMMENT 'business day it counts for, of the calendar that windows are counted by; 0 without one',
     INDEX idx_known_at known_at TYPE minmax GRANULARITY 4,
     INDEX idx_record record TYPE bloom_filter(0.01) GRANULARITY 4,
     PROJECTION by_record

@@ -114,7 +114,11 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     if settings is not None:
         findings += _hosts(probes, settings)
     matching, problems = load_matching(
-        root / "matching", workflows, {*mappings, *probes}, _stored_fields(mappings, probes)
+        root / "matching",
+        workflows,
+        {*mappings, *probes},
+        _stored_fields(mappings, probes),
+        _calendar_names(root, calendars),
     )
     findings += problems
     kpis, problems = load_kpis([folder for folder in (SHIPPED_KPIS, root / "kpis") if folder.is_dir()])

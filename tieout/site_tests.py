@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerts.testing import run_tests as run_alert_tests
+from calendars.table import write_calendars
 from core.findings import Finding
 from kpis.testing import run_tests as run_kpi_tests
 from reconcile.matching.testing import run_tests as run_matching_tests
@@ -47,6 +48,7 @@ def _stored_tests(project: Project, now: datetime) -> list[SiteTest]:
         Store(f"chdb://{folder}/engine") as store,
     ):
         prepare(store, now)
+        write_calendars(store, project.calendars.values(), now)
         matched = run_matching_tests(matching, project.matching, project.workflows, store)
         figures = run_kpi_tests(kpis, project.kpis, store)
     return [

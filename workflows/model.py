@@ -96,9 +96,31 @@ class Expectation(FileModel):
     calendar: Name | None = None
 
 
+class Learn(FileModel):
+    """A window learned from observed lags: at each midnight (UTC) the `quantile` of those that ended in the time `over`
+    before and were known, in whole seconds, but not below `floor` and not above `cap`. It holds for what opens on that
+    day. With fewer lags than `least`, `within` of the expectation holds.
+    """
+
+    quantile: Annotated[Decimal, Field(gt=0, le=1, decimal_places=6)] = Decimal("0.99")
+    over: Duration = timedelta(days=30)
+    least: Annotated[int, Field(ge=1)] = 200
+    floor: Duration = timedelta(0)
+    cap: Duration | None = None
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Learn:
+        if self.cap is not None and self.cap < self.floor:
+            raise ValueError("'floor' is above 'cap'")
+        if not self.over:
+            raise ValueError("'over' is a time to look back over, like 30d")
+        return self
+
+
 class Sequence(Expectation):
     """After one of `after`, one of `expect` is due within `within`: a duration like `36h` or, by the calendar,
-    business days like `3bd` or hours of working time like `8bh`.
+    business days like `3bd` or hours of working time like `8bh`. With `learn` the window is learned from observed
+    lags, and `within` holds while there are too few.
 
     `void_by` ends it without fault, `write_off_by` ends it as written off, `reversed_by` takes an arrival back.
     `failed_by` are failed tries of the expected step. With `again_after`, a new opening after an arrival
@@ -110,6 +132,7 @@ class Sequence(Expectation):
     after: tuple[StepName, ...] = Field(min_length=1)
     expect: tuple[StepName, ...] = Field(min_length=1)
     within: Window
+    learn: Learn | None = None
     void_by: tuple[StepName, ...] = ()
     write_off_by: tuple[StepName, ...] = ()
     reversed_by: tuple[StepName, ...] = ()
@@ -156,12 +179,13 @@ class Reference(Expectation):
 class Landed(Expectation):
     """What `step` brought is in the state (of `system`, or of any) `within` this time: a trace without an item otherwise.
 
-    `sources` prove that it is not; default: those of the workflow that are not telemetry.
+    `sources` prove that it is not; default: those of the workflow that are not telemetry. `learn` as with sequences.
     """
 
     kind: Literal["landed"]
     step: StepName
     within: Duration = timedelta(minutes=15)
+    learn: Learn | None = None
     system: str = ""
     sources: tuple[str, ...] = ()
     code: ExceptionCode = "NOT_IN_STATE"
@@ -272,6 +296,15 @@ class Workflow(FileModel):
     def calendars(self) -> tuple[str, ...]:
         """Names of all calendars it counts by, in order."""
         return tuple(sorted({name for _, name in calendar_references(self)}))
+
+    @property
+    def learns(self) -> dict[str, Learn]:
+        """How windows are learned, by the name of their expectation."""
+        return {
+            rule.name: rule.learn
+            for rule in self.expectations
+            if isinstance(rule, Sequence | Landed) and rule.learn is not None
+        }
 
     @property
     def state_sources(self) -> tuple[str, ...]:

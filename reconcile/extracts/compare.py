@@ -213,9 +213,7 @@ def _extract(store: Store, side: str, path: Path, wanted: Wanted, params: dict[s
         "key": key,
         "amount": money(wanted.amount) if wanted.amount else "toDecimal32(0, 0)",
         "currency": text(wanted.currency) if wanted.currency else "0",
-        "fields": f"[{', '.join(text(one) for one in wanted.fields)}]"
-        if wanted.fields
-        else "0",
+        "fields": f"[{', '.join(text(one) for one in wanted.fields)}]" if wanted.fields else "0",
         "side": str(1 + SIDES.index(side)),
         "path": f"{{{side}_path:String}}",
         "format": f"{{{side}_format:String}}",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.matching.model import Ruling
-from reconcile.matching.run import active_version, match
+from reconcile.matching.run import active_version, match, with_calendars
 from store.client import Store
 from store.sqlfile import read
 from workflows.model import Workflow
@@ -40,7 +40,7 @@ def backtest(
     now: datetime,
 ) -> Backtest:
     """Works the version out, once, and compares as of (V, K). Nothing that anybody sees changes."""
-    rule = ruling.rule.rule
+    rule, ruling = ruling.rule.rule, with_calendars(store, ruling)
     active = active_version(store, rule, now)
     if active != ruling.version:
         match(store, [ruling], workflows, now, activate=False)

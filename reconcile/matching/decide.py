@@ -24,7 +24,7 @@ from reconcile.matching.compare import (
 )
 from reconcile.matching.cover import Set, covers
 from reconcile.matching.hand import Accepted, Identity, Sets
-from reconcile.matching.model import Key, MatchingRule
+from reconcile.matching.model import Key, MatchingRule, Window
 from reconcile.matching.records import Decision, Fault, Gate, Record, Verdict
 
 UNITS = Decimal(10) ** 12
@@ -87,11 +87,18 @@ def window_gate(key: Key, legs: Mapping[str, Sequence[Record]], rule: MatchingRu
     if key.window is None or len(present) < 2:
         return ()
     first, others = present[0], [record for members in present[1:] for record in members]
-    apart = [(other.day - one.day).days for one in first for other in others]
-    earliest, latest = key.window.days
+    apart = [_apart(key.window, one, other) for one in first for other in others]
+    (earliest, latest), unit = key.window.bounds, key.window.unit
     inside = earliest <= min(apart) and max(apart) <= latest
     worst = min(apart) if min(apart) < earliest else max(apart)
-    return (Gate("window", others[0].leg, f"{earliest} to {latest} days", f"{worst} days", inside),)
+    return (Gate("window", others[0].leg, f"{earliest} to {latest} {unit}", f"{worst} {unit}", inside),)
+
+
+def _apart(window: Window, one: Record, other: Record) -> int:
+    """How many days of the window's kind `other` is dated after `one`."""
+    if window.business_days:
+        return other.business_day - one.business_day
+    return (other.day - one.day).days
 
 
 def _unusable(record: Record) -> Decision:
@@ -382,7 +389,7 @@ class _Pairing:
 
     def _in_window(self, left: Record, right: Record) -> bool:
         window = self._key.window
-        return window is None or window.days[0] <= (right.day - left.day).days <= window.days[1]
+        return window is None or window.bounds[0] <= _apart(window, left, right) <= window.bounds[1]
 
     # several to several
 

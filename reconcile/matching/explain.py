@@ -15,7 +15,7 @@ from reconcile.matching.moments import Version
 from reconcile.matching.records import Decision, Gate, Record
 from reconcile.matching.results import results
 from reconcile.matching.rows import BY_HAND, version_of
-from reconcile.matching.run import active_version, decider, hand_of
+from reconcile.matching.run import active_version, decider, hand_of, with_calendars
 from store.client import Store
 from store.sqlfile import read
 
@@ -78,8 +78,10 @@ def explain_match(
 ) -> list[Story]:
     """What each rule says of the record with this key; an empty list when no rule reads it.
 
-    The decision is made again from the records, by the same code, so it holds for any (V, K).
+    The decision is made again from the records, by the same code, so it holds for any (V, K). Raises ConfigurationError
+    when a calendar that a rule counts by is not in the store.
     """
+    rulings = {name: with_calendars(store, ruling) for name, ruling in rulings.items()}
     versions = [
         (name, ruling.version)
         for name, ruling in rulings.items()

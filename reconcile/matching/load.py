@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from core.duration import BusinessTime
 from core.findings import Finding, nearest
 from core.yamlfile import Location, Parsed, load
 from reconcile.matching.compare import money_field
-from reconcile.matching.model import OWN_FIELDS, Key, Leg, MatchingRule, Ruling, tables_of
+from reconcile.matching.model import (
+    OWN_FIELDS,
+    Key,
+    Leg,
+    MatchingRule,
+    Ruling,
+    in_business_days,
+    tables_of,
+)
 from reconcile.matching.tables import Table, load_tables, not_numbers
 from workflows.model import Workflow
 
@@ -21,16 +30,17 @@ def load_matching(
     workflows: Mapping[str, Workflow],
     sources: Collection[str] | None = None,
     kept: Mapping[str, Collection[str]] | None = None,
+    calendars: Collection[str] | None = None,
 ) -> tuple[dict[str, Ruling], list[Finding]]:
     """The rules in `folder` by name, and what is wrong with the files that are not among them.
 
-    `sources` that feed the store; None when they are not known here. `kept`: fields that are stored of each object
+    `calendars` that there are; None when they are not known here. `sources` that feed the store; None when they are not known here. `kept`: fields that are stored of each object
     type; a type that is not named there is not checked.
     """
     tables, findings = load_tables(folder / TABLES)
     rulings: dict[str, Ruling] = {}
     for file in rule_files(folder):
-        ruling, problems = load_ruling(file, tables, workflows, sources, kept, _names(folder))
+        ruling, problems = load_ruling(file, tables, workflows, sources, kept, _names(folder), calendars)
         if ruling and ruling.rule.rule in rulings:
             problems.append(Finding(str(file), 1, 1, f"rule {ruling.rule.rule!r} is defined twice"))
         findings += problems
@@ -51,6 +61,7 @@ def load_ruling(
     sources: Collection[str] | None = None,
     kept: Mapping[str, Collection[str]] | None = None,
     known_tables: Collection[str] = (),
+    calendars: Collection[str] | None = None,
 ) -> tuple[Ruling | None, list[Finding]]:
     """The rule in `file` with its tables. `known_tables`: files that are there, whether or not they are right."""
     rule, parsed, findings = load(file, MatchingRule)
@@ -58,7 +69,7 @@ def load_ruling(
         return None, findings
     check = _Check(rule, parsed)
     findings += [*check.legs(workflows, sources, kept or {}), *check.fields(), *check.meaning()]
-    findings += check.tables(tables, {*tables, *known_tables})
+    findings += [*check.tables(tables, {*tables, *known_tables}), *check.business_time(calendars)]
     named = [name for _, name, _ in tables_of(rule)]
     # A table with mistakes has its own findings; without it the rule cannot decide.
     ruling = Ruling(rule, {name: tables[name] for name in named}) if set(named) <= set(tables) else None
@@ -158,6 +169,23 @@ class _Check:
             yield from self._unknown(("tax_freight", index), "number", field, rule.numbers)
         for index, field in enumerate(rule.header):
             yield from self._unknown(("header", index), "field of the first key", field, rule.keys[0].fields)
+
+    def business_time(self, calendars: Collection[str] | None) -> Iterator[Finding]:
+        """Calendars must be there, and what is counted in business time needs one."""
+        rule = self._rule
+        places: list[tuple[Location, str | None]] = [(("calendar",), rule.calendar)]
+        places += [(("legs", name, "calendar"), leg.calendar) for name, leg in rule.legs.items()]
+        for place, name in places:
+            if name and calendars is not None:
+                yield from self._unknown(place, "calendar", name, calendars)
+        for name, leg in rule.legs.items():
+            if isinstance(leg.within, BusinessTime) and not (leg.calendar or rule.calendar):
+                message, allowed = "business time needs a calendar", "'calendar' of the leg or of the rule"
+                yield self._parsed.finding(("legs", name, "within"), message, allowed)
+        for number, key in enumerate(rule.keys):
+            if in_business_days(key) and not rule.calendar:
+                message = "business days need a calendar, the same for all legs"
+                yield self._parsed.finding(("keys", number, "window"), message, "'calendar' of the rule")
 
     def _in_every_leg(self, place: Location, field: str) -> Iterator[Finding]:
         for name, leg in self._rule.legs.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from core.duration import Duration
+from core.duration import BusinessTime
+from core.duration import Window as Allowance
 from core.yamlfile import FileModel
 from reconcile.matching.tables import Table
 from workflows.model import ExceptionCode, Name, Normalisation, StepName
@@ -23,6 +24,8 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Share = Annotated[Decimal, Field(ge=0)]
 SourceField = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
+# Records of a rule that were written in another form are not read: they are another version.
+_FORMAT = 2
 # What every record has, whatever its system calls its fields.
 OWN_FIELDS = ("@key", "@amount", "@currency")
 
@@ -55,7 +58,8 @@ class Leg(FileModel):
     `fields`: what the rule calls a field → what the source calls it; `@key`, `@amount` and `@currency` are the
     record's own. `when`: only records with one of these values count, for example only posted ones. `many`:
     several records may make up this leg of one item. `date`: field with the business day; else the day the
-    record holds from. `within`: how long after the first record of the item this leg may take.
+    record holds from. `within`: how long after the first record of the item this leg may take, counted from its
+    `date` where its leg has one; in business time (`3bd`, `8bh`) by `calendar` of the leg, else of the rule.
     `sources` prove that a record is not there; default: those of the workflow. `original`: field that names the
     record this one takes back. `lookup`: numbers that no record carries, such as the price of a contract, by name.
     `owner`: team that clears what is wrong with this leg, where `owners` of the rule names none for the code.
@@ -69,7 +73,8 @@ class Leg(FileModel):
     when: dict[Name, tuple[str, ...]] = Field(default_factory=dict)
     many: bool = False
     date: Name | None = None
-    within: Duration = timedelta(0)
+    within: Allowance = timedelta(0)
+    calendar: Name | None = None
     sources: tuple[str, ...] = ()
     original: Name | None = None
     lookup: dict[Name, Lookup] = Field(default_factory=dict)
@@ -117,13 +122,28 @@ class Number(FileModel):
 
 
 class Window(FileModel):
-    """`days: [-3, 5]`: the other record may be dated up to 3 days before and 5 days after the first leg's."""
+    """`days: [-3, 5]`: the other record may be dated up to 3 days before and 5 days after the first leg's.
 
-    days: tuple[int, int]
+    `business_days` instead: of the rule's calendar. What is dated on a day that nobody works counts for the next one.
+    """
+
+    days: tuple[int, int] | None = None
+    business_days: tuple[int, int] | None = None
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Earliest and latest, in days of its kind."""
+        return self.business_days or self.days or (0, 0)
+
+    @property
+    def unit(self) -> str:
+        return "business days" if self.business_days else "days"
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Window:
-        if self.days[0] > self.days[1]:
+        if bool(self.days) == bool(self.business_days):
+            raise ValueError("a window has either 'days' or 'business_days'")
+        if self.bounds[0] > self.bounds[1]:
             raise ValueError("the window ends before it begins; write [earliest, latest]")
         return self
 
@@ -138,6 +158,11 @@ class Key(FileModel):
     fields: tuple[Name, ...] = Field(min_length=1)
     method: Method = "group"
     window: Window | None = None
+
+
+def in_business_days(key: Key) -> bool:
+    """Whether the window of a key needs a calendar."""
+    return key.window is not None and key.window.business_days is not None
 
 
 class Tier(FileModel):
@@ -212,7 +237,8 @@ class MatchingRule(FileModel):
     `workflow` it belongs to. `compare`: what must agree; without any, that each leg is there is enough.
     `currency` money is compared in. `normalise`: changes by field, in order. `numbers`:
     fields that are numbers. `tax_freight`: numbers that explain a difference. `rounding`: a rest up to this is
-    rounding. `header`: key fields by which items are rolled up. `reversals`, `budget`, `outcome`, `by_hand`. `owner`, and
+    rounding. `calendar`: by which business days and working hours are counted. `header`: key fields by which items
+    are rolled up. `reversals`, `budget`, `outcome`, `by_hand`. `owner`, and
     `owners` by exception code. `age_by`: `due` or `record`, the day of the oldest record.
     """
 
@@ -220,6 +246,7 @@ class MatchingRule(FileModel):
     title: str
     workflow: Name
     currency: Currency = "USD"
+    calendar: Name | None = None
     legs: dict[Name, Leg] = Field(min_length=2, max_length=8)
     normalise: dict[Name, tuple[Change, ...]] = Field(default_factory=dict)
     keys: tuple[Key, ...] = Field(min_length=1, max_length=5)
@@ -236,6 +263,35 @@ class MatchingRule(FileModel):
     owners: dict[ExceptionCode, str] = Field(default_factory=dict)
     age_by: Literal["due", "record"] = "due"
     runbook: str = ""
+
+    @property
+    def clocks(self) -> tuple[tuple[int, str, str, int], ...]:
+        """What business time is counted for: the window of a key (0), or the time a leg may take (its number, from 1),
+        by which calendar, in which unit, how much of it. Empty when the rule has none.
+        """
+        kinds = [
+            (number, leg.calendar or self.calendar or "", leg.within)
+            for number, leg in enumerate(self.legs.values(), start=1)
+        ]
+        windows = (
+            [(0, self.calendar or "", "bd", 0)] if any(in_business_days(key) for key in self.keys) else []
+        )
+        if not windows and not any(isinstance(within, BusinessTime) for _, _, within in kinds):
+            return ()
+        return (
+            *windows,
+            *(
+                (number, calendar, within.unit, within.count)
+                if isinstance(within, BusinessTime)
+                else (number, "", "s", int(within.total_seconds()))
+                for number, calendar, within in kinds
+            ),
+        )
+
+    @property
+    def calendars(self) -> tuple[str, ...]:
+        """Names of the calendars it counts by, in order."""
+        return tuple(sorted({calendar for _, calendar, _, _ in self.clocks} - {""}))
 
     @property
     def number_names(self) -> tuple[str, ...]:
@@ -264,34 +320,34 @@ class MatchingRule(FileModel):
 
 @dataclass(frozen=True)
 class Ruling:
-    """A checked rule with the tables it reads; what decides is both."""
+    """A checked rule with the tables and the versions of the calendars it reads; what decides is all of them."""
 
     rule: MatchingRule
     tables: Mapping[str, Table]
+    calendars: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def version(self) -> str:
-        """Hash of the rule and of the content of its tables: another rate, another version.
+        """Hash of the rule and of the content of its tables and calendars: another rate, another version.
 
         Who may decide by hand changes nothing that the rule decides.
         """
-        told = self.rule.model_dump_json(exclude={"by_hand"}) + "".join(
-            f"{name}={self.tables[name].version}" for name in sorted(self.tables)
-        )
+        parts = {**{name: table.version for name, table in self.tables.items()}, **self.calendars}
+        told = f"{_FORMAT}{self.rule.model_dump_json(exclude={'by_hand'})}{sorted(parts.items())}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def tables_of(rule: MatchingRule) -> Iterator[tuple[tuple[str | int, ...], str, bool]]:
     """Every table a rule names: its place in the rule, its name, and whether it must hold numbers."""
-    for field, changes in rule.normalise.items():
+    for name, changes in rule.normalise.items():
         for index, change in enumerate(changes):
             if isinstance(change, Through):
-                yield ("normalise", field, index), change.map, False
+                yield ("normalise", name, index), change.map, False
     for name, leg in rule.legs.items():
-        for field, lookup in leg.lookup.items():
-            yield ("legs", name, "lookup", field, "table"), lookup.table, True
-    for field, number in rule.numbers.items():
+        for told, lookup in leg.lookup.items():
+            yield ("legs", name, "lookup", told, "table"), lookup.table, True
+    for name, number in rule.numbers.items():
         if number.factors:
-            yield ("numbers", field, "factors"), number.factors, True
+            yield ("numbers", name, "factors"), number.factors, True
         if number.rates:
-            yield ("numbers", field, "rates"), number.rates, True
+            yield ("numbers", name, "rates"), number.rates, True

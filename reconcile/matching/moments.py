@@ -62,11 +62,12 @@ class Spell:
 
 @dataclass(frozen=True)
 class Held:
-    """A decision with its history: spells of its faults, and when the first of its records was there."""
+    """A decision with its history: spells of its faults, when the first of its records was there, when each leg is due."""
 
     decision: Decision
     spells: tuple[Spell, ...]
     opened_at: datetime
+    due: Mapping[str, datetime]
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ class _Story:
         began: dict[Identity, datetime] = {}
         for one in (one for one in seen if not one.gone):
             began.setdefault((one.record.leg, one.record.key), one.occurred_at)
-        decisions = self._decided([one.record for one in last.values() if not one.gone], self._known_at)
+        standing = [one.record for one in last.values() if not one.gone]
+        decisions = self._decided(standing, self._known_at)
         present = {
             (_anchor(self._rule, decision), fault.code, fault.field, fault.leg): (fault, decision.verdict)
             for decision in decisions
@@ -154,9 +156,15 @@ class _Story:
             )
             for name, (fault, verdict) in present.items()
         }
-        return tuple(self._held(decision, began) for decision in decisions)
+        due = _due(standing, [one.record for one in seen if not one.gone])
+        return tuple(self._held(decision, began, due) for decision in decisions)
 
-    def _held(self, decision: Decision, began: Mapping[Identity, datetime]) -> Held:
+    def _held(
+        self,
+        decision: Decision,
+        began: Mapping[Identity, datetime],
+        due: Mapping[Identity, tuple[datetime, ...]],
+    ) -> Held:
         anchor = _anchor(self._rule, decision)
         own = {(record.leg, record.key) for record in decision.records}
         standing = [
@@ -164,7 +172,28 @@ class _Story:
             for fault in decision.faults
         ]
         ended = [spell for identity, spell in self._ended if identity in own]
-        return Held(decision, (*standing, *ended), min(began[identity] for identity in own))
+        first = _earliest(due[identity] for identity in own)
+        return Held(
+            decision,
+            (*standing, *ended),
+            min(began[identity] for identity in own),
+            dict(zip(self._rule.leg_names, first, strict=True)),
+        )
+
+
+def _due(standing: Iterable[Record], seen: Iterable[Record]) -> dict[Identity, tuple[datetime, ...]]:
+    """When each leg is due by each record: from the date it names now, else from when it was first there without one."""
+    due = {(one.leg, one.key): one.due for one in standing if one.dated}
+    undated: dict[Identity, list[tuple[datetime, ...]]] = {}
+    for record in seen:
+        if not record.dated:
+            undated.setdefault((record.leg, record.key), []).append(record.due)
+    return {identity: _earliest(dues) for identity, dues in undated.items()} | due
+
+
+def _earliest(dues: Iterable[tuple[datetime, ...]]) -> tuple[datetime, ...]:
+    """When each leg is due by the first of some."""
+    return tuple(min(moments) for moments in zip(*dues, strict=True))
 
 
 def _anchor(rule: MatchingRule, decision: Decision) -> Identity:

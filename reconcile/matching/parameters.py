@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from reconcile.matching.compare import money_field
-from reconcile.matching.model import Drop, Leg, MatchingRule, Ruling, Through
+from reconcile.matching.model import Drop, Leg, MatchingRule, Ruling, Through, in_business_days
 from workflows.model import Workflow
 
 Part = tuple[str, list[str], str, list[str]]
@@ -39,6 +40,10 @@ def leg_parameters(ruling: Ruling, workflow: Workflow, name: str) -> dict[str, A
         "date": leg.fields[leg.date] if leg.date else "",
         "tables": [(table.name, table.version) for table in ruling.tables.values()],
         "dimensions": list(workflow.dimensions),
+        "within_s": [
+            int(one.within.total_seconds()) if isinstance(one.within, timedelta) else 0 for one in rule.legs.values()
+        ],
+        "clocks": list(rule.clocks), "calendars": list(ruling.calendars),
     }  # fmt: skip
 
 
@@ -62,7 +67,7 @@ def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[st
         "last_pass": number == len(rule.keys),
         "legs": [
             (
-                name, leg.type or "", leg.many and key.method == "group", int(leg.within.total_seconds()),
+                name, leg.type or "", leg.many and key.method == "group",
                 list(sources_of(rule, workflow, name)), rule.owner_of_absence(name),
             )
             for name, leg in rule.legs.items()
@@ -71,7 +76,7 @@ def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[st
             (name, one.means, _place(rule, one.field, one.means), one.expected, one.actual)
             for name, one in rule.compare.items()
         ],
-        "window": list(key.window.days) if key.window else [],
+        "window": list(key.window.bounds) if key.window else [], "in_business_days": in_business_days(key),
         "money": _money(rule),
         "header": [rule.text_names.index(field) + 1 for field in rule.header],
         "clears": "clear" if rule.outcome.auto_clear else "suggest",

@@ -36,10 +36,10 @@ def version_of(told: Any) -> Version:
     """One state as `undecided.sql` gives it."""
     values = list(told.values()) if isinstance(told, dict) else list(told)
     leg, key, origin, at, known_at, row_hash, gone, *said = values
-    day, numbers, texts, currency, rate, worth, original, problem, dims = said
+    day, numbers, texts, currency, rate, worth, original, problem, dims, due, dated, business_day = said
     record = Record(
         leg, key, at, day, tuple(numbers), tuple(texts), currency, rate, worth, original,
-        "" if problem == "UNPOSTED" else problem,
+        "" if problem == "UNPOSTED" else problem, tuple(due), bool(dated), business_day,
     )  # fmt: skip
     return Version(record, at, known_at, row_hash, bool(gone), origin, dims)
 
@@ -76,7 +76,7 @@ def rows_of(
         "occurred_at": moment.occurred_at, "known_at": moment.known_at, "evidence": moment.evidence,
     }  # fmt: skip
     if not moment.held:
-        nothing = Held(Decision("none", ()), (), moment.occurred_at)
+        nothing = Held(Decision("none", ()), (), moment.occurred_at, {})
         yield {**base, "item": 1, **_row(rule, workflow, number, nothing, {})}
     for item, held in enumerate(moment.held, start=1):
         yield {**base, "item": item, **_row(rule, workflow, number, held, dims)}
@@ -93,8 +93,7 @@ def _row(
     records = sorted(decision.records, key=lambda one: (rule.leg_names.index(one.leg), one.day, one.key))
     first = records[0] if records else None
     matched = decision.verdict in ("matched", "matched_tol")
-    within = {name: leg.within for name, leg in rule.legs.items()}
-    due_at = held.opened_at + max(within.values())
+    due_at = max(held.due.values(), default=held.opened_at)
     aged_from = due_at
     if rule.age_by == "record" and records:
         day = min(record.day for record in records)
@@ -135,14 +134,14 @@ def points_of(rule: MatchingRule, workflow: Workflow, held: Held, due_at: dateti
     """What there is to say of a decision, each with its own due time and owner; the first one counts."""
     decision = held.decision
     matched = decision.verdict in ("matched", "matched_tol")
-    within = {leg: held.opened_at + rule.legs[leg].within for leg in decision.waits}
+    within = {leg: held.due[leg] for leg in decision.waits}
     grows = within if decision.verdict == "partial" else {}
     points = []
     for spell in held.spells:
         fault, since = spell.fault, spell.since
         if spell.growing and spell.until is not None:
             # What was made up for before it was due was never wrong.
-            since = max(since, held.opened_at + rule.legs[fault.leg].within)
+            since = max(since, held.due[fault.leg])
             if spell.until <= since:
                 continue
         points.append({

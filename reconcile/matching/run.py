@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from reconcile.calendar_versions import newest_calendars
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
 from reconcile.matching.decide import by_hand, decide
 from reconcile.matching.hand import Hand, Turn
@@ -59,12 +60,23 @@ def match(
 
     Idempotent: a second run, or one after a crash, adds nothing. A changed rule or table is a new version, worked
     out over all history; older views keep the version that decided then. Without `activate` a version is worked
-    out and decides nothing yet.
+    out and decides nothing yet. Raises ConfigurationError when a calendar is not in the store.
     """
     return [
-        _one(store, ruling, workflows[ruling.rule.workflow], now, now - settle, activate)
+        _one(
+            store, with_calendars(store, ruling), workflows[ruling.rule.workflow], now, now - settle, activate
+        )
         for ruling in rulings
     ]
+
+
+def with_calendars(store: Store, ruling: Ruling) -> Ruling:
+    """The rule with the versions of its calendars that hold now: they are part of what decides.
+
+    Raises ConfigurationError when one is not in the store.
+    """
+    rule = ruling.rule
+    return replace(ruling, calendars=newest_calendars(store, rule.calendars, f"matching rule {rule.rule!r}"))
 
 
 def _one(
@@ -78,7 +90,7 @@ def _one(
     mark = read_up_to(store, job, last)
     done = Matched(rule.rule, version, 0, 0, until)
     if not last or mark != last["read_up_to"] or known != last["facts_then"]:
-        done = _work(store, ruling, workflow, mark, until)
+        done = _work(store, ruling, workflow, mark, until, now)
         if not last or until > last["read_up_to"]:
             set_mark(store, job, until, known, now)
     # Only what is worked out decides: a view never shows half a version.
@@ -89,10 +101,13 @@ def _one(
     return done
 
 
-def _work(store: Store, ruling: Ruling, workflow: Workflow, mark: datetime, until: datetime) -> Matched:
+def _work(
+    store: Store, ruling: Ruling, workflow: Workflow, mark: datetime, until: datetime, now: datetime
+) -> Matched:
     rule = ruling.rule
     since = {
         "rule": rule.rule, "version": ruling.version, "mark": text(mark), "until": text(until), "everything": mark == EPOCH,
+        "calendars_at": now,
     }  # fmt: skip
     _read_legs(store, ruling, workflow, since)
     hand = hand_of(store, rule.rule, until)
@@ -115,7 +130,7 @@ def _read_legs(store: Store, ruling: Ruling, workflow: Workflow, since: Mapping[
     for name in ruling.rule.legs:
         leg = {**leg_parameters(ruling, workflow, name), **since}
         if store.value(read(SQL / "leg_news.sql"), leg):
-            store.command(_extract(ruling.rule.legs[name]), leg)
+            store.command(_extract(ruling.rule, ruling.rule.legs[name]), leg)
     if _some_moved(store, {**since, "pass": 1}):
         store.command(read(SQL / "moved.sql"), since)
 
@@ -130,11 +145,19 @@ def _some_moved(store: Store, given: Mapping[str, Any]) -> bool:
     )
 
 
-def _extract(leg: Leg) -> str:
-    """The query that reads a leg. Tables and voids cost the engine's planner as much as half of it, so only who asks pays."""
+def _extract(rule: MatchingRule, leg: Leg) -> str:
+    """The query that reads a leg. Tables, voids and calendars cost the engine's planner as much as half of it, so only who
+    asks pays.
+    """
+    due = read(SQL / ("due_by_calendar.sql" if rule.clocks else "due.sql")).code
     told = read(SQL / ("told_by_tables.sql" if leg.lookup else "told.sql")).code
     voided = read(SQL / "voided.sql").code if leg.void_by else ""
-    return read(SQL / "extract.sql").code.replace("{told}", told).replace("{voided}", voided)
+    return (
+        read(SQL / "extract.sql")
+        .code.replace("{told}", told)
+        .replace("{voided}", voided)
+        .replace("{due}", due)
+    )
 
 
 def _shares(store: Store, given: Mapping[str, Any]) -> list[dict[str, Any]]:

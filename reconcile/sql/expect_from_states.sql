@@ -95,16 +95,19 @@ read_before AS (
     WHERE known_at <= until AND source IN (SELECT told_by FROM opened WHERE NOT lands)
         AND known_at >= (SELECT min(first_told_at) FROM opened WHERE NOT lands) - toIntervalDay({recent_days:UInt16})
 ),
--- Which source carried each of the steps on which day, the last day first.
+-- Which source of telemetry carried each of the steps on which day, the last day first, and since when that is known.
 carriers AS (
-    SELECT step, arraySort(c -> (-toInt32(c.1), c.2), groupArray((day, source, carried_known_at))) AS carried
+    SELECT step, arraySort(c -> (-toInt32(c.1), c.2), groupArray((day, source, greatest(carried_known_at, heard_known_at)))) AS carried
     FROM (
         SELECT toString(step) AS step, toString(source) AS source, toDate32(occurred_at) AS day, min(known_at) AS carried_known_at
         FROM events
         WHERE workflow = {workflow:String} AND step IN (SELECT r.step FROM opened WHERE NOT lands) AND known_at <= until
             AND occurred_at >= (SELECT min(opened_at) FROM opened WHERE NOT lands) - toIntervalDay({recent_days:UInt16})
         GROUP BY step, source, day
-    )
+    ) AS c
+    INNER JOIN (
+        SELECT toString(source) AS heard_source, min(known_at) AS heard_known_at FROM telemetry_heard GROUP BY heard_source
+    ) AS h ON h.heard_source = c.source
     GROUP BY step
 )
 SELECT

@@ -138,11 +138,12 @@ def _traced(
     version_at = max(one.known_at for one in (*seen, *held))
     first_told = min(one.known_at for one in held)
     read = [one.through for one in world.complete if one.source == probe and one.known_at < first_told]
-    # Days on which each source carried the step, as known when the item was last looked at.
+    # Days on which each source of telemetry carried the step, as known when the item was last looked at.
+    telemetry = {one.source for one in world.heard if one.known_at <= version_at}
     carried = [
         (one.at.date(), one.source)
         for one in world.seen
-        if one.known_at <= version_at and opened.date() - timedelta(days=recent_days) <= one.at.date() <= due_at.date()
+        if one.known_at <= version_at and one.source in telemetry and opened.date() - timedelta(days=recent_days) <= one.at.date() <= due_at.date()
     ]  # fmt: skip
     covered = False
     if read and carried:

@@ -10,17 +10,20 @@ import pytest
 from matching_rules import order_rule, rule
 from matching_world import CASH, LAST, day
 
+from calendars.model import Calendar
+from calendars.table import write_calendars
 from reconcile.marks import EPOCH, text
 from reconcile.matching.model import MatchingRule, Ruling
 from reconcile.matching.parameters import group_parameters
-from reconcile.matching.run import SQL, match
+from reconcile.matching.run import SQL, match, with_calendars
 from store.client import Store
 from store.sqlfile import read
 
-FIELDS = {"account": "account", "reference": "reference", "amount": "@amount"}
+FIELDS = {"account": "account", "reference": "reference", "amount": "@amount", "booked": "booked"}
+ORDERED = {"po": "po", "quantity": "quantity", "price": "price"}
 DATED = rule(
     legs={
-        "bank": {"type": "bank_line", "fields": FIELDS, "within": "1d"},
+        "bank": {"type": "bank_line", "fields": FIELDS, "within": "1d", "date": "booked"},
         "ledger": {"type": "ledger_line", "fields": FIELDS, "within": "12h"},
     },
     keys=[{"fields": ["account"], "method": "pair", "window": {"days": [-1, 2]}}],
@@ -32,6 +35,24 @@ DATED = rule(
 )  # fmt: skip
 WINDOWED = order_rule(
     keys=[{"fields": ["po"], "window": {"days": [-2, 3]}}], age_by="record", outcome={"auto_clear": False}
+)
+FIRST_LEG = {
+    "type": "order_line",
+    "fields": {**ORDERED, "booked": "booked"},
+    "date": "booked",
+    "within": "1bd",
+}
+OTHERS = {
+    name: {"type": f"{name}_line", "fields": ORDERED, "many": True, "within": "9bh"}
+    for name in ("receipt", "invoice")
+}
+BUSINESS = order_rule(
+    legs={"po": FIRST_LEG, **OTHERS},
+    keys=[{"fields": ["po"], "window": {"business_days": [-1, 2]}}],
+    calendar="week",
+)
+WEEK = Calendar.model_validate(
+    {"calendar": "week", "title": "W", "zone": "America/Chicago", "hours": "08:00-17:00"}
 )
 KINDS = {
     "bank": "bank_line", "ledger": "ledger_line", "po": "order_line", "receipt": "receipt_line", "invoice": "invoice_line",
@@ -49,7 +70,7 @@ def facts(store: Store, rng: random.Random, legs: tuple[str, ...], keys: int) ->
                 rows.append({
                     "system": "books", "object_type": KINDS[leg], "object_key": f"{leg}{key}.{number % rng.choice([1, 2])}",
                     "fields": {
-                        "account": f"A{key}", "po": f"A{key}", "reference": rng.choice(["r"] * 9 + ["s"]), "quantity": str(worth),
+                        "booked": rng.choice(["", "", "2026-02-28", "2026-03-01T09:30:00Z"]), "account": f"A{key}", "po": f"A{key}", "reference": rng.choice(["r"] * 9 + ["s"]), "quantity": str(worth),
                         **({"price": rng.choice(["2.5"] * 12 + ["2.51"])} if leg != "receipt" else {}),
                     },
                     "amount": worth, "currency": rng.choice(["USD"] * 12 + ["EUR"]), "deleted": rng.random() < 0.02,
@@ -65,11 +86,14 @@ def decided_by(store: Store, name: str, given: dict[str, Any]) -> list[dict[str,
     return store.rows("SELECT * FROM matches ORDER BY ALL")
 
 
-@pytest.mark.parametrize("of", [DATED, WINDOWED])
-@pytest.mark.parametrize("mark", [EPOCH, day(0.5)])
+@pytest.mark.parametrize(
+    ("of", "mark"),
+    [(DATED, EPOCH), (DATED, day(0.5)), (WINDOWED, EPOCH), (WINDOWED, day(0.5)), (BUSINESS, EPOCH)],
+)
 def test_one_state_a_leg_is_decided_as_all_states_are(store: Store, of: MatchingRule, mark: Any) -> None:
     facts(store, random.Random(11), of.leg_names, 250)
-    ruling = Ruling(of, {})
+    write_calendars(store, [WEEK] if of.calendars else [], day(0))
+    ruling = with_calendars(store, Ruling(of, {}))
     match(store, [ruling], {"cash": CASH}, LAST)
     given = {
         **group_parameters(ruling, CASH, 1), "rule": of.rule, "version": ruling.version, "mark": text(mark),

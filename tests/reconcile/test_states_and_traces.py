@@ -101,7 +101,7 @@ def random_world(dice: random.Random) -> World:
         item, when = f"I{number}", moment()
         for _ in range(dice.choice([0, 1, 1, 1, 2])):
             near = when + timedelta(minutes=dice.choice([-90, -30, 0, 0, 20, 60, 70]))
-            seen.append(Seen(item, f"e{len(seen):04}", near, learnt(near), dice.choice(["otlp/ap", "otlp/ap", "otlp/scan"])))  # fmt: skip
+            seen.append(Seen(item, f"e{len(seen):04}", near, learnt(near), dice.choice(["otlp/ap", "otlp/ap", "otlp/scan", "log"])))  # fmt: skip
         for turn in range(dice.choice([0, 1, 1, 1, 2, 3])):
             there = when + timedelta(minutes=dice.choice([0, 0, 40, 200]) * (turn + 1))
             held.append(Held(item, there, learnt(there), dice.random() < 0.2, len(held)))
@@ -126,7 +126,7 @@ def random_world(dice: random.Random) -> World:
 
 @pytest.mark.slow
 def test_both_directions_equal_the_recomputation_however_often_the_job_ran(store: Store) -> None:
-    dice = random.Random(11)
+    dice = random.Random(17)
     states: set[tuple[str, str]] = set()
     for _ in range(3):
         world = random_world(dice)
@@ -149,7 +149,7 @@ def test_both_directions_equal_the_recomputation_however_often_the_job_ran(store
         empty(store)
     assert states >= {
         ("landed", "MATCHED"), ("landed", "MISSING"), ("landed", "UNKNOWN"), ("landed", "NOT_DUE"),
-        ("traced", "MATCHED"), ("traced", "ORPHAN"), ("traced", "UNKNOWN"), ("traced", "VOID"),
+        ("traced", "MATCHED"), ("traced", "ORPHAN"), ("traced", "UNKNOWN"), ("traced", "VOID"), ("traced", "NOT_DUE"),
     }  # fmt: skip
 
 
@@ -162,6 +162,7 @@ def empty(store: Store) -> None:
         store.command("TRUNCATE TABLE {table:Identifier}", {"table": table})
 
 
+@pytest.mark.slow
 def test_nothing_is_concluded_from_a_time_in_which_nobody_listened(store: Store) -> None:
     """Five invoices in the books without a trace; only of one it can be said that it has none."""
     carried = Seen("I0", "e0", at(0), at(1), "otlp/ap")

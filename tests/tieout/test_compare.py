@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 
 from processes import ROOT, tieout
@@ -18,8 +19,8 @@ def test_two_extracts_are_compared_without_a_project(tmp_path: Path) -> None:
     assert told.code == 1, told.err
     said = json.loads(told.out)
     assert not said["agree"]
-    assert [(row["state"], row["keys"], row["difference"]) for row in said["states"]] == [
-        ("agree", 1, "0.000000000000"), ("only left", 1, "-5.000000000000"), ("only right", 1, "7.500000000000"),
+    assert [(row["state"], row["keys"], Decimal(row["difference"])) for row in said["states"]] == [
+        ("agree", 1, 0), ("only left", 1, -5), ("only right", 1, Decimal("7.5")),
     ]  # fmt: skip
     wrong = tieout("compare", *files, "--key", "ref", "--tolerance", "much")
     assert (wrong.code, "'much' is not a number" in wrong.err) == (2, True)

@@ -105,10 +105,13 @@ def test_the_file_these_tests_break_is_good(tmp_path: Path) -> None:
             "expectations.0: Input tag 'sequense' found using 'kind' does not match any of the expected tags: "
             "'sequence', 'precedence', 'once', 'reference', 'landed', 'traced', 'tie_out'; allowed: 'sequence', 'precedence', 'once', 'reference', 'landed', 'traced', 'tie_out'; did you mean 'sequence'?"),
         ("    owner: treasury\n  - name: tie", "    §ownr: treasury\n    owner: treasury\n  - name: tie", "unknown key 'ownr'; allowed: after, again_after, calendar, clock, code, expect, "
-            "failed_by, item, kind, name, owner, reversed_by, runbook, title, void_by, within, write_off_by; did you mean 'owner'?"),
+            "failed_by, item, kind, learn, name, owner, reversed_by, runbook, title, void_by, within, write_off_by; did you mean 'owner'?"),
         ("- name: payment\n    title: Paid in time\n", "- §name: payment\n", "key 'title' is missing"),
         ("    legs:\n      invoiced: {step: received}\n      paid: {step: paid}\n", "    §legs:\n      invoiced: {step: received}\n", "expectations.1.tie_out.legs: Dictionary should have at least 2 items after validation, not 1"),
         ("    legs:\n      invoiced", "    §legs:\n      more: {step: paid}\n      invoiced", "expectations.1.tie_out.legs: Dictionary should have at most 2 items after validation, not more"),
+        ("within: 30d\n", "within: 30d\n    learn: {§quantile: 1.5}\n", "expectations.0.sequence.learn.quantile: Input should be less than or equal to 1"),
+        ("within: 30d\n", "within: 30d\n    §learn: {floor: 2h, cap: 1h}\n", "expectations.0.sequence.learn: 'floor' is above 'cap'"),
+        ("within: 30d\n", "within: 30d\n    learn: {§lest: 20}\n", "unknown key 'lest'; allowed: cap, floor, least, over, quantile; did you mean 'least'?"),
         ("    legs:", "    tolerance: {§abs: some}\n    legs:", "expectations.1.tie_out.tolerance.abs: Input should be a valid decimal"),
     ],
 )  # fmt: skip

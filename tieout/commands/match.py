@@ -203,7 +203,7 @@ def _tried(project: Project, file: Path) -> Ruling:
     """The rule in `file`. Raises ConfigurationError that lists its mistakes."""
     tables, findings = load_tables(project.root / "matching" / TABLES)
     own, more = load_tables(file.parent / TABLES)
-    ruling, problems = load_ruling(file, {**tables, **own}, project.workflows)
+    ruling, problems = load_ruling(file, {**tables, **own}, project.workflows, calendars=project.calendars)
     found = [*findings, *more, *problems]
     if ruling is None or found:
         raise ConfigurationError("the rule has mistakes:\n" + "\n".join(one.text() for one in found))

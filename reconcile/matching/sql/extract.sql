@@ -1,7 +1,7 @@
 -- Records of one leg that became known since the mark, as the rule sees them: keys, numbers, texts
 INSERT INTO match_records (
     rule, version, pass, key, leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, rate, worth,
-    original, problem, keys, dims
+    original, problem, keys, dims, due, dated, business_day
 )
 WITH
     {gates:Array(Tuple(field String, allowed Array(String)))} AS gates,
@@ -56,8 +56,13 @@ dated AS (
         record, occurred_at, known_at, row_hash, f,
         arrayAll(g -> has(g.allowed, f[g.field]), gates) AS counts, deleted OR NOT counts AS gone,
         f[{date:String}] AS day_text, parseDateTime64BestEffortOrNull(day_text, 6, 'UTC') AS day_said,
-        toDate32(ifNull(day_said, occurred_at)) AS day
+        ifNull(day_said, occurred_at) AS counts_from, toDate32(counts_from) AS day,
+        -- A date without a time is that day of whatever calendar.
+        isNotNull(day_said) AND length(day_text) <= 10 AS is_date
     FROM states
+),
+counted AS (
+{due}
 ),
 told AS (
 {told}
@@ -116,7 +121,7 @@ SELECT
     if({converted:Bool}, {currency:String}, f[{currency_field:String}]),
     if({money:UInt32} = 0, toDecimal128('1', 12), ifNull(figures[greatest({money:UInt32}, 1)].3, 1)),
     CAST(worth, 'Nullable(Decimal(38, 6))'), if(empty(original_parts), '', said_parts[1]), problem, keys,
-    mapFilter((k, v) -> has({dimensions:Array(String)}, k), f)
+    mapFilter((k, v) -> has({dimensions:Array(String)}, k), f), due, isNotNull(day_said), business_day
 FROM built
 WHERE (record, key, occurred_at, known_at, row_hash) NOT IN (
     SELECT record, key, occurred_at, known_at, row_hash

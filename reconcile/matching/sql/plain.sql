@@ -7,7 +7,7 @@ INSERT INTO matches (
     points.owner, points.since, points.until, points.due_at, points.sources, gates, options, aged_from, dims
 )
 WITH
-    {legs:Array(Tuple(name String, type String, many Bool, within_s Int64, sources Array(String), owner String))} AS legs,
+    {legs:Array(Tuple(name String, type String, many Bool, sources Array(String), owner String))} AS legs,
     {compares:Array(Tuple(name String, means String, place UInt32, expected String, actual String))} AS compares,
     {window:Array(Int32)} AS window,
     {money:Tuple(amount UInt32, quantity UInt32, price UInt32, counted String, expected String, actual String)} AS money,
@@ -39,10 +39,11 @@ grouped AS (
     SELECT
         key,
         arraySort(x -> (x.1, x.2, x.3, x.4, x.5, x.6), groupUniqArray(CAST(
-            (leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, worth, original != '' OR problem NOT IN ('', 'UNPOSTED'), dims),
+            (leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, worth, original != '' OR problem NOT IN ('', 'UNPOSTED'), dims,
+            if({in_business_days:Bool}, business_day, toInt32(day)), due, dated),
             'Tuple(leg String, record String, origin String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), row_hash String,
             gone Bool, day Date32, numbers Array(Nullable(Decimal(38, 12))), texts Array(String), currency String,
-            worth Nullable(Decimal(38, 6)), odd Bool, dims Map(String, String))'))) AS versions
+            worth Nullable(Decimal(38, 6)), odd Bool, dims Map(String, String), day_number Int32, due Array(DateTime64(6, \'UTC\')), dated Bool)'))) AS versions
     FROM match_records
     WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
         AND key IN (SELECT key FROM touched)
@@ -74,8 +75,8 @@ judged AS (
         -- Narrow columns: what a lambda reads is copied for each element of what it runs over.
         records.leg AS their_legs, records.numbers AS their_numbers, records.texts AS their_texts,
         arrayDistinct(their_legs) AS present,
-        arrayFilter((d, l) -> l = their_legs[1], records.day, their_legs) AS first_days,
-        arrayFilter((d, l) -> l != their_legs[1], records.day, their_legs) AS other_days,
+        arrayFilter((d, l) -> l = their_legs[1], records.day_number, their_legs) AS first_days,
+        arrayFilter((d, l) -> l != their_legs[1], records.day_number, their_legs) AS other_days,
         multiIf(
             empty(records), 'none',
             has(records.odd, true), '',
@@ -84,8 +85,8 @@ judged AS (
             length(arrayDistinct(arrayFilter(c -> c != '', records.currency))) > 1, '',
             length(their_legs) > length(present) AND arrayExists(l -> NOT l.many AND countEqual(their_legs, l.name) > 1, legs), '',
             NOT empty(window) AND NOT empty(other_days)
-                AND (dateDiff('day', arrayMax(first_days), arrayMin(other_days)) < window[1]
-                    OR dateDiff('day', arrayMin(first_days), arrayMax(other_days)) > window[2]), '',
+                AND (arrayMin(other_days) - arrayMax(first_days) < window[1]
+                    OR arrayMax(other_days) - arrayMin(first_days) > window[2]), '',
             length(present) > 1 AND NOT arrayAll(c -> NOT has(present, c.expected) OR NOT has(present, c.actual) OR multiIf(
                 c.means = 'text', length(arrayDistinct(arrayFilter((t, l) -> l IN (c.expected, c.actual),
                     arrayMap(t -> t[c.place], their_texts), their_legs))) = 1,
@@ -101,11 +102,17 @@ judged AS (
 decided AS (
     SELECT
         *,
-        arrayMin(arrayMap(x -> x.occurred_at, if(length(seen) = length(records), records, arrayFilter(
-            x -> NOT x.gone AND arrayExists(r -> (r.leg, r.record) = (x.leg, x.record), records), seen)))) AS opened_at,
-        arraySort(l -> (l.within_s, if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), l.name),
+        if(length(seen) = length(records), records, arrayFilter(
+            x -> NOT x.gone AND arrayExists(r -> (r.leg, r.record) = (x.leg, x.record), records), seen)) AS lives,
+        arrayMin(lives.occurred_at) AS opened_at,
+        -- From the date that a record has now, or from when it was first there.
+        arrayMap(r -> (r.leg, r.record), arrayFilter(r -> r.dated, records)) AS dated_now,
+        arrayReduce('minForEach', if(NOT has(lives.dated, true), lives.due, arrayConcat(
+            arrayFilter((d, its_dated) -> its_dated, records.due, records.dated),
+            arrayFilter((d, x) -> NOT x.dated AND NOT has(dated_now, (x.leg, x.record)), lives.due, lives)))) AS dues,
+        arraySort(l -> (dues[indexOf(legs.name, l.name)], if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), l.name),
             arrayFilter(l -> NOT has(present, l.name), legs)) AS absent,
-        addSeconds(opened_at, arrayMax(legs.within_s)) AS due_at
+        arrayMax(dues) AS due_at
     FROM judged
     QUALIFY min(verdict != '') OVER (PARTITION BY key)
 )
@@ -135,7 +142,7 @@ SELECT
     multiIf(verdict = 'open', absent.name, verdict = 'matched', [records[-1].leg], []) AS about, about,
     arrayMap(r -> '', ranks), arrayMap(r -> '', ranks), arrayMap(r -> NULL, ranks),
     multiIf(verdict = 'open', absent.owner, verdict = 'matched', [{owner:String}], []),
-    multiIf(verdict = 'open', arrayMap(l -> addSeconds(opened_at, l.within_s), absent), verdict = 'matched', [due_at], []) AS due_ats,
+    multiIf(verdict = 'open', arrayMap(l -> dues[indexOf(legs.name, l.name)], absent), verdict = 'matched', [due_at], []) AS due_ats,
     arrayMap(r -> NULL, ranks), due_ats, if(verdict = 'open', absent.sources, arrayMap(r -> [], ranks)),
     '', '', if({age_by:String} = 'record', toDateTime64(arrayMin(records.day), 6, 'UTC'), due_at),
     if(empty(records), map(), records[1].dims)

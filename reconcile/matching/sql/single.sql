@@ -7,7 +7,7 @@ INSERT INTO matches (
     points.owner, points.since, points.until, points.due_at, points.sources, gates, options, aged_from, dims
 )
 WITH
-    {legs:Array(Tuple(name String, type String, many Bool, within_s Int64, sources Array(String), owner String))} AS legs,
+    {legs:Array(Tuple(name String, type String, many Bool, sources Array(String), owner String))} AS legs,
     {compares:Array(Tuple(name String, means String, place UInt32, expected String, actual String))} AS compares,
     {window:Array(Int32)} AS window,
     {money:Tuple(amount UInt32, quantity UInt32, price UInt32, counted String, expected String, actual String)} AS money,
@@ -15,18 +15,18 @@ WITH
     toDateTime64({until:String}, 6, 'UTC') AS until,
     -- A comparison of sums takes the expected side from the actual one, whatever stands where.
     arrayMap(c -> (c.place, c.means, indexOf(legs.name, c.expected), indexOf(legs.name, c.actual)), compares) AS sides,
-    -- What is said of a leg that is not there, in the order in which it is said.
-    arraySort(l -> (l.within_s, l.code, l.name), arrayMap(l -> CAST(
-        (l.name, l.within_s, if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), l.owner, l.sources),
-        'Tuple(name String, within_s Int64, code String, owner String, sources Array(String))'), legs)) AS absence,
+    -- What is said of a leg that is not there.
+    arrayMap((l, place) -> CAST((l.name, place, if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), l.owner, l.sources),
+        'Tuple(name String, place UInt8, code String, owner String, sources Array(String))'), legs, arrayEnumerate(legs)) AS absence,
 grouped AS (
     SELECT
         key,
         arraySort(x -> x.1, groupArray(CAST(
-            (toUInt8(indexOf(legs.name, leg)), record, occurred_at, known_at, day, numbers, texts, currency, worth, dims),
+            (toUInt8(indexOf(legs.name, leg)), record, occurred_at, known_at, day, numbers, texts, currency, worth, dims,
+            if({in_business_days:Bool}, business_day, toInt32(day)), due),
             'Tuple(place UInt8, record String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), day Date32,
             numbers Array(Nullable(Decimal(38, 12))), texts Array(String), currency LowCardinality(String),
-            worth Nullable(Decimal(38, 6)), dims Map(LowCardinality(String), String))'))) AS states,
+            worth Nullable(Decimal(38, 6)), dims Map(LowCardinality(String), String), day_number Int32, due Array(DateTime64(6, \'UTC\')))'))) AS states,
         min(occurred_at) AS first_at, max(occurred_at) AS last_at, min(known_at) AS first_known_at, max(known_at) AS last_known_at
     FROM match_records
     WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
@@ -55,7 +55,7 @@ plain AS (
         NOT arrayExists(numbers -> arrayExists(n -> n < 0, numbers), states.numbers)
         AND length(arrayDistinct(states.currency)) = 1
         AND (empty(window) OR arrayAll((x, i) -> arrayAll(
-            y -> dateDiff('day', x, y) BETWEEN window[1] AND window[2], arraySlice(states.day, i + 1)), states.day, arrayEnumerate(states.day)))
+            y -> y - x BETWEEN window[1] AND window[2], arraySlice(states.day_number, i + 1)), states.day_number, arrayEnumerate(states.day_number)))
         AND arrayAll(c -> (indexOf(states.place, c.3) AS e) = 0 OR (indexOf(states.place, c.4) AS a) = 0 OR if(c.2 = 'text',
             states.texts[e][c.1] = states.texts[a][c.1],
             ifNull(states.numbers[e][c.1] = states.numbers[a][c.1], false)), sides))
@@ -83,8 +83,10 @@ decided AS (
         if(length(present) < length(legs), 'open', 'matched') AS verdict,
         arrayMin(records.occurred_at) AS opened_at,
         arrayMax(records.occurred_at) AS complete_at,
-        addSeconds(opened_at, arrayMax(legs.within_s)) AS due_at,
-        if(verdict = 'matched', [], arrayFilter(l -> NOT has(present, indexOf(legs.name, l.name)), absence)) AS absent,
+        arrayReduce('minForEach', records.due) AS dues,
+        arrayMax(dues) AS due_at,
+        if(verdict = 'matched', [], arraySort(
+            l -> (dues[l.place], l.code, l.name), arrayFilter(l -> NOT has(present, l.place), absence))) AS absent,
         indexOf(present, indexOf(legs.name, money.expected)) AS expected_at,
         indexOf(present, indexOf(legs.name, money.actual)) AS actual_at
     FROM moments
@@ -111,7 +113,7 @@ SELECT
     if(verdict = 'open', absent.name, [legs.name[records[-1].place]]) AS about, about,
     arrayMap(r -> '', ranks), arrayMap(r -> '', ranks), arrayMap(r -> NULL, ranks),
     if(verdict = 'open', absent.owner, [{owner:String}]),
-    if(verdict = 'open', arrayMap(l -> addSeconds(opened_at, l.within_s), absent), [due_at]) AS due_ats,
+    if(verdict = 'open', arrayMap(l -> dues[l.place], absent), [due_at]) AS due_ats,
     arrayMap(r -> NULL, ranks), due_ats, if(verdict = 'open', absent.sources, arrayMap(r -> [], ranks)),
     '', '', if({age_by:String} = 'record', toDateTime64(arrayMin(records.day), 6, 'UTC'), due_at),
     records[1].dims

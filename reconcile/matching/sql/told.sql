@@ -1,2 +1,2 @@
 -- Records as their systems tell of them
-SELECT * FROM dated
+SELECT * FROM counted

@@ -5,4 +5,4 @@ SELECT
         if(l.code.lookup = '', normalise_key(f[l.code.field], l.code.before), normalise_key(
             meaning_of(l.code.lookup, normalise_key(f[l.code.field], l.code.before), day, names, meanings), l.code.after)),
         day, names, meanings), lookups))) AS f
-FROM dated
+FROM counted
