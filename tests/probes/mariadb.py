@@ -91,9 +91,9 @@ class Mariadb:
         pytest.fail(f"MariaDB does not answer: {(self.folder / 'log').read_text()[-2000:]}")
 
     def stop(self) -> None:
-        assert self._server
-        self._server.kill()
-        self._server.wait()
+        if self._server:
+            self._server.kill()
+            self._server.wait()
 
     def url(self, user: str = "owner", password: str = PASSWORD, database: str = "shop") -> str:
         return f"mysql+pymysql://{user}:{password}@127.0.0.1:{self.port}/{database}"
@@ -140,9 +140,9 @@ def running() -> Iterator[Mariadb]:
     folder = Path(tempfile.mkdtemp(prefix="maria", dir=os.environ.get("TMPDIR", "/tmp")))  # noqa: S108
     folder.chmod(0o755)
     mariadb = Mariadb(folder)
-    mariadb.create()
-    mariadb.start()
     try:
+        mariadb.create()
+        mariadb.start()
         yield mariadb
     finally:
         mariadb.stop()
