@@ -109,12 +109,16 @@ class HandDecision:
 
 @dataclass(frozen=True)
 class Turn:
-    """Where a record was from one known time until before another: in the decision `place`, or free when it is empty."""
+    """Where a record was from one known time until before another: in the decision `place`, or free when it is empty.
+
+    `places`: all decisions it was in up to then.
+    """
 
     record: Identity
     since: datetime
     until: datetime
     place: str
+    places: tuple[str, ...] = ()
 
 
 def order(act: HandAct) -> tuple[datetime, str]:
@@ -160,22 +164,18 @@ class Hand:
         return found
 
     def turns(self) -> list[Turn]:
-        """Where each record that an act names was, at every known time.
-
-        A new turn begins with each act on it; who stays in a decision does so in one turn.
-        """
-        began: dict[Identity, tuple[datetime, str]] = {}
+        """Where each record that an act names was, at every known time; a new turn begins with each act on it."""
+        now: dict[Identity, Turn] = {}
         found: dict[str, HandDecision] = {}
         turns = []
         for act in self.acts:
             _take(found, act)
             for record in act.members:
-                (since, place), now = began.get(record, (FIRST, "")), _place(found, record)
-                if place and place == now:
-                    continue
-                turns.append(Turn(record, since, act.known_at, place))
-                began[record] = act.known_at, now
-        return turns + [Turn(record, since, LAST, place) for record, (since, place) in began.items()]
+                last, place = now.get(record, Turn(record, FIRST, LAST, "")), _place(found, record)
+                turns.append(replace(last, until=act.known_at))
+                places = (*last.places, place) if place and place not in last.places else last.places
+                now[record] = Turn(record, act.known_at, LAST, place, places)
+        return [*turns, *now.values()]
 
 
 def _take(found: dict[str, HandDecision], act: HandAct) -> None:

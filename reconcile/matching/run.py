@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Any
 from reconcile.calendar_versions import newest_calendars
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
 from reconcile.matching.decide import by_hand, decide
-from reconcile.matching.hand import Hand, Turn
+from reconcile.matching.hand import Hand
 from reconcile.matching.model import Leg, MatchingRule, Ruling
 from reconcile.matching.moments import Decide, moments
 from reconcile.matching.parameters import group_parameters, leg_parameters
@@ -112,7 +113,7 @@ def _work(
     _read_legs(store, ruling, workflow, since)
     hand = hand_of(store, rule.rule, until)
     if hand.acts:
-        store.command(read(SQL / "by_hand.sql"), {**since, "turns": [_turn(turn) for turn in hand.turns()]})
+        store.command(read(SQL / "by_hand.sql"), {**since, "turns": _turns(hand)})
     before = int(store.value(read(SQL / "decisions.sql"), since))
     judged = 0
     for number in range(BY_HAND if hand.acts else 1, len(rule.keys) + 1):
@@ -171,8 +172,14 @@ def _shares(store: Store, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _turn(turn: Turn) -> tuple[str, str, str, str, str]:
-    return (*turn.record, text(turn.since), text(turn.until), turn.place)
+def _turns(hand: Hand) -> list[tuple[str, str, str, str, str, int, list[str]]]:
+    """Turns as `by_hand.sql` takes them, each with the number of turns that its record has by now."""
+    turns = hand.turns()
+    counts = Counter(turn.record for turn in turns)
+    return [
+        (*turn.record, text(turn.since), text(turn.until), turn.place, counts[turn.record], list(turn.places))
+        for turn in turns
+    ]
 
 
 def _decide(

@@ -9,8 +9,9 @@ WITH
     toDateTime64({until:String}, 6, 'UTC') AS until,
 turns AS (
     SELECT
-        turn.1 AS leg, turn.2 AS record, toDateTime64(turn.3, 6, 'UTC') AS since, toDateTime64(turn.4, 6, 'UTC') AS upto, turn.5 AS place
-    FROM (SELECT arrayJoin({turns:Array(Tuple(String, String, String, String, String))}) AS turn)
+        turn.1 AS leg, turn.2 AS record, toDateTime64(turn.3, 6, 'UTC') AS since, toDateTime64(turn.4, 6, 'UTC') AS upto, turn.5 AS place,
+        turn.6 AS edition, turn.7 AS places
+    FROM (SELECT arrayJoin({turns:Array(Tuple(String, String, String, String, String, UInt32, Array(String)))}) AS turn)
     WHERE since <= until
 ),
 reached AS (
@@ -28,9 +29,9 @@ states AS (
 ),
 placed AS (
     SELECT
-        s.*, t.place AS place, t.since AS since, t.upto AS upto, greatest(s.known_at, t.since) AS from_then,
-        -- Of states with the same times the newest holds.
-        concat('~', toString(s.known_at), ' ', s.row_hash) AS ordered_hash
+        s.*, t.place AS place, t.since AS since, t.places AS places, greatest(s.known_at, t.since) AS from_then,
+        -- An act that was stored late makes another edition of what follows it. Of states with the same times the newest holds.
+        concat('~', lpad(toString(t.edition), 6, '0'), ' ', toString(s.known_at), ' ', s.row_hash) AS ordered_hash
     FROM states AS s
     INNER JOIN turns AS t ON t.leg = s.leg AND t.record = s.record
     WHERE s.known_at < t.upto
@@ -38,24 +39,20 @@ placed AS (
 rows AS (
     SELECT 1 AS in_pass, key AS under, from_then AS at_known, gone OR place != '' AS is_gone, *
     FROM placed
-    WHERE place != '' OR (since > toDateTime64(0, 6, 'UTC') AND known_at <= since)
+    WHERE since > toDateTime64(0, 6, 'UTC')
     UNION ALL
-    SELECT 0, place, from_then, gone, *
+    SELECT 0, arrayJoin(places) AS its_place, from_then, gone OR place != its_place, *
     FROM placed
-    WHERE place != '' AND key = keys[1]
-    UNION ALL
-    SELECT 0, place, upto, true, *
-    FROM placed
-    WHERE place != '' AND key = keys[1] AND upto <= until
+    WHERE key = keys[1]
 )
 SELECT
     rule, version, in_pass, under, leg, record, '', occurred_at, at_known,
     ordered_hash, is_gone, day, numbers, texts, currency, rate, worth, original,
     problem, keys, dims, due, dated, business_day
 FROM rows
-WHERE (in_pass, under, leg, record, occurred_at, at_known, ordered_hash) NOT IN (
+WHERE at_known > toDateTime64({mark:String}, 6, 'UTC') AND (in_pass, under, leg, record, occurred_at, at_known, ordered_hash) NOT IN (
     SELECT pass, key, leg, record, occurred_at, known_at, row_hash
     FROM match_records
     WHERE rule = {rule:String} AND version = {version:String} AND pass IN (0, 1)
-        AND (key IN (SELECT key FROM reached) OR key IN (SELECT place FROM turns))
+        AND (key IN (SELECT key FROM reached) OR key IN (SELECT arrayJoin(places) FROM turns))
         AND (leg, record) IN (SELECT leg, record FROM turns) AND startsWith(row_hash, '~'))
