@@ -20,6 +20,7 @@ from kpis.load import SHIPPED, load_kpis
 from kpis.run import compute
 from reconcile.causes import SameHop, Segment, by_hop, by_segment
 from reconcile.explain import Explanation, explain, find
+from reconcile.items import with_items
 from reconcile.matching.hand import LAST, HandAction, HandDecision
 from reconcile.matching.run import hand_of
 from store.client import Store
@@ -59,6 +60,14 @@ def rows(name: str, **parameters: Any) -> list[Row]:
 def newest(name: str, **parameters: Any) -> list[Row]:
     """The rows of `queries/<name>.sql`, for questions about the present. Raises StoreError."""
     return store().rows(read(QUERIES / f"{name}.sql"), parameters)
+
+
+@st.cache_data(ttl="5m", max_entries=100, show_spinner=False)
+def exceptions(workflow: str, **parameters: Any) -> list[Row]:
+    """A page of the work list, each row with what people call its item. Raises StoreError."""
+    asked = {"workflow": workflow, **parameters}
+    found = store().rows(read(QUERIES / "exceptions.sql"), asked)
+    return with_items(store(), workflows()[workflow], found)
 
 
 def workflows() -> dict[str, Workflow]:

@@ -94,10 +94,10 @@ def read(look: View, filters: Filters, order: str) -> tuple[list[data.Row], int]
         "order": order if order in ORDERS else "oldest",
         "limit": PAGE,
     }
-    rows = data.rows("exceptions", **asked, offset=offset)
+    rows = data.exceptions(**asked, offset=offset)
     if rows or not offset:
         return rows, offset
-    return data.rows("exceptions", **asked, offset=0), 0
+    return data.exceptions(**asked, offset=0), 0
 
 
 def table(look: View, rows: Sequence[Mapping[str, Any]], *, select: bool) -> list[Mapping[str, Any]]:
@@ -105,7 +105,7 @@ def table(look: View, rows: Sequence[Mapping[str, Any]], *, select: bool) -> lis
     chosen = tables.draw(
         rows,
         {
-            "Item": "item_key", "What is wrong": lambda row: look.title_of(row["expectation"]), "State": "state",
+            "Item": "item", "What is wrong": lambda row: look.title_of(row["expectation"]), "State": "state",
             "Age, days": "age", **_clocks(rows), **_money(rows), "Owner": "owner", "Since": "detected_at",
             "Assigned to": "assignee", "Status": lambda row: row["status"].replace("_", " "), "Code": "code",
             "Type": lambda row: look.type_title(row["item_type"]),

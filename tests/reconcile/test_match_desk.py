@@ -14,7 +14,9 @@ from matching_world import CASH, complete, day, decisions, state
 from pydantic import SecretStr
 from test_exception_service import TOKENS
 from test_exception_service import served as served_at
+from test_matching_single import WEEK
 
+from calendars.table import write_calendars
 from reconcile.acts import Desk
 from reconcile.life import ActRefusedError, Role
 from reconcile.matching.desk import MatchOutcome
@@ -30,7 +32,9 @@ pytestmark = pytest.mark.slow
 
 # `bank` clears what it finds; `drafts` only suggests; both read the same records.
 BANK = Ruling(subset(by_hand={"worker": 5, "approver": 1000}), {})
-DRAFTS = Ruling(rule(rule="drafts", outcome={"auto_clear": False}), {})
+FIELDS = {"account": "account", "amount": "@amount"}
+LEGS = {leg: {"type": f"{leg}_line", "fields": FIELDS, "within": "1bd"} for leg in ("bank", "ledger")}
+DRAFTS = Ruling(rule(rule="drafts", legs=LEGS, calendar="week", outcome={"auto_clear": False}), {})
 NOW = day(20)
 RECORDS = [
     ("bank_line", "EXACT", 50, "a"), ("ledger_line", "EXACT", 50, "a"),
@@ -46,6 +50,7 @@ def desk(store: Store) -> Desk:
     for kind, key, amount, account in RECORDS:
         state(store, kind, key, amount, 1, account=account)
     complete(store, 19, known=19)
+    write_calendars(store, [WEEK], day(0))
     run(store, NOW)
     return desk_of(store, day(19), rulings=[BANK, DRAFTS])
 

@@ -13,6 +13,7 @@ from matching_world import AT, CASH, LAST, complete, day, state
 
 from reconcile.causes import Hop, by_hop
 from reconcile.explain import explain, find
+from reconcile.items import with_items
 from reconcile.matching.backtest import backtest
 from reconcile.matching.explain import explain_match
 from reconcile.matching.model import MatchingRule, Ruling
@@ -268,6 +269,11 @@ def test_events_are_a_leg_and_lines_roll_up_to_their_header(store: Store) -> Non
         ("O", "MISMATCH", 2, 1, 1),
         ("Q", "MATCHED", 1, 1, 0),
     ]
+    # An event is called by its step and what it is about, where it stands in a list.
+    listed = with_items(
+        store, CASH, [{"item_type": "", "item_key": "E4"}, {"item_type": "bank_line", "item_key": "B1"}, {"item_type": "", "item_key": "E?"}]
+    )  # fmt: skip
+    assert [row["item"] for row in listed] == ["Paid: Q", "B1", "E?"]
     (whole,) = bridge(store, day(5), LAST)
     assert (whole["net"], whole["gross"], whole["causes"]) == (1, 1, {"unexplained": Decimal(1)})
 

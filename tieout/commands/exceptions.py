@@ -15,6 +15,7 @@ from core.duration import parse_duration
 from core.errors import ConfigurationError
 from reconcile.acts import Outcome, Request
 from reconcile.causes import SameHop, Segment, by_hop, by_segment
+from reconcile.items import with_items
 from reconcile.life import Action, ActRefusedError, Status, words
 from store.client import Store
 from store.sqlfile import read as sql
@@ -48,7 +49,7 @@ _SHORT = [
     "status",
     "owner",
     "item_type",
-    "item_key",
+    "item",
     "due_at",
     "age_days",
     "amount",
@@ -115,7 +116,12 @@ def exceptions_list(
         if by:
             rows = _ageing(store, loaded, workflow, by, as_of, known_at)
         else:
-            rows = _matching(store, loaded, workflow, filters, as_of, known_at, limit, offset)
+            found = _matching(store, loaded, workflow, filters, as_of, known_at, limit, offset)
+            rows = [
+                row
+                for flow in chosen(loaded, workflow)
+                for row in with_items(store, flow, (one for one in found if one["workflow"] == flow.workflow))
+            ]
     if json:
         print_json({"exceptions": rows})
         return
