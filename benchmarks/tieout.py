@@ -6,7 +6,7 @@
 Two files of `rows` records each: key and amount; one percent differ, one percent is missing on each side:
 
 * `duckdb`: a bare full outer join that counts what agrees, differs and is missing; the limit the others are held against.
-* `grouping`: the same counts by tieout's engine, which unites both sides and groups by key.
+* `extracts`: what `tieout compare` does: the same counts with the money of each state and the keys that differ most.
 * `polars`, `datacompy polars`, `datacompy pandas`: a full join, and the comparison packages finance teams use.
 * `job`: the match job over stored states: reads, normalises, decides, writes every decision for every moment, durable.
 
@@ -51,6 +51,8 @@ from benchmarks.tieout_data import (
     open_store,
     path_of,
 )
+from reconcile.extracts.compare import Wanted, column
+from reconcile.extracts.compare import compare as compare_extracts
 from reconcile.matching.model import Ruling
 from reconcile.matching.run import match
 from store.client import Store
@@ -59,17 +61,6 @@ INCREMENTS = 5
 # Rows of the three files for each order line.
 LINES_AN_ORDER = 3.01
 
-GROUPING = """
-SELECT countIf(a = 1 AND b = 1 AND total = 0) AS agree, countIf(a = 1 AND b = 1 AND total != 0) AS differ, countIf(b = 0) AS missing,
-    countIf(a = 0) AS surplus
-FROM (
-    SELECT key, countIf(side = 1) AS a, countIf(side = -1) AS b, sum(amount * side) AS total
-    FROM (
-        SELECT key, amount, 1 AS side FROM file({left:String}, 'Parquet')
-        UNION ALL
-        SELECT key, amount, -1 FROM file({right:String}, 'Parquet'))
-    GROUP BY key)
-"""
 JOIN = """
 SELECT count(*) FILTER (WHERE a.amount = b.amount) AS agree, count(*) FILTER (WHERE a.amount != b.amount) AS differ,
     count(*) FILTER (WHERE b.key IS NULL) AS missing, count(*) FILTER (WHERE a.key IS NULL) AS surplus
@@ -201,14 +192,16 @@ def in_duckdb(what: str, sql: str, folder: Path, *names: str) -> list[dict[str, 
     return [measured(what, lambda: str(connection.execute(sql, paths).fetchone()))]
 
 
-def grouping(folder: Path, _: Chosen) -> list[dict[str, Any]]:
-    paths = {"left": str(path_of(folder, "bank")), "right": str(path_of(folder, "ledger"))}
-    with Store(f"chdb://{folder}/grouping") as store:
-        return [
-            measured(
-                "tieout: union and group by key", lambda: str(tuple(store.one(GROUPING, paths).values()))
-            )
-        ]
+def extracts(folder: Path, _: Chosen) -> list[dict[str, Any]]:
+    wanted = Wanted((column("key"),), amount=column("amount"))
+
+    def work() -> str:
+        with Store(f"chdb://{folder}/extracts") as store:
+            compared = compare_extracts(store, path_of(folder, "bank"), path_of(folder, "ledger"), wanted)
+        counts = {row["state"]: row["keys"] for row in compared.states}
+        return str(tuple(counts[name] for name in ("agree", "amount differs", "only left", "only right")))
+
+    return [measured("tieout: compare two extracts", work)]
 
 
 def in_polars(folder: Path, _: Chosen) -> list[dict[str, Any]]:
@@ -277,7 +270,7 @@ def incremental(folder: Path, chosen: Chosen) -> list[dict[str, Any]]:
 
 PROCESSES: dict[str, Callable[[Path, Chosen], list[dict[str, Any]]]] = {
     "duckdb": lambda folder, _: in_duckdb("duckdb: bare full outer join", JOIN, folder, "bank", "ledger"),
-    "grouping": grouping,
+    "extracts": extracts,
     "polars": in_polars,
     "datacompy polars": lambda folder, _: in_datacompy(folder, "polars"),
     "datacompy pandas": lambda folder, _: in_datacompy(folder, "pandas"),
@@ -289,7 +282,7 @@ PROCESSES: dict[str, Callable[[Path, Chosen], list[dict[str, Any]]]] = {
     "job groups": lambda folder, _: job(folder, "tieout: match job, several to several", SUMS),
     "incremental": incremental,
 }
-_PAIRED = ("duckdb", "grouping", "polars", "datacompy polars", "datacompy pandas", "job")
+_PAIRED = ("duckdb", "extracts", "polars", "datacompy polars", "datacompy pandas", "job")
 CANDIDATES = (*_PAIRED, "3-way", "groups", "incremental")
 
 if __name__ == "__main__":

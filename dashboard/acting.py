@@ -20,7 +20,19 @@ from dashboard import data, words
 from dashboard.names import ACTS_HEADER, ACTS_SIGN_IN, ACTS_TOKEN, ACTS_URL, ACTS_USER
 from dashboard.view import View
 from reconcile.acts import Outcome, Request
-from reconcile.life import NOTE_CHARACTERS, Act, Action, Life, Role, Standing, Status, possible
+from reconcile.life import (
+    NOTE_CHARACTERS,
+    Act,
+    Action,
+    ActRefusedError,
+    Life,
+    Role,
+    Standing,
+    Status,
+    possible,
+)
+from reconcile.matching.desk import MatchOutcome
+from reconcile.matching.verbs import MatchRequest
 from reconcile.remote import Me, RemoteDesk
 
 Row = Mapping[str, Any]
@@ -111,6 +123,17 @@ def form(rows: Sequence[Row], key: str) -> None:
             icon=":material/check:",
         )  # fmt: skip
         st.caption(f"As {words.code(mine.actor)}, {mine.role}. It is kept with your name and the time.")
+
+
+def decide(request: MatchRequest, actor: str) -> MatchOutcome:
+    """Decides on a match by hand, or says what that would do. Raises TieoutError."""
+    place = _place()
+    if place is None or who() != actor:
+        raise ActRefusedError("person", "You are no longer signed in as the same person.")
+    outcome = _desk(place.url, place.token).match(request, actor)
+    if not request.dry_run:
+        data.forget()
+    return outcome
 
 
 def told(key: str) -> None:

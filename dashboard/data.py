@@ -20,6 +20,8 @@ from kpis.load import SHIPPED, load_kpis
 from kpis.run import compute
 from reconcile.causes import SameHop, Segment, by_hop, by_segment
 from reconcile.explain import Explanation, explain, find
+from reconcile.matching.hand import LAST, HandAction, HandDecision
+from reconcile.matching.run import hand_of
 from store.client import Store
 from store.sqlfile import read
 from workflows.load import load_workflows
@@ -119,6 +121,24 @@ def causes(workflow: str, as_of: datetime, known_at: datetime) -> tuple[list[Sam
     """What open exceptions have in common as of (V, K): hops, and segments. Raises StoreError."""
     asked = store(), workflow, as_of, known_at
     return by_hop(*asked), by_segment(*asked)
+
+
+@st.cache_data(ttl="10s", max_entries=100, show_spinner=False)
+def by_hand(rule: str, record: str, known_at: datetime) -> list[HandDecision]:
+    """What people decided by K on matches of a rule with this record, the oldest first. Raises StoreError."""
+    decisions = hand_of(store(), rule, known_at).decisions().values()
+    return [one for one in decisions if any(key == record for _, key in one.members)]
+
+
+@st.cache_data(ttl="10s", max_entries=50, show_spinner=False)
+def requested(workflow: str) -> list[HandDecision]:
+    """Decisions by hand of a workflow that were asked for, as they stand, the oldest first. Raises StoreError."""
+    rules = [row["rule"] for row in newest("rules_asked", workflow=workflow)]
+    found = [one for rule in rules for one in hand_of(store(), rule, LAST).decisions().values()]
+    return sorted(
+        (one for one in found if one.opening.action is HandAction.REQUESTED),
+        key=lambda one: one.opening.known_at,
+    )
 
 
 def forget() -> None:

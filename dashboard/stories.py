@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard import acting, charts, data, panels, tables, view, words
+from dashboard import acting, charts, data, matches, panels, tables, view, words
 from dashboard.view import View
 from reconcile.explain import Entry, Explanation, Finding
 
@@ -89,6 +89,7 @@ def show(look: View, object_type: str, object_key: str) -> None:
         _where_it_stands(told)
     _timeline(look, told)
     _findings(told)
+    matches.draw(look, object_key)
     _linked(look, told)
     _spans(told)
 
@@ -278,6 +279,7 @@ def exception(look: View, exception_id: str, home: Mapping[str, Any]) -> None:
         _facts(look, row)
     with right, st.container(border=True, key="panel-acts", height="stretch"):
         _acts(look, row)
+    matches.draw(look, row["item_key"])
     _timeline(look, told)
     _siblings(look, row)
 

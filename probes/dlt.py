@@ -11,7 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -251,6 +251,10 @@ def _imported() -> None:
         import dlt  # noqa: F401
     except ImportError:
         raise ProbeError("driver_missing", "dlt is not installed; install tieout[dlt]") from None
+    # It asks of each record whether it is one of pandas, and falls over a pandas that another run, through
+    # pyarrow, is just about to import.
+    with suppress(ImportError):
+        importlib.import_module("pandas")
 
 
 def _head(path: str) -> str:

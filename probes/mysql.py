@@ -28,10 +28,13 @@ _SAME_AS = {
 }  # fmt: skip
 
 
-def arguments(read_s: float) -> dict[str, Any]:
+def arguments(password: str, read_s: float) -> dict[str, Any]:
     """What the driver is told of a connection: its values come as text, and no answer takes `read_s` seconds."""
-    # Whatever the url says, no server is handed a file of this machine.
-    return {"conv": _conversions(), "read_timeout": read_s, "local_infile": False}
+    # Whatever the url says, no server is handed a file of this machine. The driver would write the letters of a
+    # password as few languages do.
+    return {
+        "conv": _conversions(), "read_timeout": read_s, "local_infile": False, "password": password.encode(),
+    }  # fmt: skip
 
 
 def session(connection: Connection, left_s: float, *, one_snapshot: bool) -> list[str]:

@@ -275,7 +275,7 @@ class SqlProbe(ProbeFile):
             read = max(1, round(self.timeouts.read.total_seconds()))
             arguments |= {"keepalives_idle": read, "keepalives_interval": 5, "keepalives_count": 3}
         if driver == mysql.DRIVER:
-            arguments |= mysql.arguments(self.timeouts.total.total_seconds())
+            arguments |= mysql.arguments(str(url.password or ""), self.timeouts.total.total_seconds())
         return arguments
 
     @contextmanager

@@ -12,6 +12,7 @@ from tieout.commands import (
     alerts,
     audit,
     calendars,
+    compare,
     data,
     exceptions,
     life,
@@ -39,6 +40,7 @@ read.register(app)
 exceptions.register(app)
 workflow.register(app)
 match.register(app)
+compare.register(app)
 alerts.register(app)
 audit.register(app)
 calendars.register(app)

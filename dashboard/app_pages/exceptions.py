@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import acting, causes, panels, view, words, worklist
+from dashboard import acting, causes, matches, panels, view, words, worklist
 
 look = view.current()
 filters = worklist.choose(look)
@@ -36,6 +36,9 @@ with panels.panel("Work list", look, key="list"):
         panels.filtered_empty("exceptions", worklist.clear, "exceptions")
     else:
         panels.nothing_due("No exception is open.")
+
+with panels.guarded("waiting"):
+    matches.waiting(look)
 
 with panels.panel(
     "What they have in common",

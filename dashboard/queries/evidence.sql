@@ -12,6 +12,14 @@ learned AS (
     SELECT max(activated_at) FROM workflow_versions WHERE workflow = {workflow:String}
     UNION ALL
     SELECT max(known_at) FROM exceptions
+    UNION ALL
+    SELECT max(a.known_at)
+    FROM match_acts AS a
+    INNER JOIN (
+        SELECT splitByChar('/', job)[2] AS of_rule, max(mark) AS up_to FROM marks WHERE startsWith(job, 'match/') GROUP BY of_rule
+    ) AS read ON read.of_rule = a.rule
+    -- What matching has not taken in yet changes nothing that is shown.
+    WHERE a.workflow = {workflow:String} AND a.known_at <= read.up_to
 )
 SELECT
     (SELECT max(at) FROM learned) AS known_at,

@@ -31,7 +31,7 @@ from reconcile.matching.model import Ruling
 from reconcile.matching.records import Record
 from reconcile.matching.results import results
 from reconcile.matching.rows import row_of, version_of
-from reconcile.matching.run import active_version, hand_of
+from reconcile.matching.run import hand_of, with_calendars
 from reconcile.matching.verbs import DECIDING, Asked, MatchRequest, MatchVerb, Said, Table, money_text
 from reconcile.policy import Policy
 from store.audit import Entry
@@ -168,10 +168,10 @@ class MatchDesk:
         return fitting[0]
 
     def _table(self, rule: str, now: datetime, names: Sequence[str]) -> Table:
-        ruling = self._rulings[rule]
+        ruling = with_calendars(self._store, self._rulings[rule])
         hand = hand_of(self._store, rule, LAST)
         as_of = self._present(ruling.rule.workflow, now)
-        standing = partial(_standing, self._store, rule, active_version(self._store, rule, now), as_of, now)
+        standing = partial(_standing, self._store, rule, ruling.version, as_of, now)
         keys = {*names, *(name.partition(":")[2] for name in names)}
         said_of = partial(_said, self._store, rule, as_of, now)
         return Table(ruling.rule, hand, hand.decisions(), standing(keys), standing, said_of)

@@ -147,7 +147,7 @@ class Table:
     def act(self, asked: Asked, action: HandAction, members: Iterable[Identity], **more: Any) -> HandAct:
         """An act on these records, now, after every act before it."""
         last = self.hand.acts[-1].known_at + TICK if self.hand.acts else asked.now
-        places = sorted(members, key=lambda one: (self.rule.leg_names.index(one[0]), one[1]))
+        places = sorted(members, key=self._order)
         told = {
             "decision_id": asked.decision_id,
             "amounts": tuple(_worth(self.records.get(place)) for place in places),
@@ -158,6 +158,11 @@ class Table:
             act_id=asked.act_id, action=action, rule=self.rule.rule, workflow=self.rule.workflow,
             known_at=max(asked.now, last), actor=asked.actor, members=tuple(places), **told,
         )  # fmt: skip
+
+    def _order(self, place: Identity) -> tuple[int, str]:
+        """Legs in the order of the rule; one that an earlier version of it had comes last."""
+        legs = self.rule.leg_names
+        return (legs.index(place[0]) if place[0] in legs else len(legs)), place[1]
 
     def about(self, asked: Asked, action: HandAction, one: HandDecision) -> HandAct:
         """An act on a decision that there is; it repeats what the decision says of its records."""
@@ -383,6 +388,7 @@ def _may_alone(rule: MatchingRule, role: Role, judged: Decision) -> bool:
 
 
 def named_text(records: Iterable[Identity]) -> str:
+    """Records as people name them: `bank:B1 + ledger:L1`."""
     return " + ".join(":".join(one) for one in records)
 
 
@@ -399,6 +405,7 @@ def _currency(judged: Decision) -> str:
 
 
 def money_text(value: Decimal | None, currency: str) -> str:
+    """`-3.00 USD`, or that it is not known."""
     return "not known" if value is None else f"{value:,.2f} {currency}".strip()
 
 

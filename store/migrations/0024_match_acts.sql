@@ -1,4 +1,4 @@
--- What people decide on matches by hand. Rows are acts; a decision is what its acts make of it, see docs/decisions/0013.
+-- What people decide on matches by hand. Rows are acts; a decision is what its acts make of it, see docs/decisions/0015.
 CREATE TABLE IF NOT EXISTS match_acts (
     act_id String COMMENT 'given by who acts; the same one twice is one act',
     decision_id String COMMENT 'the decision by hand that it makes, approves, refuses or takes back',

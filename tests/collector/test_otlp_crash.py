@@ -127,6 +127,7 @@ def test_case_39_told_to_end_the_receiver_finishes_what_it_has_begun(tmp_path: P
     assert {stored.get(one, 0) for one in in_doubt[1]} in ({0}, {1})
 
 
+@pytest.mark.slow
 def test_requests_do_not_stay_behind_in_the_temporary_folder(tmp_path: Path) -> None:
     with receiving(tmp_path) as (_, client):
         assert post(client, request(span({"k": "MRN-4711"})).SerializeToString()).status_code == 200

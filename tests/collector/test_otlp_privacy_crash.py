@@ -80,6 +80,7 @@ def test_killed_in_the_middle_of_requests_it_leaves_no_identifier_and_no_key(tmp
     assert KEY not in held
 
 
+@pytest.mark.slow
 def test_what_was_answered_before_the_end_is_there(tmp_path: Path) -> None:
     with receiving(tmp_path) as (process, port):
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:

@@ -12,8 +12,11 @@ from pydantic import SecretBytes, SecretStr
 
 from calendars.model import Calendar
 from calendars.table import write_calendars
+from core.clock import SystemClock
 from reconcile.acts import Desk
 from reconcile.life import Role
+from reconcile.matching.model import MatchingRule, Ruling
+from reconcile.matching.run import match
 from reconcile.people import People
 from reconcile.policy import Policy
 from reconcile.run import reconcile
@@ -37,6 +40,36 @@ def workflow() -> Workflow:
     found, problems = load_workflows(Path(__file__).parent)
     assert not problems, problems
     return found["orders"]
+
+
+# What the shop says of orders against what the bank paid, where a test writes states of both with `settle`.
+SETTLED = Ruling(
+    MatchingRule.model_validate(
+        {
+            "rule": "settled", "title": "The shop and the bank agree", "workflow": "orders", "currency": "EUR", "owner": "treasury",
+            "legs": {
+                leg: {"type": "order", "system": leg, "fields": {"no": "no", "amount": "@amount"}} for leg in ("shop", "bank")
+            },
+            "keys": [{"fields": ["no"], "method": "subset"}], "numbers": {"amount": {}},
+            "compare": {"amount": {"field": "amount", "means": "amount", "expected": "shop", "actual": "bank"}},
+            "by_hand": {"worker": 10},
+        }
+    ),
+    {},
+)  # fmt: skip
+
+
+def settle(store: Store, *told: tuple[str, str, str, int]) -> None:
+    """Writes states of orders (system, key, number, amount) and matches what is known by now."""
+    store.insert("snapshots", [
+        {
+            "system": system, "object_type": "order", "object_key": key, "fields": {"no": number}, "amount": Decimal(amount),
+            "currency": "EUR", "deleted": False, "valid_from": days_before(9), "captured_at": KNOWN, "known_at": KNOWN,
+            "row_hash": key, "source": "erp", "run_id": "",
+        }
+        for system, key, number, amount in told
+    ])  # fmt: skip
+    match(store, [SETTLED], {"orders": workflow()}, SystemClock().now(), settle=timedelta(0))
 
 
 def days_before(number: float) -> datetime:
@@ -134,7 +167,7 @@ def desk(store: Store) -> Desk:
     roles = {"ada": Role.WORKER, "grace": Role.WORKER, "lin": Role.APPROVER, "vera": Role.VIEWER}
     log = AuditLog(store, {"k1": SecretBytes(b"0123456789abcdef0123456789abcdef")})
     people = People(roles, Role.VIEWER, dict[str, SecretStr]())
-    return Desk(store, log, Policy(), people, lambda _workflow, _now: END)
+    return Desk(store, log, Policy(), people, lambda _workflow, _now: END, {"settled": SETTLED})
 
 
 def mark(store: Store, source: str, through: datetime, known_at: datetime = KNOWN) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import company
 import pytest
@@ -13,11 +13,13 @@ from playwright.sync_api import Browser, Locator, Page
 from visits import NARROW, ROW_PX, WIDE, Visit, chromium, dashboard_on, served
 
 from core.clock import SystemClock
-from dashboard import launch
+from dashboard import data, launch
 from reconcile.acts import Desk, Request
 from reconcile.life import Action
+from reconcile.matching.verbs import MatchRequest, MatchVerb
 from reconcile.service import DASHBOARD, Caller, service
 from store.client import Store
+from store.sqlfile import read
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -153,3 +155,54 @@ def test_what_changed_meanwhile_is_not_overwritten(browser: Browser, site: Site)
     assert set(offered(ada)) == {"Comment", "Reopen"}
     ada.clean()
     ada.close()
+
+
+def test_a_match_is_made_by_hand_with_its_difference_and_a_suggestion_accepted(
+    browser: Browser, site: Site
+) -> None:
+    company.settle(
+        site.store, ("shop", "SHOP-1", "1", 100), ("bank", "P60", "1", 60), ("bank", "P40", "1", 40), ("bank", "P70", "1", 70),
+        ("bank", "P30", "1", 30), ("shop", "SHOP-2", "2", 50), ("bank", "P48", "3", 48),
+        ("shop", "SHOP-3", "4", 100),
+    )  # fmt: skip
+    ids = {
+        row["item_key"]: row["exception_id"]
+        for row in site.store.rows(
+            "SELECT item_key, exception_id FROM exception_ids WHERE expectation = 'settled'"
+        )
+    }
+    ada = Visit(browser, site.address, WIDE, "light", **{HEADER: "ada"})
+    page = ada.open(f"exception?id={ids['SHOP-2']}")
+    write(ada, "Together with", "P48")
+    press(ada, "Show the difference", "Difference: -2.00 EUR")
+    assert page.get_by_text("You accept amount: 48, expected 50").count() == 1
+    press(ada, "Match by hand", "Joined: shop:SHOP-2 + bank:P48.")
+    page = ada.open(f"exception?id={ids['SHOP-1']}")
+    choose(ada, "Decide", "shop:SHOP-1 + bank:P40 + bank:P60")
+    press(ada, "Accept the suggestion", "Accepted: shop:SHOP-1 + bank:P40 + bank:P60.")
+    ada.clean()
+    ada.close()
+    large = MatchRequest(MatchVerb.JOIN, ("SHOP-3", "P70"), rule="settled", reason="DISPUTED")
+    assert site.desk.match(large, "ada", SystemClock().now()).action == "requested"
+    lin = Visit(browser, site.address, NARROW, "dark", **{HEADER: "lin"})
+    page = lin.open("exceptions")
+    press(lin, "Approve the match", "Approved: shop:SHOP-3 + bank:P70.")
+    assert page.get_by_text("Matches that wait for approval").count() == 0
+    lin.clean()
+    lin.close()
+    told = site.store.rows("SELECT action, actor, reason, difference FROM match_acts ORDER BY known_at")
+    assert [(row["action"], row["actor"], row["reason"], row["difference"]) for row in told] == [
+        ("joined", "ada", "TIMING", -2), ("accepted", "ada", "", 0), ("requested", "ada", "DISPUTED", -30),
+        ("approved", "lin", "", -30),
+    ]  # fmt: skip
+
+    # Pages speak of what matching has taken in.
+    def newest() -> datetime:
+        asked = {"workflow": "orders", "sources": ["erp", "bank"]}
+        known_at: datetime = site.store.one(read(data.QUERIES / "evidence.sql"), asked)["known_at"]
+        return known_at
+
+    decided = site.store.value("SELECT max(known_at) FROM match_acts")
+    assert newest() < decided
+    company.settle(site.store)
+    assert newest() == decided

@@ -27,7 +27,7 @@ VALUES = {
     "workflow": "orders", "as_of": company.END, "known_at": KNOWN, "now": KNOWN, "before": company.END - timedelta(days=30),
     "since": company.END - timedelta(days=30), "detected_at": company.END, "sources": ["erp"], "period_us": MONTH_US,
     "periods": 3, "lengths_us": [MONTH_US], "dimension": "site", "id": "0" * 32, "kpi": "K06", "version": "v", "slack_s": 0,
-    "status": "", "team": "", "holder": "", "code": "", "expectation": "", "bucket": "", "segment": "", "text": "", "business": False,
+    "status": "", "team": "", "holder": "", "code": "", "expectation": "", "bucket": "", "segment": "", "text": "", "record": "X", "business": False,
     "order": "oldest", "me": "", "clock": "", "limit": 50, "offset": 0,
 }  # fmt: skip
 

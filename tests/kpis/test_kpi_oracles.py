@@ -195,6 +195,7 @@ def _check_sums(kpi: str, published: Any) -> None:
             )
 
 
+@pytest.mark.slow
 @settings(_quick, max_examples=1)
 @given(rows=histories(), moment=moments, order=st.randoms(use_true_random=False))
 def test_order_and_packing_of_rows_change_nothing(

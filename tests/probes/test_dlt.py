@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -19,7 +20,7 @@ from probes.probe import ProbeFile, Window
 from probes.run import dry_run, run_probe
 from probes.systems import Systems
 from store.client import Store
-from tests.conftest import NOW
+from tests.conftest import NOW, ROOT
 from tests.probes.postgres import Postgres, running
 from tests.probes.server import Api, serving
 from tests.probes.source import rejects, states
@@ -155,6 +156,11 @@ def changed(at=dlt.sources.incremental("at")):
     yield ROWS
 
 @dlt.resource
+def numbered(no=dlt.sources.incremental("no", initial_value=0)):
+    for n in range(200):
+        yield {{"no": n}}
+
+@dlt.resource
 def broken():
     yield ROWS
     raise RuntimeError("{SECRET}")
@@ -227,7 +233,7 @@ def test_a_resource_of_a_site_is_given_the_text_it_compares(
             "write mode: full",
         ),
         ("changed", {"mode": "incremental"}, "cursor_type", "where they are text, it is text"),
-        ("broken", {}, "resource_failed", "failed in RuntimeError at our_shop.py:24"),
+        ("broken", {}, "resource_failed", "failed in RuntimeError at our_shop.py:29"),
         ("odd", {}, "no_records", "gives a str where a record should be"),
         ("asked", {"arguments": {"url": "{api}"}}, "auth_failed", "was refused with 403"),
         ("asked", {"arguments": {"url": "http://127.0.0.1:1/x"}}, "unreachable", "did not reach its source"),
@@ -262,3 +268,34 @@ def test_a_source_with_one_resource_needs_no_choice_and_nothing_is_told_to_anybo
     from dlt.common.runtime import anon_tracker
 
     assert anon_tracker._ANON_TRACKER_ENDPOINT is None
+
+
+AT_ONCE = """
+import sys, threading
+from datetime import UTC, datetime
+from probes.dlt import DltProbe
+from probes.probe import Window
+
+keys = {"name": "x", "kind": "dlt", "title": "X", "workflow": "w", "system": "s", "folder": sys.argv[1],
+        "resource": "our_shop:numbered", "object": {"type": "invoice", "key": "no"}, "mode": "incremental",
+        "incremental": {"cursor_path": "no", "type": "number"}}
+read = {}
+
+def run(cursor):
+    batches = DltProbe.model_validate(keys).read(Window(datetime.now(UTC), str(cursor)))
+    read[cursor] = sum(batch.records.num_rows for batch in batches)
+
+threads = [threading.Thread(target=run, args=(cursor,)) for cursor in (0, 50, 100, 150)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(sorted(read.items()))
+"""
+
+
+def test_runs_at_once_do_not_mix_their_cursors(ours: MakeProbe, tmp_path: Path) -> None:
+    """In a process of its own, where nothing has been imported yet."""
+    command = [sys.executable, "-c", AT_ONCE, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[(0, 200), (50, 150), (100, 100), (150, 50)]", done.stderr

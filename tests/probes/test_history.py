@@ -160,7 +160,7 @@ class Seen:
             self.last[key] = status
 
 
-@pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [3, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("mode", ["full", "incremental"])
 def test_snapshots_are_the_history_of_the_source_after_any_interleaving_of_runs(
     store: Store,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -179,3 +180,10 @@ def test_the_servers_certificate_is_checked_once_an_authority_is_named(
     with pytest.raises(ProbeError) as told:
         list(refused.read(Window(end=NOW)))
     assert (told.value.code, PASSWORD in str(told.value)) == ("tls_refused", False)
+
+
+def test_a_password_may_have_any_letters(server: Mariadb, database: sa.Engine, make_probe: MakeProbe) -> None:
+    write(database, "CREATE OR REPLACE USER writer@localhost IDENTIFIED BY 'Zażółć@€:/'")
+    url = server.url(user="writer", password=quote("Zażółć@€:/", safe=""), database="")
+    [batch] = probe_of(make_probe, server, "SELECT 'in' AS no", url=url).read(Window(end=NOW))
+    assert batch.records.to_pylist() == [{"no": "in"}]

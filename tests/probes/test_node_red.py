@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,10 +19,12 @@ from probes.probe import ProbeFile
 from probes.run import run_probe
 from probes.systems import Systems
 from store.client import Store
-from tests.conftest import NOW
+from tests.conftest import NOW, ROOT
 from tests.interop import builds
 from tests.interop.parties import Source, free_ports
 from tests.probes.source import states
+from tieout.project import open_project
+from tieout.scaffold import create
 from workflows.load import load_workflows
 from workflows.model import Workflow
 
@@ -126,6 +130,26 @@ def test_flows_and_runtime_are_read_by_somebody_who_may_only_look(
     assert node_red.sessions_of("builder") > 0
     checks = diagnose(store, flows, workflow, NOW + 2 * FIVE, Systems(), tmp_path / "node-red_flows.yaml")
     assert [check.name for check in checks if check.ok is False] == []
+
+    site = tmp_path / "site"
+    create(site, ROOT / "examples" / "demo")
+    # In a process of its own, as the store of another folder is open in this one.
+    command = [
+        sys.executable,
+        "-m",
+        "tieout",
+        "probe",
+        "init",
+        "--preset",
+        "node-red",
+        "--project",
+        str(site),
+    ]
+    said = ["--set", f"NODE_RED_URL={node_red.url}", "--set", "NODE_RED_USER=reader"]
+    done = subprocess.run([*command, *said], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.count("records are understood")) == (0, 2), done
+    begun = open_project(site).probes
+    assert {"node_red_flows", "node_red_runtime"} <= set(begun)
 
     monkeypatch.setenv("NODE_RED_PASSWORD", "pw-of-nobody")
     refused = run_probe(store, of_site(tmp_path, shipped, "node-red/flows"), workflow, NOW + 3 * FIVE)

@@ -25,12 +25,21 @@ def kind(record: Record) -> Kind:
 
 @dataclass(frozen=True)
 class Terms:
-    """When two sums agree, and how many days apart records may be."""
+    """When two sums agree, how many days apart records may be, and sets that people took apart."""
 
     tolerance: Decimal
     window: tuple[int, int] | None = None
+    apart: tuple[frozenset[tuple[str, str]], ...] = ()
+
+    def kind(self, record: Record) -> Kind:
+        """As `kind`; what people named is like nothing else."""
+        named = any((record.leg, record.key) in one for one in self.apart)
+        return (*kind(record), record.key) if named else kind(record)
 
     def agree(self, left: Sequence[Record], right: Sequence[Record], tolerance: Decimal) -> bool:
+        there = {(record.leg, record.key) for record in (*left, *right)}
+        if any(one <= there for one in self.apart):
+            return False
         if len({record.currency for record in (*left, *right)}) != 1:
             return False
         if self.window is not None:
@@ -70,8 +79,10 @@ def best_pairings(
     return [one for one in sets if worth(one) == least]
 
 
-def pair_kinds(pairs: Pairs, lefts: Sequence[Record], rights: Sequence[Record]) -> Counter[tuple[Kind, Kind]]:
-    return Counter((kind(lefts[a]), kind(rights[b])) for a, b in pairs)
+def pair_kinds(
+    pairs: Pairs, lefts: Sequence[Record], rights: Sequence[Record], of: Callable[[Record], Kind] = kind
+) -> Counter[tuple[Kind, Kind]]:
+    return Counter((of(lefts[a]), of(rights[b])) for a, b in pairs)
 
 
 def balanced(

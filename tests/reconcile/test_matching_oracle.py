@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 from decimal import Decimal
 
 import pytest
@@ -24,11 +25,23 @@ from reconcile.matching.decide import decide
 from reconcile.matching.model import MatchingRule
 from reconcile.matching.records import Decision, Record
 
-CASES = 1200
+CASES = 1600
 
 
-def decided(of: MatchingRule, records: list[Record]) -> list[Decision]:
-    return decide(of, of.keys[0], records)
+Apart = tuple[frozenset[tuple[str, str]], ...]
+
+
+def decided(of: MatchingRule, records: list[Record], apart: Apart = ()) -> list[Decision]:
+    return decide(of, of.keys[0], records, apart)
+
+
+def taken_apart(rng: random.Random, records: list[Record]) -> Apart:
+    """A few sets of two or three records of both legs, or none."""
+    sets = []
+    for _ in range(rng.choice([0, 0, 0, 1, 2])):
+        chosen = rng.sample(records, min(len(records), rng.choice([2, 2, 3])))
+        sets.append(frozenset((one.leg, one.key) for one in chosen))
+    return tuple(one for one in sets if len({leg for leg, _ in one}) == 2)
 
 
 def random_records(rng: random.Random, most: int, amounts: list[int], days: int) -> list[Record]:
@@ -50,8 +63,8 @@ def matched(decisions: list[Decision]) -> list[Decision]:
     return [one for one in decisions if one.verdict in ("matched", "matched_tol")]
 
 
-def kinds_of(decision: Decision) -> tuple[object, ...]:
-    return tuple(sorted(repr(kind(one)) for one in decision.records))
+def kinds_of(records: Iterable[Record], terms: Terms) -> tuple[object, ...]:
+    return tuple(sorted(repr(terms.kind(one)) for one in records))
 
 
 @pytest.mark.parametrize("window", [None, (-1, 2)])
@@ -61,12 +74,12 @@ def test_pairs_are_those_of_brute_force(window: tuple[int, int] | None) -> None:
     for _ in range(CASES):
         tolerance = rng.choice([0, 1, 3])
         records = random_records(rng, 4, [10, 11, 12, 14], 4)
-        terms = Terms(Decimal(tolerance), window)
+        terms = Terms(Decimal(tolerance), window, taken_apart(rng, records))
         lefts = [one for one in records if one.leg == "bank"]
         rights = [one for one in records if one.leg == "ledger"]
         best = best_pairings(lefts, rights, lambda a, b, terms=terms: terms.agree([a], [b], terms.tolerance))  # type: ignore[misc]
         possible = [pair_kinds(one, lefts, rights) for one in best]
-        found = decided(rule_of("pair", tolerance, window), records)
+        found = decided(rule_of("pair", tolerance, window), records, terms.apart)
         clear = Counter(
             (
                 kind(next(r for r in one.records if r.leg == "bank")),
@@ -91,22 +104,23 @@ def test_sums_are_those_of_brute_force(window: tuple[int, int] | None) -> None:
     for _ in range(CASES):
         tolerance = rng.choice([0, 0, 2])
         records = random_records(rng, 4, [3, 5, 8, 13, 16, 21, 40], 3)
-        found = decided(rule_of("subset", tolerance, window), records)
-        expected = expected_outcome(records, Terms(Decimal(tolerance), window))
+        terms = Terms(Decimal(tolerance), window, taken_apart(rng, records))
+        found = decided(rule_of("subset", tolerance, window), records, terms.apart)
+        expected = expected_outcome(records, terms)
         # Ties between pairs are held against brute force above.
         if expected is None:
             continue
-        assert outcome(found) == expected, records
+        assert outcome(found, terms) == expected, (records, terms)
         seen.update(one.verdict for one in found)
         seen["sums"] += sum(1 for one in matched(found) if len(one.records) > 2)
     assert seen["sums"] > 60
     assert seen["ambiguous"] > 10
 
 
-def outcome(decisions: list[Decision]) -> Counter[object]:
+def outcome(decisions: list[Decision], terms: Terms) -> Counter[object]:
     """Matches and ties by the kinds of their records; which of interchangeable ones it is says nothing."""
     return Counter(
-        ("tie" if one.verdict == "ambiguous" else "match", kinds_of(one))
+        ("tie" if one.verdict == "ambiguous" else "match", kinds_of(one.records, terms))
         for one in decisions
         if one.verdict in ("matched", "matched_tol", "ambiguous")
     )
@@ -117,14 +131,14 @@ def expected_outcome(records: list[Record], terms: Terms) -> Counter[object] | N
     found: Counter[object] = Counter()
 
     def take(label: str, members: list[Record]) -> None:
-        found[label, tuple(sorted(repr(kind(one)) for one in members))] += 1
+        found[label, kinds_of(members, terms)] += 1
         for one in members:
             free.remove(one)
 
     for tolerance in (Decimal(0), terms.tolerance):
         lefts, rights = _sides(free)
         best = best_pairings(lefts, rights, lambda a, b, most=tolerance: terms.agree([a], [b], most))  # type: ignore[misc]
-        possible = [pair_kinds(one, lefts, rights) for one in best]
+        possible = [pair_kinds(one, lefts, rights, terms.kind) for one in best]
         if any(one != possible[0] for one in possible):
             return None
         # Which of the interchangeable ones are taken matters to nothing but their days: the first in order.
@@ -133,7 +147,7 @@ def expected_outcome(records: list[Record], terms: Terms) -> Counter[object] | N
         lefts, rights = _sides(free)
         everything = [*lefts, *rights]
         for part in _parts(balanced(lefts, rights, terms, tolerance)):
-            _choose(part, everything, take)
+            _choose(part, everything, take, terms)
         if terms.tolerance == 0:
             break
     return found
@@ -153,11 +167,9 @@ def _parts(sets: list[frozenset[int]]) -> list[list[frozenset[int]]]:
     return parts
 
 
-def _choose(part: list[frozenset[int]], everything: list[Record], take) -> None:  # type: ignore[no-untyped-def]
+def _choose(part: list[frozenset[int]], everything: list[Record], take, terms: Terms) -> None:  # type: ignore[no-untyped-def]
     best = best_packings(part)
-    kinds = [
-        Counter(tuple(sorted(repr(kind(everything[i])) for i in one)) for one in choice) for choice in best
-    ]
+    kinds = [Counter(kinds_of((everything[i] for i in one), terms) for one in choice) for choice in best]
     if all(one == kinds[0] for one in kinds):
         for one in sorted(best[0], key=sorted):
             take("match", [everything[i] for i in one])

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 # Prints the number of each batch when the store has accepted it.
 WRITER = """
@@ -54,6 +56,7 @@ with DataFolder(Path(sys.argv[1])) as folder:
 """
 
 
+@pytest.mark.slow
 def test_acknowledged_rows_survive_sigkill_exactly_once(tmp_path: Path) -> None:
     chance, acked = random.Random(7), []
     for _ in range(3):

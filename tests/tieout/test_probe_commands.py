@@ -10,7 +10,9 @@ import pytest
 from processes import ROOT, tieout
 
 from core.errors import ConfigurationError
-from tieout.commands.probe import probe_init, probe_preset
+from probes import presets
+from tieout.commands.probe import probe_preset
+from tieout.commands.probe_init import probe_init
 from tieout.jobs import jobs_of
 from tieout.project import load_project, open_project
 from tieout.scaffold import create
@@ -145,3 +147,68 @@ def test_a_preset_is_printed_to_begin_from_and_a_wrong_name_gets_the_nearest(
     assert "\nkind: " in capsys.readouterr().out
     with pytest.raises(ConfigurationError, match=f"did you mean '{name}'"):
         probe_preset(name[:-1])
+
+
+GIVEN = ["MIRTH_URL=https://mirth.example:8443/api", "MIRTH_USER=007"]
+
+
+def test_a_preset_that_cannot_be_begun_is_said_and_nothing_is_written(project: Path) -> None:
+    in_clear = ["MIRTH_URL=https://me:s3cret@mirth.example", "MIRTH_USER=x"]
+    cases: list[tuple[str, str, list[str], str]] = [
+        ("mirth/chanels", "", [], "did you mean 'mirth/channels'?"),
+        (
+            "mirth",
+            "",
+            GIVEN[:1],
+            "--set MIRTH_USER=…   client.auth.username\n  set MIRTH_PASSWORD where tieout runs",
+        ),
+        ("mirth", "adt", GIVEN, "leave out 'adt'"),
+        ("mirth", "", [*GIVEN, "MIRTH_PASSWORD=s3cret"], "MIRTH_PASSWORD is a secret"),
+        ("mirth", "", [*GIVEN, "client.auth.password=s3cret"], "MIRTH_PASSWORD is a secret"),
+        ("mirth", "", in_clear, "holds a password in clear"),
+        ("mirth", "", [*GIVEN, "name.first=x"], "'name' holds a value"),
+        ("mirth", "", GIVEN, "environment variable MIRTH_PASSWORD is not set"),
+        ("", "", [], "say KIND and NAME of the probe, or --preset"),
+    ]
+    for preset, name, flags, says in cases:
+        with pytest.raises(ConfigurationError) as caught:
+            probe_init(name, "", flags, preset, project=project)
+        assert says in str(caught.value)
+        assert "s3cret" not in str(caught.value)
+    assert [file.stem for file in (project / "probes").glob("*.yaml")] == ["erp_orders"]
+
+
+def test_a_preset_is_begun_with_what_is_known_and_keeps_its_secrets_as_references(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe_init(
+        "adt", "", [*GIVEN, "system=mirth_a", "every=2m"], "mirth/channels", test=False, project=project
+    )
+    written = (project / "probes" / "adt.yaml").read_text()
+    assert written.startswith(presets.text("mirth/channels").split("\nname:")[0])
+    for line in (
+        "name: adt",
+        "system: mirth_a",
+        "every: 2m",
+        "username: '007'",
+        "password: ${MIRTH_PASSWORD}",
+    ):
+        assert line in written
+    monkeypatch.setenv("MIRTH_PASSWORD", "pw")
+    assert str(open_project(project).probes["adt"].place).startswith(
+        "https://mirth.example:8443/api/channels"
+    )
+    with pytest.raises(ConfigurationError, match="there is a probe 'adt' already"):
+        probe_init("adt", "", GIVEN, "mirth/channels", test=False, project=project)
+
+
+def test_a_preset_is_written_as_it_is_where_nothing_is_said() -> None:
+    for name in presets.names():
+        text = presets.text(name)
+        assert presets.filled(text, {}).split() == text.split()
+        assert presets.own_name(presets.filled(text, {"name": "mine"})) == "mine"
+        found = presets.variables(text)
+        assert all(variable.at for variable in found)
+        assert all(variable.comment.startswith("https://") for variable in found if variable.comment)
+        assert not any(variable.comment for variable in found if "_ID" in variable.name)
+        assert {variable.secret for variable in found} == {True, False}

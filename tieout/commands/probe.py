@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,19 +17,18 @@ from core.duration import parse_duration
 from core.errors import ConfigurationError
 from core.findings import nearest
 from core.yamlfile import parse
-from probes import presets, starter, template
+from probes import presets, template
 from probes.backfill import Backfill, backfill
 from probes.conformance import conformance
-from probes.doctor import Check, broken_file, diagnose
-from probes.kinds import KINDS
-from probes.load import load_probe
+from probes.doctor import broken_file, diagnose
 from probes.overview import list_probes, set_aside
-from probes.plugins import kind_named, names
 from probes.probe import ProbeFile, parse_time
 from probes.run import dry_run as try_probe
 from probes.run import repair, run_probe
 from probes.systems import Systems
+from tieout.commands.checks import end_by, print_checks
 from tieout.commands.options import JsonOption, ProjectOption, present
+from tieout.commands.probe_init import probe_init
 from tieout.opening import store_of
 from tieout.output import err, message, out, print_json, print_table
 from tieout.project import DEFAULT, Project, load_project, open_project
@@ -39,6 +37,7 @@ probe_app = typer.Typer(
     no_args_is_help=True,
     help="Sources that tieout reads: list, run, init, preset, doctor, backfill, repair, conformance, template.",
 )
+probe_app.command("init")(probe_init)
 NameArgument = Annotated[str, typer.Argument(help="Probe, from `tieout probe list`.")]
 # What of a probe's status people look at; --json has all of it.
 LISTED = (
@@ -194,7 +193,9 @@ def probe_conformance(name: NameArgument, project: ProjectOption = DEFAULT, json
     """Whether a kind of probe keeps the contract, on its own source. Example: tieout probe conformance our_ledger"""
     loaded = open_project(project)
     probe = chosen_probe(loaded, name)
-    _print_checks(name, conformance(probe, present()), as_json=json)
+    checks = conformance(probe, present())
+    print_checks(name, checks, as_json=json)
+    end_by(checks)
 
 
 @probe_app.command("template")
@@ -243,21 +244,8 @@ def probe_doctor(name: NameArgument, project: ProjectOption = DEFAULT, json: Jso
         systems = Systems(loaded.settings.systems)
         with store_of(loaded, present(), "probe doctor", write=True) as store:
             checks = diagnose(store, probe, loaded.workflows[probe.workflow], present(), systems, file)
-    _print_checks(name, checks, as_json=json)
-
-
-def _print_checks(name: str, checks: Sequence[Check], *, as_json: bool) -> None:
-    """One line a check; ends the command with 1 when one of them failed."""
-    if as_json:
-        print_json({"probe": name, "checks": checks})
-    else:
-        sign = {True: "✓", False: "✗", None: "–"}
-        for check in checks:
-            out.print(f"{sign[check.ok]} {check.name}: {check.found}", markup=False, soft_wrap=True)
-            if check.then and not check.ok:
-                out.print(f"    → {check.then}", markup=False, soft_wrap=True)
-    if any(check.ok is False for check in checks):
-        raise typer.Exit(1)
+    print_checks(name, checks, as_json=json)
+    end_by(checks)
 
 
 def _file_of(project: Path, name: str) -> Path:
@@ -268,96 +256,6 @@ def _file_of(project: Path, name: str) -> Path:
         if parsed and isinstance(parsed.data, dict) and parsed.data.get("name") == name:
             return file
     return next((file for file in files if file.stem == name), project / "probes" / f"{name}.yaml")
-
-
-@probe_app.command("init")
-def probe_init(
-    kind: Annotated[
-        str, typer.Argument(help=f"Kind of source: {', '.join(KINDS)}, or one that a package adds.")
-    ],
-    name: Annotated[str, typer.Argument(help="Name of the probe and of its file.")],
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE of the file, like object.key=order_no.")
-    ] = None,
-    test: Annotated[bool, typer.Option(help="Read the first records before the file is written.")] = True,
-    project: ProjectOption = DEFAULT,
-    json: JsonOption = False,
-) -> None:
-    """Asks what a new probe needs, tests it and writes its file.
-
-    Example: tieout probe init sql erp_orders --set url='${ERP_URL}' --set query='SELECT * FROM orders'
-    """
-    loaded = open_project(project)
-    model = kind_named(kind)
-    if model is None:
-        near = nearest(kind, names())
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise ConfigurationError(f"no kind of probe {kind!r}; there are {', '.join(names())}{hint}")
-    file = project / "probes" / f"{name}.yaml"
-    if name in loaded.probes or file.exists():
-        raise ConfigurationError(f"there is a probe {name!r} already; nothing was changed")
-    answers = _answers(model, settings or [], loaded)
-    checks = _tried(loaded, file, starter.text(kind, model, name, answers), test=test)
-    if not json:
-        message(
-            f"wrote {file}; next: tieout probe run {name} --dry-run"
-            if file.exists()
-            else f"{file} was not written; correct the answers, or write it untested with --no-test"
-        )
-    if checks or json:
-        _print_checks(name, checks, as_json=json)
-
-
-def _answers(kind: type[ProbeFile], settings: list[str], project: Project) -> dict[str, str]:
-    """What was given by flags, and the rest as a person at the terminal answers it."""
-    pairs = [setting.partition("=") for setting in settings]
-    wrong = next((key for key, sign, _ in pairs if not sign), None)
-    if wrong is not None:
-        raise ConfigurationError(f"--set {wrong}: write --set KEY=VALUE")
-    answers = {key: value for key, _, value in pairs}
-    if len(project.workflows) == 1:
-        answers.setdefault("workflow", next(iter(project.workflows)))
-    missing = [question for question in starter.questions(kind) if question.key not in answers]
-    if missing and not sys.stdin.isatty():
-        listed = "\n".join(f"  --set {q.key}=…   {q.help}" for q in missing)
-        raise ConfigurationError(f"there is no terminal to ask at; say the rest by flags:\n{listed}")
-    for question in missing:
-        hint = f", like {question.example}" if question.example else ""
-        answers[question.key] = typer.prompt(
-            f"{question.key} ({question.help}{hint})", default="", show_default=False
-        )
-    open_at = starter.open_password(answers)
-    if open_at:
-        raise ConfigurationError(
-            f"{open_at} holds a password in clear; write it as ${{NAME}} and set NAME where tieout runs"
-        )
-    answers = {key: value for key, value in answers.items() if value}
-    empty = [question.key for question in starter.COMMON if question.key not in answers]
-    if empty:
-        raise ConfigurationError(f"a probe needs {', '.join(empty)}; nothing was written")
-    return answers
-
-
-def _tried(project: Project, file: Path, text: str, *, test: bool) -> list[Check]:
-    """Writes the file once it is right, and, with `test`, once records came. What fails leaves nothing behind."""
-    file.parent.mkdir(exist_ok=True)
-    draft = file.with_suffix(".draft")
-    draft.write_text(text, encoding="utf-8")
-    try:
-        probe, _, findings = load_probe(draft, project.workflows)
-        if probe is None or findings:
-            listed = "\n".join(finding.text().replace(str(draft), str(file)) for finding in findings)
-            raise ConfigurationError(f"the answers do not make a probe, {file} was not written:\n{listed}")
-        checks = []
-        if test:
-            systems = Systems(project.settings.systems)
-            with store_of(project, present(), "probe init", write=True) as store:
-                checks = diagnose(store, probe, project.workflows[probe.workflow], present(), systems, file)
-        if not any(check.ok is False for check in checks):
-            draft.replace(file)
-        return checks
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def chosen_probe(project: Project, name: str) -> ProbeFile:

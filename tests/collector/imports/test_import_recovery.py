@@ -64,14 +64,8 @@ def finished(site: Site, path: Path) -> list[dict[str, Any]]:
     return [line for line in said if "phase" not in line]
 
 
-@pytest.mark.parametrize(
-    ("phase", "done"),
-    [
-        ("writing", 1_000),
-        pytest.param("reading", 1, marks=pytest.mark.slow),
-        pytest.param("writing", 4_000, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("phase", "done"), [("writing", 1_000), ("reading", 1), ("writing", 4_000)])
 def test_an_import_that_was_killed_is_completed_by_the_next_and_nothing_is_there_twice(
     site: Site, phase: str, done: int
 ) -> None:

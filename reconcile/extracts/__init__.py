@@ -1,0 +1,1 @@
+"""Two extracts of two systems compared as they are, before anything is set up."""

@@ -1,0 +1,9 @@
+-- How many keys are in each state, and the money of both sides; of those that do not agree the keys that differ most.
+SELECT
+    state, currency, count() AS keys, sum(left_records) AS left_rows, sum(right_records) AS right_rows,
+    sum(left_amount) AS left_money, sum(right_amount) AS right_money, right_money - left_money AS difference_money,
+    arrayMap(one -> one.2, groupArraySortedIf({most:UInt16})(
+        (-abs(difference), (key, left_records, right_records, left_amount, right_amount, unlike)), NOT startsWith(state, 'agree'))) AS largest
+FROM ({states})
+GROUP BY state, currency
+ORDER BY state, currency
