@@ -279,8 +279,8 @@ def test_any_pair_of_times_is_what_facts_and_acts_of_then_say(store: Store, seed
 @pytest.mark.slow
 def test_acts_stored_behind_the_mark_and_all_at_once_leave_the_same_answers(store: Store) -> None:
     rng = random.Random(5)
-    facts = history(rng, 90)
-    said = what_people_say(rng, facts, 25)
+    facts = history(rng, 60)
+    said = what_people_say(rng, facts, 20)
     asked = [(day(v + 0.5), day(k + 0.5)) for v, k in ((3, 5), (6, 8), (9, 12), (13, 16))]
     expected = [recomputed(facts, said, *pair) for pair in asked]
     store_facts(store, facts)
