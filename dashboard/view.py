@@ -45,6 +45,16 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class Matching:
+    """A matching rule: its title, and owners and codes of the exceptions that it ever found."""
+
+    name: str
+    title: str
+    owners: tuple[str, ...]
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class View:
     """One look at one workflow. `as_of` is V, `known_at` is K; `latest` when nobody chose a day."""
 
@@ -58,6 +68,7 @@ class View:
     first_at: datetime | None
     known_events: int
     known_day_chosen: bool = False
+    matching: tuple[Matching, ...] = ()
 
     @property
     def has_evidence(self) -> bool:
@@ -118,10 +129,26 @@ class View:
         """The rule of that name, if the workflow still has it."""
         return next((rule for rule in self.workflow.expectations if rule.name == expectation), None)
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """What people call the expectations, those of matching rules last."""
+        return {rule.name: rule.title for rule in (*self.workflow.expectations, *self.matching)}
+
+    @property
+    def owners(self) -> list[str]:
+        """Whose exceptions there may be."""
+        owners = {rule.owner for rule in self.workflow.expectations}
+        return sorted(owners.union(*(rule.owners for rule in self.matching)))
+
+    @property
+    def codes(self) -> list[str]:
+        """Of which codes exceptions may be."""
+        codes: set[str] = {rule.code for rule in self.workflow.expectations}
+        return sorted(codes.union(*(rule.codes for rule in self.matching)))
+
     def title_of(self, expectation: str) -> str:
         """What people call an expectation."""
-        rule = self.rule(expectation)
-        return rule.title if rule else expectation
+        return self.titles.get(expectation, expectation)
 
     def step_title(self, step: str) -> str:
         """What people call a step."""
@@ -172,8 +199,16 @@ def look(workflow: Workflow, day: date | None, known_day: date | None, period: s
         _proof(workflow, rule, marks) for rule in workflow.expectations if rule.kind in _PROVEN_KINDS
     )
     return View(
-        workflow, as_of, known_at, length, name, day is None, proofs, evidence["first_at"], events, known_day is not None
+        workflow, as_of, known_at, length, name, day is None, proofs, evidence["first_at"], events, known_day is not None,
+        _matching(workflow, known_at),
     )  # fmt: skip
+
+
+def _matching(workflow: Workflow, known_at: datetime) -> tuple[Matching, ...]:
+    rules = data.rows("matching", workflow=workflow.workflow, known_at=known_at)
+    return tuple(
+        Matching(row["rule"], row["title"], tuple(row["owners"]), tuple(row["codes"])) for row in rules
+    )
 
 
 def first_day(workflow: Workflow) -> date | None:

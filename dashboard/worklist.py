@@ -49,7 +49,6 @@ class Filters:
 
 def choose(look: View) -> Filters:
     """Draws the filters. What the browser sends is checked again here; what is not allowed counts as `all`."""
-    rules = look.workflow.expectations
     status = st.segmented_control(
         "Status",
         STATUSES,
@@ -61,9 +60,9 @@ def choose(look: View) -> Filters:
         on_change=_first_page,
     )
     with st.grid(4, min_column_width=160, gap="small"):
-        team = _select("Owner", sorted({rule.owner for rule in rules}), "team")
-        expectation = _select("Expectation", [rule.name for rule in rules], "expectation", label=True)
-        code = _select("Code", sorted({rule.code for rule in rules}), "code")
+        team = _select("Owner", look.owners, "team")
+        expectation = _select("Expectation", list(look.titles), "expectation", label=True)
+        code = _select("Code", look.codes, "code")
         bucket = _select("Age in days", list(BUCKETS), "age")
         holder = _select("Assigned to", list(HOLDERS), "holder")
         clock = _select("Service level", list(CLOCKS), "clock")

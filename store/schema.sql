@@ -499,6 +499,7 @@ CREATE TABLE matches
     `nearest` String COMMENT 'what nearly matched, and what change would have let it',
     `aged_from` DateTime64(6, 'UTC') COMMENT 'what the age of an exception counts from',
     `dims` Map(LowCardinality(String), String) COMMENT 'segments of its first record',
+    `calendar` LowCardinality(String) COMMENT 'calendar that ages are counted by; empty: every hour of every day, in UTC',
     INDEX idx_known_at known_at TYPE minmax GRANULARITY 4,
     INDEX idx_members members.record TYPE bloom_filter(0.01) GRANULARITY 1
 )
@@ -525,7 +526,8 @@ CREATE TABLE matching_versions
     `version` String COMMENT 'hash of the rule and of the tables it reads',
     `workflow` LowCardinality(String) COMMENT 'workflow it belongs to',
     `content` String COMMENT 'the rule as JSON',
-    `activated_at` DateTime64(6, 'UTC') COMMENT 'known time from which it decides'
+    `activated_at` DateTime64(6, 'UTC') COMMENT 'known time from which it decides',
+    `calendars` Map(LowCardinality(String), String) COMMENT 'calendars that this version counts with, and their versions'
 )
 ENGINE = MergeTree
 ORDER BY (rule, activated_at)

@@ -48,9 +48,10 @@ def _stored_tests(project: Project, now: datetime) -> list[SiteTest]:
         Store(f"chdb://{folder}/engine") as store,
     ):
         prepare(store, now)
+        figures = run_kpi_tests(kpis, project.kpis, store)
+        # Only rules count by the calendars of the site; figures are given theirs.
         write_calendars(store, project.calendars.values(), now)
         matched = run_matching_tests(matching, project.matching, project.workflows, store)
-        figures = run_kpi_tests(kpis, project.kpis, store)
     return [
         *_failed_files([*matched.findings, *figures.findings]),
         *(_test(o.file, o.name, o.failures) for o in matched.outcomes),

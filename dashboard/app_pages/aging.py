@@ -34,11 +34,7 @@ with panels.panel(
     )
     currency = currencies[measures.index(measure) - 1] if measure in measures[1:] else None
     if rows:
-        titles = (
-            {rule.name: rule.title for rule in look.workflow.expectations}
-            if dimension == "expectation"
-            else {}
-        )
+        titles = look.titles if dimension == "expectation" else {}
         table = pivot.ages(rows, currency)
         picked = st.dataframe(
             pivot.styled(table, view.label(dimension).capitalize(), titles, currency),

@@ -34,8 +34,8 @@ def load_matching(
 ) -> tuple[dict[str, Ruling], list[Finding]]:
     """The rules in `folder` by name, and what is wrong with the files that are not among them.
 
-    `calendars` that there are; None when they are not known here. `sources` that feed the store; None when they are not known here. `kept`: fields that are stored of each object
-    type; a type that is not named there is not checked.
+    `calendars` that there are and `sources` that feed the store; None when they are not known here. `kept`: fields
+    that are stored of each object type; a type that is not named there is not checked.
     """
     tables, findings = load_tables(folder / TABLES)
     rulings: dict[str, Ruling] = {}

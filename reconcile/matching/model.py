@@ -237,8 +237,8 @@ class MatchingRule(FileModel):
     `workflow` it belongs to. `compare`: what must agree; without any, that each leg is there is enough.
     `currency` money is compared in. `normalise`: changes by field, in order. `numbers`:
     fields that are numbers. `tax_freight`: numbers that explain a difference. `rounding`: a rest up to this is
-    rounding. `calendar`: by which business days and working hours are counted. `header`: key fields by which items
-    are rolled up. `reversals`, `budget`, `outcome`, `by_hand`. `owner`, and
+    rounding. `calendar`: by which business days, working hours and ages are counted. `header`: key fields by which
+    items are rolled up. `reversals`, `budget`, `outcome`, `by_hand`. `owner`, and
     `owners` by exception code. `age_by`: `due` or `record`, the day of the oldest record.
     """
 
@@ -290,8 +290,8 @@ class MatchingRule(FileModel):
 
     @property
     def calendars(self) -> tuple[str, ...]:
-        """Names of the calendars it counts by, in order."""
-        return tuple(sorted({calendar for _, calendar, _, _ in self.clocks} - {""}))
+        """Names of the calendars it counts or ages by, in order."""
+        return tuple(sorted({self.calendar or "", *(calendar for _, calendar, _, _ in self.clocks)} - {""}))
 
     @property
     def number_names(self) -> tuple[str, ...]:
@@ -332,8 +332,9 @@ class Ruling:
 
         Who may decide by hand changes nothing that the rule decides.
         """
-        parts = {**{name: table.version for name, table in self.tables.items()}, **self.calendars}
-        told = f"{_FORMAT}{self.rule.model_dump_json(exclude={'by_hand'})}{sorted(parts.items())}"
+        tables = sorted((name, table.version) for name, table in self.tables.items())
+        rule = self.rule.model_dump_json(exclude={"by_hand"})
+        told = repr((_FORMAT, rule, tables, sorted(self.calendars.items())))
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -80,7 +80,7 @@ def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[st
         "money": _money(rule),
         "header": [rule.text_names.index(field) + 1 for field in rule.header],
         "clears": "clear" if rule.outcome.auto_clear else "suggest",
-        "age_by": rule.age_by, "owner": rule.owner,
+        "age_by": rule.age_by, "owner": rule.owner, "calendar": rule.calendar or "",
     }  # fmt: skip
 
 

@@ -21,7 +21,8 @@ class Record:
     `at`: business time it holds from, `day`: its business day. `rate`: exchange rate that was used; `worth`:
     its money.
     `original`: key of the record it takes back. `problem`: code of what makes it unusable. `due`: when each leg is,
-    by this record alone; `dated`: from a date it names. `business_day`: which of the rule's calendar it counts for, where a window asks for it.
+    by this record alone; `dated`: from a date it names. `business_day`: which of the rule's calendar it counts for,
+    where a window asks for it.
     """
 
     leg: str

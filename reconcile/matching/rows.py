@@ -126,6 +126,7 @@ def _row(
         "margin": _money(decision.margin),
         "nearest": decision.nearest,
         "aged_from": aged_from,
+        "calendar": rule.calendar or "",
         "dims": dict(dims.get((first.leg, first.key), {})) if first else {},
     }
 

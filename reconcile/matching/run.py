@@ -287,7 +287,7 @@ def _keep_version(store: Store, ruling: Ruling, activated_at: datetime) -> None:
         [
             {
                 "rule": ruling.rule.rule, "version": ruling.version, "workflow": ruling.rule.workflow,
-                "content": ruling.rule.model_dump_json(), "activated_at": activated_at,
+                "content": ruling.rule.model_dump_json(), "activated_at": activated_at, "calendars": dict(ruling.calendars),
             }
         ],
     )  # fmt: skip

@@ -53,7 +53,7 @@ SELECT
         m.since), 'Nullable(DateTime64(6, \'UTC\'))') AS detected_at,
     CAST(multiIf(isNull(detected_at), NULL, m.rank = 4, m.until, m.rank = 3, m.closed_at, NULL),
         'Nullable(DateTime64(6, \'UTC\'))') AS resolved_at,
-    '' AS trace_id, m.known_at AS known_at,
+    '' AS trace_id, m.calendar AS calendar, m.known_at AS known_at,
     m.verdict AS verdict, m.outcome AS outcome, m.group_key AS group_key, m.pass AS pass, m.item AS item, m.rank AS rank, m.place AS place,
     m.members.leg AS legs, m.members.record AS records, m.members.amount AS amounts, m.header AS header,
     m.leg AS leg, m.field AS field, m.said AS field_expected, m.found AS field_actual,

@@ -133,7 +133,7 @@ SELECT
     workflow, version, expectation, kind, code, clock, owner, item_type, item_key, exception_id,
     opened_at, opened_by, opened_step, due_at, closed_at, closed_by, closed_as, reversed_at,
     attempts, failures, failed_at, expected, actual, residual, amount, currency, dims, watermark, covered, state,
-    due, matched, unknown, failing, detected_at, resolved_at, trace_id, '' AS calendar, known_at
+    due, matched, unknown, failing, detected_at, resolved_at, trace_id, calendar, known_at
 FROM match_verdicts_of(
     as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)},
     version = '');

@@ -59,7 +59,10 @@ found AS (
 days AS (
     SELECT calendar AS of_calendar, starts_at, ends_at, date, ordinal
     FROM calendar
-    WHERE calendar IN (SELECT arrayJoin(mapKeys(calendars)) FROM workflow_versions)
+    WHERE calendar IN (
+            SELECT arrayJoin(mapKeys(calendars)) FROM workflow_versions
+            UNION ALL
+            SELECT arrayJoin(mapKeys(calendars)) FROM matching_versions)
         AND (calendar, known_at) IN (
             SELECT calendar, max(known_at) FROM calendar
             WHERE known_at <= {known_at:DateTime64(6, 'UTC')} GROUP BY calendar)

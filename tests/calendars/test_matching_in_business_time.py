@@ -158,7 +158,30 @@ def test_a_calendar_that_changes_is_a_new_version_and_one_that_is_not_there_is_t
     later = NOW + timedelta(days=1)
     write_calendars(store, [closed], later)
     assert decided(store, of, now=later + timedelta(hours=1))["bank", "a"]["due_at"] == wall("2026-11-16 15:00")  # fmt: skip
-    assert store.value("SELECT uniqExact(version) FROM matching_versions") == 2
+    versions = store.rows("SELECT DISTINCT version, calendars FROM matching_versions ORDER BY activated_at")
+    assert [list(row["calendars"]) for row in versions] == [["week"], ["week"]]
+    assert len({row["calendars"]["week"] for row in versions}) == 2
+
+
+def test_exceptions_of_a_rule_age_by_its_calendar(store: Store) -> None:
+    """Due on Friday 13 November at 15:00 in New York; seen on Tuesday, as Monday evening is there, in UTC."""
+    write_calendars(store, [WEEKDAYS], KNOWN)
+    put(store, "bank", "a", wall("2026-11-12 10:00"))
+    mark = {
+        "source": "books",
+        "complete_through": KNOWN,
+        "heartbeat_at": KNOWN,
+        "known_at": KNOWN,
+        "run_id": "",
+    }
+    store.insert("watermarks", [mark])
+    decided(store, rule(ledger={"within": "1bd"}, calendar="week"))
+    (row,) = store.rows(
+        "SELECT * FROM exceptions_at(as_of = {at:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})",
+        {"at": wall("2026-11-16 21:00"), "known_at": NOW},
+    )
+    assert (row["code"], row["calendar"], row["detected_at"]) == ("MISSING", "week", wall("2026-11-13 15:00"))
+    assert (row["age_days"], row["age_business_days"]) == (3, 1)
 
 
 @pytest.mark.slow

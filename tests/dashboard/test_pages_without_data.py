@@ -258,3 +258,18 @@ def test_a_refused_reading_is_no_permission_and_offers_no_retry() -> None:
     assert "No permission" in app.warning[0].value
     assert not app.error
     assert not app.button
+
+
+def test_exceptions_of_matching_rules_are_called_by_title_and_can_be_filtered(
+    store: Store, open_page: OpenPage
+) -> None:
+    _one_order(store)
+    company.mark(store, "erp", company.END)
+    _in_force(store)
+    company.settle(store, ("shop", "SHOP-1", "1", 100), ("bank", "BANK-9", "9", 5))
+    for filters in ({"expectation": "Settled"}, {"team": "treasury"}):
+        table = open_page("exceptions", **filters).dataframe[0].value
+        assert set(table["Item"]) == {"SHOP-1", "BANK-9"}, filters
+        assert set(table["What is wrong"]) == {"The shop and the bank agree"}
+    orphans = open_page("exceptions", expectation="Settled", code="ORPHAN").dataframe[0].value
+    assert list(orphans["Item"]) == ["BANK-9"]

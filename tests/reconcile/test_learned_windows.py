@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 import pytest
-from oracle import Event, Facts
+from oracle import Event, Facts, Snapshot
 from world import AT, empty, fill
 
 from reconcile.explain import explain
@@ -183,3 +183,26 @@ def test_a_verdict_says_which_window_it_was_due_by(store: Store) -> None:
     assert sentences["payment1"].startswith(
         "received on 2026-04-02 09:00; due 2026-04-02 13:00 (window 4h, fixed: 11 of the 200 lags it takes to learn one): "
     )
+
+
+@pytest.mark.slow
+def test_how_long_a_state_takes_to_follow_its_trace_is_learned_too(store: Store) -> None:
+    rule = {
+        "name": "landed", "title": "There", "kind": "landed", "item": "invoice", "step": "received", "owner": "integration",
+        "within": "4h", "learn": {"quantile": 1, "over": "7d", "least": 5},
+    }  # fmt: skip
+    of = Workflow.model_validate({**flow({}).model_dump(), "expectations": [rule]})
+    events, states = [], []
+    for number in range(5):
+        at = START + timedelta(hours=9, minutes=number)
+        there = at + timedelta(minutes=10 + number)
+        events.append(event(f"I{number}", "received", at, at))
+        states.append(Snapshot("invoice", f"I{number}", None, "", False, there, there))
+    opened = START + timedelta(days=1, hours=9)
+    events.append(event("new", "received", opened, opened))
+    fill(store, "bills", Facts(tuple(events), (), tuple(states)))
+    end = opened + timedelta(minutes=1)
+    reconcile(store, [of], end)
+    due = due_times(store, end, end)
+    assert due["landed", "new"] == opened + timedelta(minutes=14)
+    assert due["landed", "I0"] == START + timedelta(hours=9) + FIXED

@@ -25,11 +25,12 @@ workflow: procure_to_payment
 owner: accounts payable
 legs:
   invoice: {type: invoice, fields: {number: number, amount: "@amount"}}
-  payment: {type: payment, fields: {number: invoice, amount: "@amount"}}
+  payment: {type: payment, fields: {number: invoice, amount: "@amount"}, within: 2bd}
 normalise: {number: [upper, strip_punctuation, strip_leading_zeros]}
-keys: [{fields: [number], method: pair}]
+keys: [{fields: [number], method: pair, window: {business_days: [0, 1]}}]
 numbers: {amount: {}}
 compare: {amount: {field: amount, means: amount, expected: invoice, actual: payment}}
+calendar: week
 """
 TESTS = """\
 rule: paid
@@ -38,8 +39,13 @@ tests:
     as_of: 2026-03-31
     given:
       invoice: [{key: I, at: 2026-03-01, number: 00-1, amount: 10}]
-      payment: [{key: P, at: 2026-03-01, number: "1", amount: 10}]
+      payment: [{key: P, at: 2026-03-02, number: "1", amount: 10}]
     expect: [{records: [I, P], state: MATCHED}]
+  - name: On Monday nobody calls it missing that was there on Saturday
+    as_of: 2026-03-03
+    given:
+      invoice: [{key: I, at: 2026-02-28, number: 00-1, amount: 10}]
+    expect: [{records: [I], state: NOT_DUE}]
 """
 # The states of two systems, put where probes would put them.
 STATES = """\
@@ -68,6 +74,8 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "site"
     (folder / "matching").mkdir(parents=True)
     (folder / "tieout.yaml").write_text("shipped_workflows: [procure_to_payment]\n")
+    (folder / "calendars").mkdir()
+    (folder / "calendars" / "week.yaml").write_text("{calendar: week, title: Week, zone: UTC}\n")
     (folder / "matching" / "paid.yaml").write_text(RULE)
     (folder / "matching" / "paid_test.yaml").write_text(TESTS)
     return folder
@@ -77,7 +85,7 @@ def project(tmp_path: Path) -> Path:
 def test_a_rule_goes_from_its_file_to_what_is_said_of_a_record(project: Path) -> None:
     at = ("--project", str(project), "--json")
     tests = tieout("test", *at)
-    assert (tests.code, [one["passed"] for one in tests.json["tests"]]) == (0, [True]), tests.err
+    assert (tests.code, [one["passed"] for one in tests.json["tests"]]) == (0, [True, True]), tests.err
     subprocess.run([sys.executable, "-c", STATES, str(project)], cwd=ROOT, check=True)
     (done,) = tieout("match", "run", *at).json["rules"]
     assert (done["rule"], done["decisions"], done["judged"]) == ("paid", 2, 1)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from calendars.table import write_calendars
 from core.duration import format_duration
 from core.errors import ConfigurationError
 from core.findings import nearest
@@ -129,6 +130,7 @@ def match_run(project: ProjectOption = DEFAULT, rule: RuleOption = "", json: Jso
             f"the running tieout matches by itself, every {format_duration(loaded.settings.jobs.match)}"
         )
     with store_of(loaded, now, "match run", write=True) as store:
+        write_calendars(store, loaded.calendars.values(), now)
         done = match(store, _chosen(loaded, rule), loaded.workflows, now)
     if json:
         print_json({"rules": done})

@@ -4,7 +4,7 @@ INSERT INTO matches (
     rule, version, workflow, pass, group_key, item, occurred_at, known_at, evidence, verdict, outcome, final,
     members.leg, members.type, members.record, members.day, members.amount, header, opened_at, due_at, closed_at,
     expected, actual, residual, currency, points.rank, points.code, points.field, points.leg, points.said, points.found, points.amount,
-    points.owner, points.since, points.until, points.due_at, points.sources, gates, options, aged_from, dims
+    points.owner, points.since, points.until, points.due_at, points.sources, gates, options, aged_from, dims, calendar
 )
 WITH
     {legs:Array(Tuple(name String, type String, many Bool, sources Array(String), owner String))} AS legs,
@@ -116,7 +116,8 @@ SELECT
     if(verdict = 'open', arrayMap(l -> dues[l.place], absent), [due_at]) AS due_ats,
     arrayMap(r -> NULL, ranks), due_ats, if(verdict = 'open', absent.sources, arrayMap(r -> [], ranks)),
     '', '', if({age_by:String} = 'record', toDateTime64(arrayMin(records.day), 6, 'UTC'), due_at),
-    records[1].dims
+    records[1].dims,
+    {calendar:String}
 FROM decided
 WHERE (key, as_of, as_known_at, evidence) NOT IN (
     SELECT group_key, occurred_at, known_at, evidence
