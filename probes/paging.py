@@ -195,6 +195,8 @@ def find(body: Any, path: str) -> Any:
     of what stands at `no` in each item of `lines`."""
     if not path:
         return body
+    if isinstance(body, dict) and path in body:
+        return body[path]
     if "[*]" in path:
         return _each(body, path)
     if isinstance(body, list):
@@ -202,8 +204,6 @@ def find(body: Any, path: str) -> Any:
         return find(body[int(head)], rest) if _NUMBER.match(head) and int(head) < len(body) else None
     if not isinstance(body, dict):
         return None
-    if path in body:
-        return body[path]
     for cut in (at for at, letter in enumerate(path) if letter == "."):
         inner = _inner(body, path[:cut])
         if inner is not None:
