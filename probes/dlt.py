@@ -6,6 +6,7 @@ state on a disk, no telemetry.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 import os
@@ -85,6 +86,17 @@ class DltProbe(ProbeFile):
         return placed, [parsed.finding(("resource",), told)] if told else []
 
     def read(self, window: Window) -> Generator[Batch]:
+        whole = False
+        try:
+            with closing(self._read(window)) as batches:
+                yield from batches
+            whole = True
+        finally:
+            if not whole:
+                # dlt leaves a reading that is given up in a ring of references, and its connection open with it.
+                gc.collect()
+
+    def _read(self, window: Window) -> Generator[Batch]:
         _imported()
         window.turn()
         with self._explained():

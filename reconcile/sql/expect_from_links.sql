@@ -33,7 +33,8 @@ touched AS (
     SELECT l.from_type, l.from_key, s.known_at
     FROM links AS l
     INNER JOIN states AS s ON s.object_type = l.rule.target AND s.object_key = l.to_key
-    WHERE s.known_at > mark
+    -- A link that became known later tells by its own row.
+    WHERE s.known_at > mark AND l.known_at <= s.known_at
     UNION DISTINCT
     SELECT object_type, object_key, known_at FROM happened WHERE known_at > mark
 ),

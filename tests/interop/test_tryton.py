@@ -274,10 +274,10 @@ def test_every_scenario_has_the_right_verdicts(world: World) -> None:
     cancelled = {world.played["cancelled_line"]["cancelled"]}
     bought = set(lines(*SCENARIOS)) - cancelled
     [over_line], [late_line] = lines("over_receipt"), lines("not_received")
-    assert told["received_lines"] == dict.fromkeys(bought, good) | {over_line: over, late_line: later}
+    assert told["received_lines"] == dict.fromkeys(bought, good) | {over_line: over, late_line: missing}
     returned = world.played["returned"]["back_lines"]
     assert told["billed_lines"] == (
-        dict.fromkeys([*bought, *returned], good) | {over_line: over, late_line: later}
+        dict.fromkeys([*bought, *returned], good) | {over_line: over, late_line: missing}
     )
     twice = world.played["overpaid"]["invoice"]
     assert told["payments"] == (

@@ -89,6 +89,22 @@ def test_dlts_sql_source_begins_where_the_last_run_ended(
     assert (done.status, done.read, done.changed) == ("ok", 1199, 1)
     assert [state["deleted"] for state in states(store, "9")] == [False, True]
     assert_conforms(whole, NOW)
+    write(
+        "INSERT INTO bills SELECT n, 'open', n, timestamptz '2026-11-20 11:00:00' FROM generate_series(2001, 52000) AS n"
+    )
+    parts = arguments | {"incremental": None, "chunk_size": 1000}
+    given_up = make_probe(arguments=parts, **keys).read(Window(end=NOW))
+    next(given_up)
+    assert connections(server) == 2
+    given_up.close()
+    assert connections(server) == 1
+
+
+def connections(server: Postgres) -> int:
+    """How many there are, this one included."""
+    with server.engine().connect() as db:
+        text = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+        return int(db.exec_driver_sql(text).scalar_one())
 
 
 def test_dlts_rest_source_is_read_as_the_probe_file_configures_it(
