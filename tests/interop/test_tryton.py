@@ -281,7 +281,7 @@ def test_every_scenario_has_the_right_verdicts(world: World) -> None:
     )
     twice = world.played["overpaid"]["invoice"]
     assert told["payments"] == (
-        dict.fromkeys(invoices, good) | {twice: ("MISMATCH", "AMOUNT"), unpaid: later, credit: later}
+        dict.fromkeys(invoices, good) | {twice: ("MISMATCH", "AMOUNT"), unpaid: missing, credit: later}
     )
     assert world.money("billed_lines", over_line) == (Decimal(50), Decimal(60))
     assert world.money("payments", twice) == (Decimal(50), Decimal(100))
