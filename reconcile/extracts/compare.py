@@ -121,6 +121,8 @@ def compare(
     """
     if differences:
         _format(differences)
+        if differences.resolve() in (left.resolve(), right.resolve()):
+            raise ConfigurationError(f"{differences} is one of the files that are compared; write elsewhere")
     settings = {**SETTINGS, "format_csv_delimiter": wanted.delimiter}
     params: dict[str, Any] = {
         "tolerance": str(wanted.tolerance), "share": str(wanted.percent / 100), "most": largest,
@@ -224,9 +226,9 @@ def _extract(store: Store, side: str, path: Path, wanted: Wanted, params: dict[s
 
 
 def _joined(keys: Iterable[str]) -> str:
-    """The parts of a key as one text; empty when all of them are."""
+    """The parts of a key as one text, between them a sign that no data has; empty when all of them are."""
     parts = ", ".join(keys)
-    return f"if(arrayAll(part -> part = '', [{parts}]), '', arrayStringConcat([{parts}], ' / '))"
+    return f"if(arrayAll(part -> part = '', [{parts}]), '', arrayStringConcat([{parts}], '\\x1f'))"
 
 
 def _states(wanted: Wanted, selects: Mapping[str, str], params: dict[str, Any]) -> str:
@@ -245,7 +247,7 @@ def _states(wanted: Wanted, selects: Mapping[str, str], params: dict[str, Any]) 
         if unlike
         else "emptyArrayString()",
         "beyond": BEYOND if wanted.tolerance or wanted.percent else "difference != 0",
-        "unreadable": "countIf(isNull(amount)) > 0" if wanted.amount else "false",
+        "unreadable": "countIf(isNull(amount))" if wanted.amount else "0",
         **selects,
     }.items():
         code = code.replace(f"{{{name}}}", expression)
@@ -277,6 +279,7 @@ def _row(row: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
             "left": row["left_money"],
             "right": row["right_money"],
             "difference": row["difference_money"],
+            "unreadable": row["unreadable_amounts"],
         }
     names = ("key", "left_rows", "right_rows", "left", "right", "fields")
     told["largest"] = [dict(zip(names, one, strict=True)) for one in row["largest"]]

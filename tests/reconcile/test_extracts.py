@@ -93,12 +93,29 @@ def test_names_formats_and_types_of_the_two_may_differ(store: Store, tmp_path: P
         for row in compare(store, left, right, wanted).states
     ]
     assert found == [("agree", "EUR", 0), ("only left", "USD", -3), ("only right", "EUR", 3)]
-    parts = Wanted((column("Order=po"), column("Cur=cur")))
-    assert [row["keys"] for row in compare(store, left, left, parts_of(parts)).states] == [2]
 
 
-def parts_of(wanted: Wanted) -> Wanted:
-    return Wanted(tuple(Column(one.left, one.left) for one in wanted.key))
+def test_amounts_that_cannot_be_read_are_counted_in_every_state(store: Store, tmp_path: Path) -> None:
+    found = states(
+        store, tmp_path, [("1", "x", "a"), ("2", "3", "a")], [("2", "", "a"), ("3", "4", "a")], BY_REF
+    )
+    assert {name: row["unreadable"] for name, row in found.items()} == {
+        "only left": 1, "amount unreadable": 1, "only right": 0,
+    }  # fmt: skip
+
+
+def test_parts_of_a_key_are_told_apart(store: Store, tmp_path: Path) -> None:
+    left = written(tmp_path / "left.csv", [("a / b", "c")], ["one", "two"])
+    right = written(tmp_path / "right.csv", [("a", "b / c")], ["one", "two"])
+    wanted = Wanted((column("one"), column("two")))
+    into = tmp_path / "differences.csv"
+    found = compare(store, left, right, wanted, differences=into).states
+    assert [(row["state"], row["largest"][0]["key"]) for row in found] == [
+        ("only left", "a / b / c"), ("only right", "a / b / c"),
+    ]  # fmt: skip
+    assert into.read_text().count('"a / b / c"') == 2
+    with pytest.raises(ConfigurationError, match="one of the files that are compared"):
+        compare(store, left, right, wanted, differences=left)
 
 
 @pytest.mark.parametrize(

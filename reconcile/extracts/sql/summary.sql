@@ -2,8 +2,9 @@
 SELECT
     state, currency, count() AS keys, sum(left_records) AS left_rows, sum(right_records) AS right_rows,
     sum(left_amount) AS left_money, sum(right_amount) AS right_money, right_money - left_money AS difference_money,
+    sum(unreadable) AS unreadable_amounts,
     arrayMap(one -> one.2, groupArraySortedIf({most:UInt16})(
-        (-abs(difference), (key, left_records, right_records, left_amount, right_amount, unlike)), NOT startsWith(state, 'agree'))) AS largest
+        (-abs(difference), (replaceAll(key, '\x1f', ' / '), left_records, right_records, left_amount, right_amount, unlike)), NOT startsWith(state, 'agree'))) AS largest
 FROM ({states})
 GROUP BY state, currency
 ORDER BY state, currency
