@@ -23,18 +23,8 @@ from pydantic import Field, Secret, StringConstraints, model_validator
 from core.findings import Finding, nearest
 from core.yamlfile import Parsed
 from probes.modules import misnamed
-from probes.paging import find
-from probes.probe import (
-    BATCH_ROWS,
-    Batch,
-    Incremental,
-    ProbeError,
-    ProbeFile,
-    Question,
-    Window,
-    parse_time,
-    text_batch,
-)
+from probes.probe import BATCH_ROWS, Batch, Incremental, ProbeError, ProbeFile, Question, Window
+from probes.texts import parse_time, record_batch
 
 _Function = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 
@@ -122,11 +112,10 @@ class DltProbe(ProbeFile):
             yield self._batch(gathered, first)
 
     def _batch(self, records: list[dict[str, Any]], first: int) -> Batch:
-        rows = ([find(record, name) for name in self.columns] for record in records)
         names: set[str] = set().union(*records)
         deep = {name for name in self.columns if name not in names and _head(name) in names}
         schema = dict.fromkeys(sorted(names | deep), "")
-        return Batch(text_batch(self.columns, rows), first_line=first, schema=schema)
+        return Batch(record_batch(self.columns, records), first_line=first, schema=schema)
 
     def _records(self, item: Any) -> list[dict[str, Any]]:
         """What a resource yields: a record, a list of them, or a table of Arrow or pandas."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -27,6 +28,7 @@ MAX_TOKEN_BYTES = 100_000
 MAX_REFUSAL_BYTES = 100_000
 # Deeper than any record of business; what walks an answer by recursion must come to its end.
 MAX_DEPTH = 64
+_NESTING = {dict, list}
 
 
 class _WithoutQuery(logging.Filter):
@@ -401,11 +403,10 @@ def _json(body: bytes, what: str) -> Any:
         raise _too_deep(what) from None
     level = [found]
     for _ in range(MAX_DEPTH):
-        inner = [
-            item.values() if type(item) is dict else item for item in level if type(item) in (dict, list)
-        ]
-        level = [item for items in inner for item in items if type(item) in (dict, list)]
-        if not level:
+        dicts = [item.values() for item in level if type(item) is dict]
+        lists = [item for item in level if type(item) is list]
+        level = list(chain(chain.from_iterable(dicts), chain.from_iterable(lists)))
+        if not _NESTING & set(map(type, level)):
             return found
     raise _too_deep(what)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import orjson
 from pydantic import Field
 
 from core.findings import Finding
@@ -148,7 +149,7 @@ class PagedProbe(ProbeFile):
         """A server that ignores its paging parameter would otherwise be asked for ever."""
         marks = {f"mark {mark}"}
         if records:
-            marks.add(hashlib.sha256(json.dumps(records, sort_keys=True, default=str).encode()).hexdigest())
+            marks.add(_fingerprint(records))
         if marks & seen:
             raise ProbeError(
                 "paging_loop",
@@ -164,6 +165,15 @@ class PagedProbe(ProbeFile):
                 f"{self.place} announced {at.announced} records and gave {at.read}; nothing is concluded from it, "
                 "and the next run reads it again",
             )
+
+
+def _fingerprint(records: list[Any]) -> str:
+    """The same for the same records, whatever the order of their keys."""
+    try:
+        content = orjson.dumps(records, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:  # half of a surrogate pair
+        content = json.dumps(records, sort_keys=True, default=str).encode()
+    return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True)

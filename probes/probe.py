@@ -5,14 +5,12 @@ A probe reads and nothing else: it does not sleep, schedule or write. `probes.ru
 
 from __future__ import annotations
 
-import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
-from decimal import Decimal, InvalidOperation
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -27,7 +25,14 @@ from core.errors import TieoutError
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed
 from probes.controls import Control, Said
+from probes.texts import as_text, is_number, iso, parse_time, text_batch
 from workflows.model import Name, StepName
+
+__all__ = [
+    "BATCH_ROWS", "NO_END", "Amount", "BadLine", "Batch", "Columns", "Complete", "Counted", "EventRule", "Fields",
+    "Incremental", "LinkRule", "ObjectState", "Origin", "ProbeError", "ProbeFile", "Question", "Texts", "Timeouts",
+    "Window", "as_text", "is_number", "iso", "parse_time", "text_batch",
+]  # fmt: skip
 
 BATCH_ROWS = 20_000
 # The longest a run may last when nobody bounds it; databases take their limits in milliseconds of 31 bits.
@@ -468,53 +473,3 @@ class ProbeFile(FileModel, ABC):
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:  # noqa: ARG002
         """The probe with paths relative to its file made absolute, and what is wrong with them."""
         return self, []
-
-
-def as_text(value: Any) -> str | None:
-    """A value of a database driver, of JSON or of a spreadsheet as text; times in ISO 8601, UTC if zoned."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return iso(value) if value.tzinfo else value.isoformat(sep=" ")
-    if isinstance(value, date | time_of_day):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).hex()
-    if isinstance(value, list | tuple | dict):
-        return json.dumps(value, default=as_text, ensure_ascii=False)
-    return str(value)
-
-
-def iso(moment: datetime) -> str:
-    """`2026-11-20T10:00:00.000000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def parse_time(text: str) -> datetime:
-    """The moment that `iso`, or a person in a probe file, wrote. Without a zone it is UTC."""
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def is_number(text: str) -> bool:
-    try:
-        return Decimal(text).is_finite()
-    except InvalidOperation:
-        return False
-
-
-def text_batch(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> pa.RecordBatch:
-    """Rows of Python values, in the order of `columns`, as text columns."""
-    values = list(zip(*rows, strict=True)) or [() for _ in columns]
-    return pa.RecordBatch.from_arrays([_text_array(column) for column in values], names=list(columns))
-
-
-def _text_array(values: Sequence[Any]) -> pa.Array:
-    """Most columns are text already, and those are not walked in Python."""
-    if set(map(type, values)) <= {str, type(None)}:
-        return pa.array(values, pa.string())
-    return pa.array([as_text(value) for value in values], pa.string())

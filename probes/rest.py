@@ -16,18 +16,9 @@ from core.yamlfile import FileModel
 from probes.controls import Control, Said
 from probes.paged import Answered, PagedProbe, Reading
 from probes.paging import Paginator, SinglePage, find
-from probes.probe import (
-    Batch,
-    Incremental,
-    ProbeError,
-    Question,
-    Texts,
-    Window,
-    as_text,
-    parse_time,
-    text_batch,
-)
+from probes.probe import Batch, Incremental, ProbeError, Question, Texts, Window
 from probes.tagged import untagged
+from probes.texts import as_text, column_batch, columns_of, parse_time
 
 
 class Endpoint(FileModel):
@@ -194,13 +185,17 @@ class RestProbe(PagedProbe):
                 unseen -= {
                     name for name in unseen if any(find(row, name) is not None for row in answered.records)
                 }
-                page = replace(answered, records=[row for row in answered.records if self._is_own(row)])
-                rows = ([self._value(record, name) for name in self.columns] for record in page.records)
-                batch = self.batch(session, page, text_batch(self.columns, rows))
+                page = replace(answered, records=self._own(answered.records))
+                batch = self.batch(session, page, column_batch(self.columns, self._values(page.records)))
                 yield replace(batch, said=self._said(page), schema=self._schema(page))
                 any_came = any_came or bool(answered.records)
         if unseen and any_came:
             raise self._never_seen(min(unseen))
+
+    def _own(self, records: list[Any]) -> list[Any]:
+        if not self.where:
+            return records
+        return [record for record in records if self._is_own(record)]
 
     def _is_own(self, record: Any) -> bool:
         return all(as_text(self._value(record, name)) in wanted for name, wanted in self.where.items())
@@ -211,6 +206,13 @@ class RestProbe(PagedProbe):
             "column_missing",
             f"no record of {self.place} has {name!r}, which 'where' of probe {self.name} asks for",
         )
+
+    def _values(self, records: list[Any]) -> list[list[Any]]:
+        """The columns, record for record."""
+        found = columns_of(records, self.columns)
+        if not self.type_key:
+            return found
+        return [[untagged(value, self.type_key) for value in column] for column in found]
 
     def _value(self, record: Any, name: str) -> Any:
         found = find(record, name)

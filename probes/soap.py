@@ -17,8 +17,9 @@ from core.yamlfile import FileModel, Parsed
 from probes.http import Raw, Session
 from probes.paged import PagedProbe, Reading
 from probes.paging import SinglePage, as_flag, find, whole_number
-from probes.probe import Batch, Incremental, Origin, ProbeError, Question, Window, text_batch
+from probes.probe import Batch, Incremental, Origin, ProbeError, Question, Window
 from probes.rest import RestIncremental, filled
+from probes.texts import record_batch
 
 # An operation whose name says that it reads; others need the word of a person.
 _READS = re.compile(r"(get|list|find|search|read|query|fetch|retrieve|count|select|export)", re.IGNORECASE)
@@ -124,10 +125,9 @@ class SoapProbe(PagedProbe):
                 answer = self._answer(ask, window, number)
                 records = self._found(answer)
                 self.no_loop(records, f"{number}", seen)
-                rows = ([find(record, name) for name in self.columns] for record in records)
                 following = self._following(answer, number, len(records))
                 yield Batch(
-                    text_batch(self.columns, rows), Origin(name=f"page {number}"),
+                    record_batch(self.columns, records), Origin(name=f"page {number}"),
                     position=str(following) if following else "", source_time=session.source_time,
                 )  # fmt: skip
                 number = following

@@ -23,18 +23,8 @@ from core.findings import Finding, nearest
 from core.yamlfile import Location, Parsed
 from probes import mysql
 from probes.controls import Control, Said
-from probes.probe import (
-    BATCH_ROWS,
-    Batch,
-    Incremental,
-    ProbeError,
-    ProbeFile,
-    Question,
-    Window,
-    as_text,
-    parse_time,
-    text_batch,
-)
+from probes.probe import BATCH_ROWS, Batch, Incremental, ProbeError, ProbeFile, Question, Window
+from probes.texts import as_text, column_batch, parse_time, text_batch
 
 PLACEHOLDERS = {"cursor", "window_end"}
 EPOCH = "1970-01-01T00:00:00Z"
@@ -185,7 +175,7 @@ class SqlProbe(ProbeFile):
             schema = _schema(result)
             for rows in result.partitions(BATCH_ROWS):
                 window.check(self.place)
-                batch = Batch(text_batch(self.columns, map(picked, rows)), first_line=first)
+                batch = Batch(column_batch(self.columns, picked(rows)), first_line=first)
                 yield replace(batch, said=said, schema=schema) if first == 1 else batch
                 first += len(rows)
         if first == 1:
@@ -207,8 +197,8 @@ class SqlProbe(ProbeFile):
         window.turn()
         return connection.execution_options(max_row_buffer=BATCH_ROWS).execute(statement)
 
-    def _picked(self, result: CursorResult[Any]) -> Callable[[Any], tuple[Any, ...]]:
-        """Takes the columns the probe file names out of a row; the query may give more."""
+    def _picked(self, result: CursorResult[Any]) -> Callable[[Sequence[Any]], list[list[Any]]]:
+        """Takes the columns the probe file names out of rows; the query may give more."""
         given = list(result.keys())
         missing = [name for name in self.columns if name not in given]
         if missing:
@@ -218,8 +208,8 @@ class SqlProbe(ProbeFile):
                 f"the query of probe {self.name} gives no column {missing[0]!r}"
                 + (f"; did you mean {near!r}?" if near else f"; it gives {', '.join(given[:20])}"),
             )
-        places = [given.index(name) for name in self.columns]
-        return itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
+        places = [itemgetter(given.index(name)) for name in self.columns]
+        return lambda rows: [list(map(place, rows)) for place in places]
 
     def _bound(self, name: str, window: Window, connection: Connection) -> sa.BindParameter[Any]:
         if name == "window_end":

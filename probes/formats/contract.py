@@ -9,13 +9,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, BinaryIO, ClassVar
+from typing import Annotated, BinaryIO, ClassVar, NamedTuple
 
 from pydantic import AfterValidator
 
 from core.findings import nearest
 from core.yamlfile import FileModel
-from probes.probe import BATCH_ROWS, BadLine, Batch, Counted, ProbeError, text_batch
+from probes.probe import BATCH_ROWS, BadLine, Batch, Counted, ProbeError
+from probes.texts import column_batch
 
 BLOCK_BYTES = 8_000_000
 # Texts of one batch; a few large records make a batch as well as many small ones do.
@@ -46,8 +47,7 @@ class Source:
     check: Callable[[], None] = lambda: None
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One record: where it stands in its file (line, record or segment number) and a value for each column."""
 
     line: int
@@ -76,29 +76,32 @@ class Format(FileModel, ABC):
 
 def gathered(source: Source, items: Iterable[Row | BadLine | Counted]) -> Iterator[Batch]:
     """Records and what was found between them, as batches of bounded size."""
-    rows: list[Row] = []
+    # Flat, because many small objects that live for a while cost the garbage collector more than reading them.
+    texts: list[str | None] = []
+    lines: list[int] = []
     bad: list[BadLine] = []
     counted: list[Counted] = []
     characters = 0
+
+    def batch() -> Batch:
+        width = len(source.columns)
+        records = column_batch(source.columns, [texts[at::width] for at in range(width)])
+        return Batch(records, lines=tuple(lines), bad_lines=tuple(bad), counted=tuple(counted))
+
     for item in items:
         if isinstance(item, Row):
-            rows.append(item)
-            characters += sum(len(value) for value in item.values if value)
+            texts += item.values
+            lines.append(item.line)
+            characters += sum(map(len, filter(None, item.values)))
         elif isinstance(item, BadLine):
             bad.append(item)
         else:
             counted.append(item)
-        if len(rows) + len(bad) + len(counted) >= BATCH_ROWS or characters >= BATCH_CHARACTERS:
-            yield _batch(source, rows, bad, counted)
-            rows, bad, counted, characters = [], [], [], 0
-    if rows or bad or counted:
-        yield _batch(source, rows, bad, counted)
-
-
-def _batch(source: Source, rows: list[Row], bad: list[BadLine], counted: list[Counted]) -> Batch:
-    records = text_batch(source.columns, [row.values for row in rows])
-    lines = tuple(row.line for row in rows)
-    return Batch(records, lines=lines, bad_lines=tuple(bad), counted=tuple(counted))
+        if len(lines) + len(bad) + len(counted) >= BATCH_ROWS or characters >= BATCH_CHARACTERS:
+            yield batch()
+            texts, lines, bad, counted, characters = [], [], [], [], 0
+    if lines or bad or counted:
+        yield batch()
 
 
 def all_there(source: Source, given: Sequence[str]) -> None:

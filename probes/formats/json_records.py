@@ -10,13 +10,16 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from probes.formats.contract import Encoding, Format, Row, Source, gathered
+from probes.formats.contract import Encoding, Format, Source
 from probes.formats.lines import lines, too_large, without_mark
-from probes.paging import find
-from probes.probe import BadLine, Batch, ProbeError, as_text
+from probes.probe import BATCH_ROWS, BadLine, Batch, ProbeError
+from probes.texts import record_batch
 
 MAX_RECORD_CHARACTERS = 16_000_000
+# So much JSON is held at a time; as Python's objects it is several times as large.
+_BATCH_CHARACTERS = 8_000_000
 _CHUNK_BYTES = 1_000_000
+_BLANK = " \t\r\n"
 _SPACE = re.compile(r"[ \t\r\n]*")
 # Numbers stay as they are written: 12.50 is not 12.5, and 20 digits are not a float.
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str)
@@ -39,38 +42,53 @@ class JsonRecords(Format):
     max_record_characters: int = Field(default=MAX_RECORD_CHARACTERS, ge=1)
 
     def read(self, source: Source) -> Iterator[Batch]:
-        return gathered(source, self._each_line(source) if self.lines else self._listed(source))
+        return _batches(source, self._each_line(source) if self.lines else self._listed(source))
 
-    def _each_line(self, source: Source) -> Iterator[Row | BadLine]:
+    def _each_line(self, source: Source) -> Iterator[_Found]:
         for number, line in lines(source, self.encoding):
-            if not line.strip():
+            text = line.strip(_BLANK)
+            if not text or text.isspace():
                 continue
             try:
-                record = _DECODER.decode(line)
+                record, end = _DECODER.raw_decode(text)
             except (ValueError, RecursionError):
-                record = None
-            yield _row(source, number, record)
+                record, end = None, 0
+            yield number, record if end == len(text) else None, end
 
-    def _listed(self, source: Source) -> Iterator[Row | BadLine]:
+    def _listed(self, source: Source) -> Iterator[_Found]:
         text = _Text(source, without_mark(self.encoding), self.max_record_characters)
         number = 0
         try:
             _go_to_list(text, self.select, source)
-            for record in _items(text):
+            for record, size in _items(text):
                 number += 1
-                yield _row(source, number, record)
+                yield number, record, size
         except _NotJsonError as broken:
             if not number:
                 raise ProbeError(
                     "bad_file", f"file {source.name} is not a readable json file; ask for it again"
                 ) from None
-            yield BadLine(number + 1, broken.problem, "not_whole")
+            yield number + 1, BadLine(number + 1, broken.problem, "not_whole"), 0
 
 
-def _row(source: Source, number: int, record: Any) -> Row | BadLine:
-    if not isinstance(record, dict):
-        return BadLine(number, "it is not a JSON object")
-    return Row(number, [as_text(find(record, name)) for name in source.columns])
+# Where it stands in the file, what stands there, and how many characters it has.
+_Found = tuple[int, Any, int]
+
+
+def _batches(source: Source, items: Iterator[_Found]) -> Iterator[Batch]:
+    numbers, records, bad, characters = list[int](), list[Any](), list[BadLine](), 0
+    for number, record, size in items:
+        if isinstance(record, dict):
+            numbers.append(number)
+            records.append(record)
+        else:
+            bad.append(record if isinstance(record, BadLine) else BadLine(number, "it is not a JSON object"))
+        characters += size
+        if len(records) + len(bad) >= BATCH_ROWS or characters >= _BATCH_CHARACTERS:
+            yield Batch(record_batch(source.columns, records), lines=tuple(numbers), bad_lines=tuple(bad))
+            numbers, records, bad, characters = [], [], [], 0
+    if records or bad:
+        yield Batch(record_batch(source.columns, records), lines=tuple(numbers), bad_lines=tuple(bad))
 
 
 class _NotJsonError(Exception):
@@ -115,6 +133,10 @@ class _Text:
 
     def value(self) -> Any:
         """The next value, whatever it is."""
+        return self.measured()[0]
+
+    def measured(self) -> tuple[Any, int]:
+        """The next value, and how many characters it has."""
         self.next_sign()
         while True:
             try:
@@ -128,8 +150,8 @@ class _Text:
             # A number at the very end of what was read may go on.
             if end == len(self._buffer) and self._more():
                 continue
-            self._at = end
-            return found
+            size, self._at = end - self._at, end
+            return found, size
 
     def fail(self) -> None:
         raise _NotJsonError("the file ends here, or is not JSON from here on")
@@ -157,11 +179,11 @@ def _go_to_list(text: _Text, path: str, source: Source) -> None:
     text.skip("[")
 
 
-def _items(text: _Text) -> Iterator[Any]:
+def _items(text: _Text) -> Iterator[tuple[Any, int]]:
     if text.next_sign() == "]":
         return
     while True:
-        yield text.value()
+        yield text.measured()
         if text.next_sign() == "]":
             return
         text.skip(",")

@@ -10,21 +10,26 @@ from probes.formats.contract import Source
 from probes.probe import ProbeError
 
 MAX_LINE_CHARACTERS = 1_000_000
-_CHECK_EVERY = 50_000
+_BLOCK_CHARACTERS = 1_000_000
 
 
 def lines(source: Source, encoding: str) -> Iterator[tuple[int, str]]:
     """Each line with its number, without its end. Raises ProbeError `too_large`, UnicodeError."""
     text = io.TextIOWrapper(source.file, encoding=without_mark(encoding), newline=None)
-    number = 0
+    number, rest = 0, ""
     try:
-        while line := text.readline(MAX_LINE_CHARACTERS + 1):
-            number += 1
-            if number % _CHECK_EVERY == 0:
-                source.check()
-            if len(line) > MAX_LINE_CHARACTERS:
-                raise too_large(source, f"line {number}", MAX_LINE_CHARACTERS)
-            yield number, line.removesuffix("\n")
+        while block := text.read(_BLOCK_CHARACTERS):
+            source.check()
+            *whole, rest = (rest + block).split("\n")
+            for line in whole:
+                number += 1
+                if len(line) > MAX_LINE_CHARACTERS:
+                    raise too_large(source, f"line {number}", MAX_LINE_CHARACTERS)
+                yield number, line
+            if len(rest) > MAX_LINE_CHARACTERS:
+                raise too_large(source, f"line {number + 1}", MAX_LINE_CHARACTERS)
+        if rest:
+            yield number + 1, rest
     finally:
         text.detach()
 

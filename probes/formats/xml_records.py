@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from lxml import etree
 from pydantic import AfterValidator, Field
@@ -14,6 +14,7 @@ from probes.probe import BadLine, Batch, ProbeError
 
 # What may stand between the ends of two records: so much of the tree is kept at a time, and what is before the first.
 MAX_RECORD_BYTES = 64_000_000
+_UNREAD = object()
 _STEP = re.compile(r"^(?:\.\.|\.|@?(?:[\w.-]+:)?[\w.-]+)$")
 Getter = Callable[[etree._Element], str | None]
 
@@ -52,13 +53,13 @@ class XmlRecords(Format):
         return gathered(source, self._items(source))
 
     def _items(self, source: Source) -> Iterator[Row | BadLine]:
-        values = [getter(column, self.namespaces) for column in source.columns]
+        values = _row_getter(source.columns, self.namespaces)
         number = 0
         try:
             for element in elements(source, self.record, self.namespaces):
                 number += 1
                 line = element.sourceline
-                yield Row(line if isinstance(line, int) else number, [value(element) for value in values])
+                yield Row(line if isinstance(line, int) else number, values(element))
         except etree.XMLSyntaxError as error:
             if not number:
                 raise
@@ -85,17 +86,21 @@ def elements(
         resolve_entities=False, no_network=True, load_dtd=False,
     )  # fmt: skip
     last: dict[int, etree._Element] = {}
-    begun = False
+    begun, stood, tag = False, 0, ""
+    parent: etree._Element | None = None
     for event, element in parser:
         if not begun:
             _no_dtd(source, element)
             begun = True
         if event == "start":
             continue
-        depth = 1 + sum(1 for _ in element.iterancestors())
-        if depth in ends and _stands_at(element, ends[depth]):
+        # Beside a record, what is called the same is one too.
+        beside = parent is not None and element.getparent() is parent and element.tag == tag
+        depth = stood if beside else 1 + sum(1 for _ in element.iterancestors())
+        if beside or (depth in ends and _stands_at(element, ends[depth])):
             bounded.begin_anew()
             yield element
+            parent, tag, stood = element.getparent(), str(element.tag), depth
             _forget(element, last.get(depth))
             last[depth] = element
     if not begun and parser.root is not None:
@@ -126,9 +131,7 @@ def _stands_at(element: etree._Element, tags: list[str]) -> bool:
     """Whether the names from the top down to the element are these."""
     found: etree._Element | None = element
     for tag in reversed(tags):
-        if found is None or not (
-            found.tag == tag or (tag[:3] == "{*}" and etree.QName(found).localname == tag[3:])
-        ):
+        if found is None or not _is_called(found.tag, tag):
             return False
         found = found.getparent()
     return True
@@ -163,10 +166,57 @@ def getter(path: str, namespaces: dict[str, str]) -> Getter:
             found = below(found, down)
         if found is None:
             return None
-        text = found.get(attribute) if attribute else found.text
-        return text.strip() or None if text else None
+        return _text(found.get(attribute) if attribute else found.text)
 
     return value
+
+
+def _row_getter(
+    columns: Sequence[str], namespaces: dict[str, str]
+) -> Callable[[etree._Element], list[str | None]]:
+    """Reads all columns of an element. Its children, which most columns are, are gone through once."""
+    children = {
+        at: _qualified(column, namespaces, "{*}")
+        for at, column in enumerate(columns)
+        if "/" not in column and "@" not in column and column not in (".", "..")
+    }
+    others = [(at, getter(column, namespaces)) for at, column in enumerate(columns) if at not in children]
+    places = _Places(children)
+
+    def values(element: etree._Element) -> list[str | None]:
+        found: list[Any] = [_UNREAD] * len(columns)
+        for child in element:
+            for at in places[child.tag]:
+                if found[at] is _UNREAD:
+                    found[at] = child.text
+        for at, value in others:
+            found[at] = value(element)
+        return [text.strip() or None if text and text is not _UNREAD else None for text in found]
+
+    return values
+
+
+class _Places(dict[Any, list[int]]):
+    """Which columns a tag is for, found out once for each tag."""
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        super().__init__()
+        self._names = names
+
+    def __missing__(self, tag: Any) -> list[int]:
+        self[tag] = [at for at, name in self._names.items() if _is_called(tag, name)]
+        return self[tag]
+
+
+def _is_called(tag: Any, name: str) -> bool:
+    """Comments and processing instructions have no name."""
+    if not isinstance(tag, str):
+        return False
+    return tag == name or (name[:3] == "{*}" and etree.QName(tag).localname == name[3:])
+
+
+def _text(text: str | None) -> str | None:
+    return text.strip() or None if text else None
 
 
 def _child(element: etree._Element, name: str) -> etree._Element | None:
@@ -198,6 +248,9 @@ def _no_dtd(source: Source, root: etree._Element) -> None:
 def _forget(element: etree._Element, last: etree._Element | None) -> None:
     """Empties a record that was read, and takes out of the tree the one before it and what is between them."""
     element.clear()
+    if last is not None and element.getprevious() is last:
+        last.getparent().remove(last)  # type: ignore[union-attr]
+        return
     parent, before = element.getparent(), last.getparent() if last is not None else None
     if parent is None or before is None:
         return

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from lxml import etree
 
-import probes.formats.contract
 import probes.formats.json_records
 import probes.formats.lines
 import probes.formats.xml_records
@@ -223,7 +222,7 @@ class _Endless(io.RawIOBase):
 
 
 def test_memory_does_not_grow_with_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes.formats.contract, "BATCH_ROWS", 1000)
+    monkeypatch.setattr(probes.formats.json_records, "BATCH_ROWS", 1000)
     head, item = b'[{"no": "0"}', b', {"no": "17", "more": "' + b"x" * 200 + b'"}'
 
     def peak(times: int) -> int:
