@@ -106,4 +106,5 @@ class Reader:
                 self.stage.add(batch)
                 self.window = replace(self.window, position=batch.position)
                 if self.stage.full:
-                    return
+                    break
+        self.stage.flush()

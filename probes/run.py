@@ -32,6 +32,8 @@ from store.sqlfile import read
 from workflows.model import Workflow
 
 STATEMENTS = Path(__file__).parent / "statements"
+# A statement looks at so many records at a time.
+SLICE_ROWS = 1_000_000
 _running: set[tuple[str, str]] = set()
 _running_lock = threading.Lock()
 
@@ -218,7 +220,7 @@ def dry_run(
             window = run.window()
             reader = Reader(run.stage, probe, window, SystemClock())
             reader.read_all()
-            run.command("judge", run.judging())
+            run.sliced("judge", run.judging())
             rows = store.rows(read(STATEMENTS / "would.sql"), run.names())
             columns = store.rows(read(STATEMENTS / "columns.sql"), run.names())
             filled = {column["name"] for column in columns}
@@ -273,7 +275,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.run_id = uuid.uuid4().hex
-        self.stage = Stage(self.store, self.probe, self.reading, self.now, self.limit)
+        self.stage = Stage(self.store, self.probe, self.reading, self.run_id, self.now, self.limit)
         self.attempts: list[Attempt] = []
         self.clock_ahead_s: float | None = None
         self.last_cursor = ""
@@ -312,7 +314,7 @@ class _Run:
         """Reads one window of a time gone by."""
         self._read(self._bounded(Window(until, iso(since))))
         known_at = self.clock.now()
-        self.command("judge", self.judging())
+        self.sliced("judge", self.judging())
         counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
         # It is older than the last reading by intent.
         verdict = judged(self.store, self.probe, self.stage, counts, self.names(), Before(believed=True))
@@ -323,7 +325,7 @@ class _Run:
         """Judges what earlier runs set aside."""
         known_at = self.clock.now()
         self.command("set_aside", self.names() | {"columns": list(self.probe.columns)})
-        self.command("judge", self.judging())
+        self.sliced("judge", self.judging())
         counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
         self._write_facts(Verdict(), known_at, states="history")
         self.command("repaired", self.names() | {"known_at": known_at})
@@ -344,7 +346,7 @@ class _Run:
             verdict = Verdict()
             doubt_numbers(self.store, self.probe, self.stage, self.names(), verdict)
             return self._finished(verdict, self._empty_counts(), known_at, self.last_cursor)
-        self.command("judge", self.judging())
+        self.sliced("judge", self.judging())
         counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
         columns = Columns(self.store, self.probe, self.stage)
         columns.check(int(counts["records"]))
@@ -375,6 +377,12 @@ class _Run:
 
     def command(self, name: str, params: dict[str, Any]) -> None:
         self.store.command(read(STATEMENTS / f"{name}.sql"), params)
+
+    def sliced(self, name: str, params: dict[str, Any]) -> None:
+        """The statement for some of the objects after the other, so that memory and time of each are bounded."""
+        slices = 1 + self.stage.number // SLICE_ROWS
+        for number in range(slices):
+            self.command(name, params | {"slices": slices, "slice": number})
 
     def names(self) -> dict[str, Any]:
         return {

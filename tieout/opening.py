@@ -9,6 +9,7 @@ from pathlib import Path
 
 from collector.imports import recover
 from collector.telemetry import adopt
+from probes import stage
 from store import migrate
 from store.client import Store
 from store.folder import DataFolder, running
@@ -54,7 +55,7 @@ def server_store(project: Project) -> Store:
 
 
 def prepare(store: Store, now: datetime) -> None:
-    """Brings tables and views up to this version, and ends what an import that died left behind.
+    """Brings tables and views up to this version, and ends what imports and probes that died left behind.
 
     Views are code and are replaced every time.
     """
@@ -63,3 +64,4 @@ def prepare(store: Store, now: datetime) -> None:
     for folder in VIEWS:
         migrate.replace_views(store, folder)
     recover(store)
+    stage.recover(store)

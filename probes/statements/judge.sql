@@ -7,27 +7,33 @@ WITH
     {links:Array(Tuple(role String, type String, columns Array(String), split String, inverse Bool, rules Array(String)))}
         AS link_rules,
     {steps:Array(Tuple(step String, time String, conditions Array(Tuple(column String, vals Array(String)))))} AS step_rules,
-texts AS (
+keyed AS (
     SELECT
         number, as_of, broken, flaw, origin_sha256, fields AS given,
         arrayMap(c -> normalise_key(given[c], {key_rules:Array(String)}), {key:Array(String)}) AS key_parts,
+        if(has(key_parts, ''), '', arrayStringConcat(key_parts, '/')) AS key_read,
+        cityHash64(key_read) AS key_hash
+    FROM probe_rows
+    WHERE reading = {reading:String} AND ({slices:UInt32} = 1 OR key_hash % {slices:UInt32} = {slice:UInt32})
+),
+texts AS (
+    SELECT
+        *,
         arrayFilter(rule -> arrayAll(c -> has(c.vals, trimBoth(given[c.column])), rule.conditions), step_rules) AS reached,
         -- The first time is the record's own, the others belong to the steps it has reached.
         arrayMap(c -> trimBoth(given[c]), arrayConcat([{valid_from:String}], reached.time)) AS time_texts,
         trimBoth(given[{amount:String}]) AS amount_text,
         -- 1.234,50 where the comma is the decimal mark; 100.00- as some ledgers print a credit.
-        replaceRegexpOne(
-            if({decimal:String} = ',', replaceOne(replaceRegexpAll(amount_text, '[. \\x{a0}\\x{202f}\']', ''), ',', '.'), amount_text),
-            '^(.+)-$', '-\\1') AS number_text,
+        if({decimal:String} = ',', replaceOne(replaceRegexpAll(amount_text, '[. \\x{a0}\\x{202f}\']', ''), ',', '.'), amount_text)
+            AS plain_text,
+        if(endsWith(plain_text, '-'), concat('-', substring(plain_text, 1, length(plain_text) - 1)), plain_text) AS number_text,
         if({currency:String} != '', {currency:String}, upperUTF8(trimBoth(given[{currency_column:String}]))) AS currency_text,
-        lower(trimBoth(given[{deleted:String}])) NOT IN ('', '0', 'f', 'false', 'n', 'no') AS is_deleted
-    FROM probe_rows
-    WHERE reading = {reading:String}
+        {deleted:String} != '' AND lower(trimBoth(given[{deleted:String}])) NOT IN ('', '0', 'f', 'false', 'n', 'no') AS is_deleted
+    FROM keyed
 ),
 parsed AS (
     SELECT
         *,
-        if(has(key_parts, ''), '', arrayStringConcat(key_parts, '/')) AS key_read,
         -- Digits alone are a date, or seconds, milliseconds or microseconds since 1970; 03/04/2026 is one day or another.
         arrayMap(
             t -> if(toYear(t) BETWEEN 1900 AND 2298, t, NULL),
@@ -62,13 +68,13 @@ judged AS (
 ),
 states AS (
     SELECT
-        number, key_read, is_deleted, fault, money,
+        number, key_read, key_hash, is_deleted, fault, money,
         isNotNull(times[1]) OR origin_sha256 != '' AS is_dated,
         ifNull(times[1], as_of) AS since,
         if(isNull(money), '', currency_text) AS money_currency,
         CAST(arrayMap(x -> (x.1, given[x.2]), arrayFilter(
             x -> mapContains(given, x.2), arrayZip({names:Array(String)}, {columns:Array(String)}))), 'Map(String, String)') AS kept,
-        if(is_deleted, [], arrayDistinct(arrayFilter(l -> l.3 != '', arrayFlatten(arrayMap(
+        if(is_deleted OR empty(link_rules), [], arrayDistinct(arrayFilter(l -> l.3 != '', arrayFlatten(arrayMap(
             rule -> arrayMap(
                 key -> (rule.role, rule.type, key, rule.inverse),
                 if(length(rule.columns) > 1,
@@ -78,13 +84,19 @@ states AS (
                         rule.split = 'json', JSONExtract(given[rule.columns[1]], 'Array(String)'),
                         splitByChar('\x1f', replaceAll(given[rule.columns[1]], rule.split, '\x1f')))))),
             arrayFilter(rule -> arrayAll(c -> trimBoth(given[c]) != '', rule.columns), link_rules)))))) AS linked,
-        if(is_deleted OR fault.1 != '', [], arrayMap(
+        if(is_deleted OR empty(step_rules) OR fault.1 != '', [], arrayMap(
             (step, t) -> (step, assumeNotNull(t)),
             arrayFilter((step, t) -> isNotNull(t), reached.step, arrayPopFront(times)),
             arrayFilter(t -> isNotNull(t), arrayPopFront(times)))) AS proven,
         lower(hex(sipHash128(toJSONString((kept, toString(money), money_currency, is_deleted))))) AS hash
     FROM judged
 ),
+-- Most objects come once, and what stands alone has its place without being sorted.
+several AS (
+    SELECT key_hash FROM keyed WHERE key_read != '' GROUP BY key_hash HAVING count() > 1
+),
+-- Asked before the rest is planned: without any, there is nothing to sort and to look up.
+(SELECT count() > 0 FROM several) AS any_several,
 -- Read twice with the same time (a page that moved, a key that is not unique): the last reading stands.
 unique_states AS (
     SELECT
@@ -92,6 +104,7 @@ unique_states AS (
         first_value(number) OVER same_time = number AND fault.1 = '' AS stands,
         first_value(hash) OVER same_time AS winning_hash
     FROM states
+    WHERE any_several AND key_hash IN (SELECT key_hash FROM several)
     WINDOW same_time AS (
         PARTITION BY key_read, fault.1 != '', since ORDER BY number DESC
         ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
@@ -107,17 +120,23 @@ ordered AS (
 ),
 placed AS (
     SELECT
-        *,
+        number, key_read, is_deleted, is_dated, since, money, money_currency, kept, linked, proven, hash,
         multiIf(
-            fault.1 != '' OR (NOT stands AND hash != winning_hash), 'aside',
-            NOT stands OR NOT differs, 'repeated',
-            row_number() OVER (PARTITION BY key_read, stands AND differs ORDER BY since DESC, number DESC) = 1, 'newest',
-            'earlier') AS state_place
+            fault.1 != '', ('aside', fault.1, fault.2),
+            NOT stands AND hash != winning_hash,
+                ('aside', 'duplicate_key', 'another record of the same run has the same key and time'),
+            NOT stands OR NOT differs, ('repeated', '', ''),
+            row_number() OVER (PARTITION BY key_read, stands AND differs ORDER BY since DESC, number DESC) = 1, ('newest', '', ''),
+            ('earlier', '', '')) AS place
     FROM ordered
+    UNION ALL
+    SELECT
+        number, key_read, is_deleted, is_dated, since, money, money_currency, kept, linked, proven, hash,
+        if(fault.1 != '', ('aside', fault.1, fault.2), ('newest', '', ''))
+    FROM states
+    WHERE NOT any_several OR key_hash NOT IN (SELECT key_hash FROM several)
 )
 SELECT
     {reading:String}, number, key_read, is_deleted, is_dated, since, money, money_currency, kept, linked, proven, hash,
-    state_place,
-    if(fault.1 = '' AND state_place = 'aside', 'duplicate_key', fault.1),
-    if(fault.1 = '' AND state_place = 'aside', 'another record of the same run has the same key and time', fault.2)
+    place.1, place.2, place.3
 FROM placed
