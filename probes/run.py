@@ -32,8 +32,6 @@ from store.sqlfile import read
 from workflows.model import Workflow
 
 STATEMENTS = Path(__file__).parent / "statements"
-# A statement looks at so many records at a time.
-SLICE_ROWS = 1_000_000
 _running: set[tuple[str, str]] = set()
 _running_lock = threading.Lock()
 
@@ -379,10 +377,9 @@ class _Run:
         self.store.command(read(STATEMENTS / f"{name}.sql"), params)
 
     def sliced(self, name: str, params: dict[str, Any]) -> None:
-        """The statement for some of the objects after the other, so that memory and time of each are bounded."""
-        slices = 1 + self.stage.number // SLICE_ROWS
-        for number in range(slices):
-            self.command(name, params | {"slices": slices, "slice": number})
+        """The statement for a part of the objects after the other."""
+        for part in self.stage.slices():
+            self.command(name, params | part)
 
     def names(self) -> dict[str, Any]:
         return {
@@ -482,9 +479,9 @@ class _Run:
             "all_steps": sorted({rule.step for rule in self.probe.events}),
         }
         self.command("rejects", params)
-        self.command(states, params)
+        self.sliced(states, params)
         if verdict.absences:
-            self.command("deletions", params)
+            self.sliced("deletions", params)
         if self.probe.links:
             self.command("links", params)
         if self.probe.events:

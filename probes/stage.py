@@ -19,6 +19,8 @@ STATEMENTS = Path(__file__).parent / "statements"
 TABLES = ("probe_rows", "probe_states")
 # Records are written so many together: the pages of an interface, one at a time, would cost more than reading them.
 WAITING_ROWS, WAITING_BYTES = 100_000, 64_000_000
+# A statement that looks things up for each object does so for this many at a time.
+SLICE_ROWS = 1_000_000
 # Another process may still be at work on what is younger than this; nobody is on what is older.
 ABANDONED = timedelta(days=1)
 
@@ -130,6 +132,11 @@ class Stage:
         )
         if rows >= WAITING_ROWS or size >= WAITING_BYTES:
             self.flush()
+
+    def slices(self) -> list[dict[str, int]]:
+        """The parts in which statements go over the objects, as their parameters."""
+        count = 1 + self.number // SLICE_ROWS
+        return [{"slices": count, "slice": part} for part in range(count)]
 
     def flush(self) -> None:
         """Writes what waits. Called when everything was added. Raises StoreError."""

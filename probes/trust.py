@@ -23,13 +23,14 @@ STATEMENTS = Path(__file__).parent / "statements"
 class Verdict:
     """How a reading is to be taken. `absences`: objects that are not in it are gone.
 
-    `doubted`: reading the same again may say something else.
+    `absent` is how many those are, None where nobody counted. `doubted`: reading the same again may say something else.
     """
 
     status: str = "ok"
     complete: bool = True
     doubted: bool = False
     absences: bool = False
+    absent: int | None = None
     code: str = ""
     text: str = ""
 
@@ -86,7 +87,8 @@ def judged(
     if not before.believed:
         _doubt_the_source(store, probe, stage, counts, names, before, verdict)
     # A line that could not be read may be the very object that seems to be gone.
-    verdict.absences = stage.whole and verdict.complete and not counts["broken_lines"]
+    whole = stage.whole and verdict.complete and not counts["broken_lines"]
+    verdict.absences = whole and verdict.absent != 0
     return verdict
 
 
@@ -129,7 +131,7 @@ def _doubt_the_source(
     if older:
         verdict.doubt("source_went_back", _restored(probe, older))
     elif stage.whole and verdict.complete:
-        _doubt_absences(store, probe, names, verdict)
+        _doubt_absences(store, probe, stage, names, verdict)
 
 
 def _restored(probe: ProbeFile, why: str) -> str:
@@ -191,9 +193,12 @@ def _older_records(store: Store, probe: ProbeFile, names: Mapping[str, Any], bef
     )
 
 
-def _doubt_absences(store: Store, probe: ProbeFile, names: Mapping[str, Any], verdict: Verdict) -> None:
-    found = store.one(read(STATEMENTS / "absent.sql"), names)
-    absent, live = int(found["absent"]), int(found["live"])
+def _doubt_absences(
+    store: Store, probe: ProbeFile, stage: Stage, names: Mapping[str, Any], verdict: Verdict
+) -> None:
+    found = [store.one(read(STATEMENTS / "absent.sql"), {**names, **part}) for part in stage.slices()]
+    absent, live = (sum(int(each[name]) for each in found) for name in ("absent", "live"))
+    verdict.absent = absent
     if absent and absent > probe.max_absent_ratio * live:
         verdict.doubt(
             "too_many_absent",

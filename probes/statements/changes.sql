@@ -12,17 +12,19 @@ stored AS (
         argMax(valid_from, (captured_at, valid_from)) AS was_from
     FROM snapshots
     WHERE object_type = {object_type:String} AND system = {system:String} AND source = {source:String}
-        AND object_key IN (SELECT object_key FROM probe_states WHERE reading = {reading:String} AND place != 'aside')
+        AND in_slice(object_key, {slices:UInt32}, {slice:UInt32})
+        AND object_key IN (SELECT object_key FROM probe_states WHERE reading = {reading:String} AND in_slice(object_key, {slices:UInt32}, {slice:UInt32}))
     GROUP BY object_key
 ),
 late AS (
     SELECT number, object_key
     FROM probe_states
-    WHERE reading = {reading:String} AND place = 'earlier' AND dated
+    WHERE reading = {reading:String} AND place = 'earlier' AND dated AND in_slice(object_key, {slices:UInt32}, {slice:UInt32})
         AND (object_key, holds_from, row_hash) NOT IN (
             SELECT object_key, valid_from, row_hash
             FROM snapshots
             WHERE object_type = {object_type:String} AND system = {system:String} AND source = {source:String}
+                AND in_slice(object_key, {slices:UInt32}, {slice:UInt32})
                 AND object_key IN (SELECT object_key FROM probe_states WHERE reading = {reading:String} AND place = 'earlier'))
 )
 SELECT
@@ -33,7 +35,7 @@ SELECT
     {captured_at:DateTime64(6, 'UTC')}, {known_at:DateTime64(6, 'UTC')}, s.row_hash, {source:String}, {run_id:String}
 FROM probe_states AS s
 LEFT JOIN stored AS p ON p.object_key = s.object_key
-WHERE s.reading = {reading:String} AND (
+WHERE s.reading = {reading:String} AND in_slice(s.object_key, {slices:UInt32}, {slice:UInt32}) AND (
     s.number IN (SELECT number FROM late)
     -- With an earlier state added, the newest is repeated, so that what was captured last is what holds.
     OR (s.place = 'newest' AND (s.row_hash != p.last_hash OR s.object_key IN (SELECT object_key FROM late)))

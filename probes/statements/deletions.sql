@@ -12,7 +12,9 @@ FROM (
     SELECT object_key, max(valid_from) AS last_from
     FROM snapshots
     WHERE object_type = {object_type:String} AND system = {system:String} AND source = {source:String}
+        AND in_slice(object_key, {slices:UInt32}, {slice:UInt32})
     GROUP BY object_key
     HAVING NOT argMax(deleted, (captured_at, valid_from))
 )
-WHERE object_key NOT IN (SELECT object_key FROM probe_states WHERE reading = {reading:String})
+WHERE object_key NOT IN (
+    SELECT object_key FROM probe_states WHERE reading = {reading:String} AND in_slice(object_key, {slices:UInt32}, {slice:UInt32}))

@@ -10,6 +10,7 @@ stored AS (
         argMax(tuple(fields, amount, currency, deleted, valid_from, row_hash), (captured_at, valid_from)) AS newest
     FROM snapshots
     WHERE object_type = {object_type:String} AND system = {system:String} AND source = {source:String}
+        AND in_slice(object_key, {slices:UInt32}, {slice:UInt32})
         AND object_key IN (SELECT object_key FROM probe_states WHERE reading = {reading:String} AND place != 'aside')
     GROUP BY object_key
 ),
@@ -18,6 +19,7 @@ fresh AS (
     FROM probe_states AS s
     LEFT JOIN stored ON stored.object_key = s.object_key
     WHERE s.reading = {reading:String} AND s.place IN ('newest', 'earlier')
+        AND in_slice(s.object_key, {slices:UInt32}, {slice:UInt32})
         AND (s.object_key, s.holds_from, s.row_hash) NOT IN (
             SELECT object_key, valid_from, row_hash
             FROM snapshots

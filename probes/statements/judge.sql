@@ -14,7 +14,7 @@ keyed AS (
         if(has(key_parts, ''), '', arrayStringConcat(key_parts, '/')) AS key_read,
         cityHash64(key_read) AS key_hash
     FROM probe_rows
-    WHERE reading = {reading:String} AND ({slices:UInt32} = 1 OR key_hash % {slices:UInt32} = {slice:UInt32})
+    WHERE reading = {reading:String} AND in_slice(key_read, {slices:UInt32}, {slice:UInt32})
 ),
 texts AS (
     SELECT

@@ -4,8 +4,13 @@ SELECT
     {run_id:String}, {source:String}, any(origin), any(origin_sha256), min(line), s.reason, s.detail, any(r.fields),
     {known_at:DateTime64(6, 'UTC')}
 FROM probe_states AS s
-INNER JOIN probe_rows AS r ON r.number = s.number
-WHERE s.reading = {reading:String} AND r.reading = {reading:String} AND s.place = 'aside'
+INNER JOIN (
+    SELECT number, origin, origin_sha256, line, fields
+    FROM probe_rows
+    WHERE reading = {reading:String}
+        AND number IN (SELECT number FROM probe_states WHERE reading = {reading:String} AND place = 'aside')
+) AS r ON r.number = s.number
+WHERE s.reading = {reading:String} AND s.place = 'aside'
 GROUP BY
     s.reason, s.detail, sipHash64(toJSONString(r.fields)) AS content,
     if(s.reason IN ('bad_line', 'not_whole', 'remark'), concat(r.origin, ':', toString(r.line)), '') AS spot
