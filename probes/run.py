@@ -23,7 +23,7 @@ from probes import numbers
 from probes.drift import Columns
 from probes.probe import ProbeError, ProbeFile, Window, iso
 from probes.reader import Attempt, Reader
-from probes.stage import Stage
+from probes.stage import ALL_OBJECTS, ALL_RECORDS, Stage
 from probes.systems import Place, SystemRestsError, Systems
 from probes.trust import Before, Verdict, cursor_order, doubt_numbers, judged, older_files
 from store.client import Store
@@ -218,7 +218,7 @@ def dry_run(
             window = run.window()
             reader = Reader(run.stage, probe, window, SystemClock())
             reader.read_all()
-            run.sliced("judge", run.judging())
+            run.judge()
             rows = store.rows(read(STATEMENTS / "would.sql"), run.names())
             columns = store.rows(read(STATEMENTS / "columns.sql"), run.names())
             filled = {column["name"] for column in columns}
@@ -312,7 +312,7 @@ class _Run:
         """Reads one window of a time gone by."""
         self._read(self._bounded(Window(until, iso(since))))
         known_at = self.clock.now()
-        self.sliced("judge", self.judging())
+        self.judge()
         counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
         # It is older than the last reading by intent.
         verdict = judged(self.store, self.probe, self.stage, counts, self.names(), Before(believed=True))
@@ -323,7 +323,7 @@ class _Run:
         """Judges what earlier runs set aside."""
         known_at = self.clock.now()
         self.command("set_aside", self.names() | {"columns": list(self.probe.columns)})
-        self.sliced("judge", self.judging())
+        self.judge()
         counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
         self._write_facts(Verdict(), known_at, states="history")
         self.command("repaired", self.names() | {"known_at": known_at})
@@ -344,7 +344,7 @@ class _Run:
             verdict = Verdict()
             doubt_numbers(self.store, self.probe, self.stage, self.names(), verdict)
             return self._finished(verdict, self._empty_counts(), known_at, self.last_cursor)
-        self.sliced("judge", self.judging())
+        self.judge()
         counts = self.store.one(read(STATEMENTS / "read_so_far.sql"), self._counting())
         columns = Columns(self.store, self.probe, self.stage)
         columns.check(int(counts["records"]))
@@ -375,6 +375,18 @@ class _Run:
 
     def command(self, name: str, params: dict[str, Any]) -> None:
         self.store.command(read(STATEMENTS / f"{name}.sql"), params)
+
+    def judge(self) -> None:
+        """Turns the records into states. Where every object comes once, each record is judged by itself."""
+        params = self.judging()
+        again = bool(self.store.one(read(STATEMENTS / "several.sql"), params)["again"])
+        parts = (
+            [ALL_RECORDS | part for part in self.stage.slices()]
+            if again
+            else [ALL_OBJECTS | part for part in self.stage.pieces()]
+        )
+        for part in parts:
+            self.command("judge", params | part | {"any_several": again})
 
     def sliced(self, name: str, params: dict[str, Any]) -> None:
         """The statement for a part of the objects after the other."""

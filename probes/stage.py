@@ -21,6 +21,9 @@ TABLES = ("probe_rows", "probe_states")
 WAITING_ROWS, WAITING_BYTES = 100_000, 64_000_000
 # A statement that looks things up for each object does so for this many at a time.
 SLICE_ROWS = 1_000_000
+# What statements that go over parts are told, to go over everything at once.
+ALL_OBJECTS = {"slices": 1, "slice": 0}
+ALL_RECORDS = {"above": 0, "up_to": 2**63}
 # Another process may still be at work on what is younger than this; nobody is on what is older.
 ABANDONED = timedelta(days=1)
 
@@ -137,6 +140,12 @@ class Stage:
         """The parts in which statements go over the objects, as their parameters."""
         count = 1 + self.number // SLICE_ROWS
         return [{"slices": count, "slice": part} for part in range(count)]
+
+    def pieces(self) -> list[dict[str, int]]:
+        """The parts in which statements go over records that have nothing to do with each other, as their parameters."""
+        starts = range(0, self.number + 1, SLICE_ROWS)
+        ends = [*starts[1:], ALL_RECORDS["up_to"]]
+        return [{"above": start, "up_to": end} for start, end in zip(starts, ends, strict=True)]
 
     def flush(self) -> None:
         """Writes what waits. Called when everything was added. Raises StoreError."""

@@ -10,11 +10,11 @@ WITH
 keyed AS (
     SELECT
         number, as_of, broken, flaw, origin_sha256, fields AS given,
-        arrayMap(c -> normalise_key(given[c], {key_rules:Array(String)}), {key:Array(String)}) AS key_parts,
-        if(has(key_parts, ''), '', arrayStringConcat(key_parts, '/')) AS key_read,
+        key_of(given, {key:Array(String)}, {key_rules:Array(String)}) AS key_read,
         cityHash64(key_read) AS key_hash
     FROM probe_rows
-    WHERE reading = {reading:String} AND in_slice(key_read, {slices:UInt32}, {slice:UInt32})
+    WHERE reading = {reading:String} AND number > {above:UInt64} AND number <= {up_to:UInt64}
+        AND in_slice(key_read, {slices:UInt32}, {slice:UInt32})
 ),
 texts AS (
     SELECT
@@ -95,8 +95,6 @@ states AS (
 several AS (
     SELECT key_hash FROM keyed WHERE key_read != '' GROUP BY key_hash HAVING count() > 1
 ),
--- Asked before the rest is planned: without any, there is nothing to sort and to look up.
-(SELECT count() > 0 FROM several) AS any_several,
 -- Read twice with the same time (a page that moved, a key that is not unique): the last reading stands.
 unique_states AS (
     SELECT
@@ -104,7 +102,7 @@ unique_states AS (
         first_value(number) OVER same_time = number AND fault.1 = '' AS stands,
         first_value(hash) OVER same_time AS winning_hash
     FROM states
-    WHERE any_several AND key_hash IN (SELECT key_hash FROM several)
+    WHERE {any_several:Bool} AND key_hash IN (SELECT key_hash FROM several)
     WINDOW same_time AS (
         PARTITION BY key_read, fault.1 != '', since ORDER BY number DESC
         ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
@@ -134,7 +132,7 @@ placed AS (
         number, key_read, is_deleted, is_dated, since, money, money_currency, kept, linked, proven, hash,
         if(fault.1 != '', ('aside', fault.1, fault.2), ('newest', '', ''))
     FROM states
-    WHERE NOT any_several OR key_hash NOT IN (SELECT key_hash FROM several)
+    WHERE NOT {any_several:Bool} OR key_hash NOT IN (SELECT key_hash FROM several)
 )
 SELECT
     {reading:String}, number, key_read, is_deleted, is_dated, since, money, money_currency, kept, linked, proven, hash,
