@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, Secret, StringConstraints, model_validator
+from pydantic import Field, Secret, StringConstraints
 
 from core.findings import Finding, nearest
 from core.yamlfile import Parsed
 from probes.modules import misnamed
-from probes.probe import BATCH_ROWS, Batch, Incremental, ProbeError, ProbeFile, Question, Window
+from probes.probe import BATCH_ROWS, Batch, IncrementalProbe, ProbeError, Question, Window
 from probes.texts import parse_time, record_batch
 
 _Function = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 
 
-class DltProbe(ProbeFile):
+class DltProbe(IncrementalProbe):
     """A resource of dlt, called once a run. Columns are dotted paths inside a record, as for `rest`.
 
     `resource`: `module:function`, found in `folder` (from the folder of the probe file) or among installed packages.
@@ -49,17 +49,6 @@ class DltProbe(ProbeFile):
     folder: Path = Path("..")
     arguments: Secret[dict[str, Any]] = Field(default_factory=lambda: Secret({}))
     select: str = ""
-    incremental: Incremental | None = None
-
-    @model_validator(mode="after")
-    def _modes_fit(self) -> Self:
-        if (self.mode == "incremental") != (self.incremental is not None):
-            raise ValueError("'mode: incremental' and the key 'incremental' go together")
-        return self
-
-    @property
-    def cursor_rule(self) -> Incremental | None:
-        return self.incremental
 
     @property
     def loose(self) -> bool:

@@ -22,6 +22,7 @@ from probes.probe import (
     BadLine,
     Batch,
     Incremental,
+    IncrementalProbe,
     ProbeError,
     Question,
     Texts,
@@ -77,7 +78,7 @@ class OdataIncremental(Incremental):
         return f"{seconds}Z"
 
 
-class OdataProbe(PagedProbe):
+class OdataProbe(PagedProbe, IncrementalProbe):
     """An entity set of an OData service. Columns are property names; `to_Supplier.Name` is one of an expanded
     entity.
 
@@ -140,8 +141,6 @@ class OdataProbe(PagedProbe):
 
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
-        if (self.mode == "incremental") != (self.incremental is not None):
-            raise ValueError("'mode: incremental' and the key 'incremental' go together")
         if self.paging == "skip" and not (self.orderby and self.page_size):
             raise ValueError(
                 "'paging: skip' needs 'page_size', and 'orderby' with a property that never changes"
@@ -149,10 +148,6 @@ class OdataProbe(PagedProbe):
         if self.paging == "skip" and self.mode == "delta":
             raise ValueError("'mode: delta' follows the links of the source; leave out 'paging'")
         return self
-
-    @property
-    def cursor_rule(self) -> Incremental | None:
-        return self.incremental
 
     @property
     def own_cursor(self) -> bool:

@@ -9,32 +9,32 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from core.clock import Clock
 from core.duration import Duration
 from core.errors import TieoutError
 from core.findings import Finding
 from core.yamlfile import FileModel, Parsed
-from probes.controls import Control, Said
+from probes.batch import BATCH_ROWS, BadLine, Batch, Counted, Origin
+from probes.controls import Control
+from probes.cursor import Incremental
+from probes.mapping import Amount, Columns, EventRule, Fields, LinkRule, ObjectState, Texts
 from probes.texts import as_text, is_number, iso, parse_time, text_batch
-from workflows.model import Name, StepName
+from workflows.model import Name
 
 __all__ = [
     "BATCH_ROWS", "NO_END", "Amount", "BadLine", "Batch", "Columns", "Complete", "Counted", "EventRule", "Fields",
-    "Incremental", "LinkRule", "ObjectState", "Origin", "ProbeError", "ProbeFile", "Question", "Texts", "Timeouts",
-    "Window", "as_text", "is_number", "iso", "parse_time", "text_batch",
+    "Incremental", "IncrementalProbe", "LinkRule", "ObjectState", "Origin", "ProbeError", "ProbeFile", "Question", "Texts",
+    "Timeouts", "Window", "as_text", "is_number", "iso", "parse_time", "text_batch",
 ]  # fmt: skip
 
-BATCH_ROWS = 20_000
 # The longest a run may last when nobody bounds it; databases take their limits in milliseconds of 31 bits.
 NO_END = timedelta(days=7)
 # Not worth another try within the run, and yet no answer to what was asked.
@@ -61,145 +61,6 @@ class ProbeError(TieoutError):
         return self.retryable or self.code in _UNSERVED
 
 
-def _one_or_many(value: Any) -> Any:
-    return (value,) if isinstance(value, str | int | bool) else value
-
-
-def _texts(value: Any) -> Any:
-    """YAML reads `when: {status: 3}` as a number; sources give text."""
-    return tuple(as_text(item) for item in _one_or_many(value)) if value is not None else value
-
-
-def _by_name(value: Any) -> Any:
-    """`[status, supplier]` is short for `{status: status, supplier: supplier}`."""
-    return {name: name for name in value} if isinstance(value, list | tuple) else value
-
-
-Columns = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts), Field(min_length=1)]
-Fields = Annotated[dict[str, str], BeforeValidator(_by_name)]
-
-
-class Amount(FileModel):
-    """Money of the object: its column, its currency as a constant or as a column, the decimal mark."""
-
-    column: str
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = ""
-    currency_column: str = ""
-    decimal: Literal[".", ","] = "."
-
-    @model_validator(mode="after")
-    def _one_currency(self) -> Self:
-        if bool(self.currency) == bool(self.currency_column):
-            raise ValueError("an amount has either 'currency' (three letters) or 'currency_column'")
-        return self
-
-
-class ObjectState(FileModel):
-    """How a record becomes the state of one object.
-
-    `key` is a column, or several that are joined by `/`. `valid_from` is the column with the business time
-    from which the state holds; without it, the time of reading. `fields` is the allow-list: columns, or
-    `name: column`; nothing else is stored. `deleted` is a column that is empty, 0, f, false, n or no while
-    the object lives.
-    """
-
-    type: Name
-    key: Columns
-    valid_from: str = ""
-    fields: Fields = Field(default_factory=dict)
-    amount: Amount | None = None
-    deleted: str = ""
-
-
-class LinkRule(FileModel):
-    """The record refers to an object of type `to` by `column` (several columns are joined by `/`).
-
-    With `split`, one column holds several keys: text between the keys, or `json` for a JSON list.
-    `inverse` makes the link point from that object to this one: a line names its order, the order has lines.
-    """
-
-    role: str
-    to: Name
-    column: Columns
-    split: str = ""
-    inverse: bool = False
-
-    @model_validator(mode="after")
-    def _split_one(self) -> Self:
-        if self.split and len(self.column) > 1:
-            raise ValueError("'split' works on one column, and this link has several")
-        return self
-
-
-class EventRule(FileModel):
-    """The record proves that `step` was reached at the time in column `time`.
-
-    `when` names columns and the value or values they must have; without it, a time is enough.
-    """
-
-    step: StepName
-    time: str
-    when: dict[str, Texts] = Field(default_factory=dict)
-
-
-class Incremental(FileModel):
-    """Only what changed since the last run: the column or path that grows with every change.
-
-    `type`: `time` (zone known or UTC), `local_time` (no zone, in `timezone` of the probe), `number`, `text`.
-    `overlap` is read again each time, for changes that became visible late: a duration, or a number for
-    `number`. `initial_value` is where the first run starts.
-    """
-
-    cursor_path: str
-    type: Literal["time", "local_time", "number", "text"] = "time"
-    overlap: Duration | int | None = None
-    initial_value: str = ""
-
-    @field_validator("initial_value", mode="before")
-    @classmethod
-    def _as_written(cls, value: Any) -> Any:
-        return as_text(value) if isinstance(value, int | float | date) else value
-
-    @model_validator(mode="after")
-    def _overlap_fits(self) -> Self:
-        if self.timed and isinstance(self.overlap, int):
-            raise ValueError("'overlap' of a time is a duration such as 10m")
-        if self.type == "number" and isinstance(self.overlap, timedelta):
-            raise ValueError("'overlap' of a number is a number")
-        if self.type == "text" and self.overlap:
-            raise ValueError(
-                "a text cursor cannot be moved back, so it has no 'overlap'; use >= in the query"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _start_fits(self) -> Self:
-        if self.initial_value and self.timed:
-            try:
-                parse_time(self.initial_value)
-            except ValueError:
-                raise ValueError("'initial_value' of a time is written like 2026-01-31T00:00:00Z") from None
-        if self.initial_value and self.type == "number" and not is_number(self.initial_value):
-            raise ValueError("'initial_value' of a number is a number")
-        return self
-
-    @property
-    def timed(self) -> bool:
-        return self.type in ("time", "local_time")
-
-    def lower(self, cursor: str) -> str:
-        """Where to read from, given the cursor the last run stored (empty: the very first run)."""
-        if not cursor:
-            return self.initial_value
-        if self.timed:
-            overlap = self.overlap if isinstance(self.overlap, timedelta) else timedelta(minutes=10)
-            return iso(parse_time(cursor) - overlap)
-        if self.type == "number":
-            return str(Decimal(cursor) - (self.overlap if isinstance(self.overlap, int) else 0))
-        return cursor
-
-
 class Complete(FileModel):
     """What proves that everything up to a time was seen, so that an absence is a fact.
 
@@ -224,76 +85,6 @@ class Timeouts(FileModel):
     connect: Duration = timedelta(seconds=10)
     read: Duration = timedelta(seconds=60)
     total: Duration = timedelta(minutes=10)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A part of a source that has a life of its own: a file. Rows of other sources have the empty origin.
-
-    `fingerprint` tells whether the content is the one read before, `as_of` the time it speaks of.
-    `state`: `read`, `unchanged` (known, not read again) or `growing` (somebody is still writing it).
-    """
-
-    name: str = ""
-    fingerprint: str = ""
-    as_of: datetime | None = None
-    state: Literal["read", "unchanged", "growing"] = "read"
-
-
-@dataclass(frozen=True)
-class BadLine:
-    """Something wrong at a place of an origin: its line, record or segment number and what, without its text.
-
-    `bad_line`: it is no record, and one may be lost. `not_whole`: the origin is not what was sent (a count or
-    a total does not hold, the end is missing); its records are kept, and it proves no absence. `remark`: it is
-    against the rules of the format, and nothing is lost.
-    """
-
-    number: int
-    detail: str
-    reason: Literal["bad_line", "not_whole", "remark"] = "bad_line"
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A number by which a sender counts what it sends, so that what is lost or sent twice shows.
-
-    `series` names who counts what for whom; `line` is where the number stands. `consecutive`: the sender
-    leaves none out, and begins again at 1 after `last`.
-    """
-
-    series: str
-    number: int
-    line: int
-    consecutive: bool = False
-    last: int = 0
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some records: one text column for each of the probe's columns, null where the source says nothing.
-
-    `first_line` is the number of the first record in its origin; `lines` are the numbers of all of them where
-    they do not follow one another. `position` is where another try of the same run may go on; empty when it
-    has to begin again. `source_time` is what the clock of the source shows. `cursor` is what a source with
-    cursors of its own hands out for the next run; `whole`: the reading is the whole state, whatever the mode
-    says, so what is not in it is gone. `said` is what the source says of all it gives. `schema` has every
-    column the source has, those too that the probe does not read, with the type it declares; empty: it
-    declares none.
-    """
-
-    records: pa.RecordBatch
-    origin: Origin = Origin()
-    first_line: int = 1
-    position: str = ""
-    bad_lines: tuple[BadLine, ...] = ()
-    source_time: datetime | None = None
-    lines: tuple[int, ...] = ()
-    counted: tuple[Counted, ...] = ()
-    cursor: str = ""
-    whole: bool = False
-    said: tuple[Said, ...] = ()
-    schema: Mapping[str, str] = field(default_factory=dict)
 
 
 def _at_once(give_up_at: float) -> None:
@@ -473,3 +264,19 @@ class ProbeFile(FileModel, ABC):
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:  # noqa: ARG002
         """The probe with paths relative to its file made absolute, and what is wrong with them."""
         return self, []
+
+
+class IncrementalProbe(ProbeFile):
+    """What kinds have in common that ask with a cursor of the file's: a key `incremental` with `mode: incremental`."""
+
+    incremental: Incremental | None = None
+
+    @model_validator(mode="after")
+    def _modes_fit(self) -> Self:
+        if (self.mode == "incremental") != (self.incremental is not None):
+            raise ValueError("'mode: incremental' and the key 'incremental' go together")
+        return self
+
+    @property
+    def cursor_rule(self) -> Incremental | None:
+        return self.incremental

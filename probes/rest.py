@@ -16,7 +16,7 @@ from core.yamlfile import FileModel
 from probes.controls import Control, Said
 from probes.paged import Answered, PagedProbe, Reading
 from probes.paging import Paginator, SinglePage, find
-from probes.probe import Batch, Incremental, ProbeError, Question, Texts, Window
+from probes.probe import Batch, Incremental, IncrementalProbe, ProbeError, Question, Texts, Window
 from probes.tagged import untagged
 from probes.texts import as_text, column_batch, columns_of, parse_time
 
@@ -121,7 +121,7 @@ class RestControl(Control):
         return self.one_of("path", bool(self.path))
 
 
-class RestProbe(PagedProbe):
+class RestProbe(PagedProbe, IncrementalProbe):
     """Requests to one host, answered in JSON. Keys are named like those of dlt's REST source.
 
     `data_selector` is the dotted path of the list of records (empty: the answer itself). Columns of `object`,
@@ -150,19 +150,13 @@ class RestProbe(PagedProbe):
     controls: tuple[RestControl, ...] = ()
 
     @model_validator(mode="after")
-    def _modes_fit(self) -> Self:
+    def _cursor_goes_out(self) -> Self:
         rule = self.incremental
-        if (self.mode == "incremental") != (rule is not None):
-            raise ValueError("'mode: incremental' and the key 'incremental' go together")
         if rule and not rule.param and "{cursor}" not in self.endpoint.question:
             raise ValueError("'incremental' has a 'param', or {cursor} stands in endpoint.json or .packed")
         if rule and not rule.param and not rule.initial_value:
             raise ValueError("with {cursor} in the endpoint, 'incremental' needs an 'initial_value'")
         return self
-
-    @property
-    def cursor_rule(self) -> Incremental | None:
-        return self.incremental
 
     @property
     def bounded(self) -> bool:

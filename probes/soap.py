@@ -17,7 +17,7 @@ from core.yamlfile import FileModel, Parsed
 from probes.http import Raw, Session
 from probes.paged import PagedProbe, Reading
 from probes.paging import SinglePage, as_flag, find, whole_number
-from probes.probe import Batch, Incremental, Origin, ProbeError, Question, Window
+from probes.probe import Batch, IncrementalProbe, Origin, ProbeError, Question, Window
 from probes.rest import RestIncremental, filled
 from probes.texts import record_batch
 
@@ -52,7 +52,7 @@ class UsernameToken(FileModel):
     digest: bool = False
 
 
-class SoapProbe(PagedProbe):
+class SoapProbe(PagedProbe, IncrementalProbe):
     """An operation of a SOAP service. Columns are dotted paths inside a record.
 
     `wsdl` is a file beside the probe file, or an address on the host of `client.base_url`; what it imports comes
@@ -86,8 +86,6 @@ class SoapProbe(PagedProbe):
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
         rule, arguments = self.incremental, json.dumps(self.arguments, default=str)
-        if (self.mode == "incremental") != (rule is not None):
-            raise ValueError("'mode: incremental' and the key 'incremental' go together")
         if rule and ("{cursor}" not in arguments or not rule.initial_value):
             raise ValueError("'incremental' needs an 'initial_value', and {cursor} in the arguments")
         if (self.paginator.type == "page_number") != ("{page}" in arguments):
@@ -97,10 +95,6 @@ class SoapProbe(PagedProbe):
                 "the operation's name does not say that it reads; if it does, write only_reads: true"
             )
         return self
-
-    @property
-    def cursor_rule(self) -> Incremental | None:
-        return self.incremental
 
     def located(self, file: Path, parsed: Parsed) -> tuple[Self, list[Finding]]:
         """The WSDL stands beside the probe file, unless it is an address."""

@@ -23,7 +23,7 @@ from core.findings import Finding, nearest
 from core.yamlfile import Location, Parsed
 from probes import mysql
 from probes.controls import Control, Said
-from probes.probe import BATCH_ROWS, Batch, Incremental, ProbeError, ProbeFile, Question, Window
+from probes.probe import BATCH_ROWS, Batch, IncrementalProbe, ProbeError, Question, Window
 from probes.texts import as_text, column_batch, parse_time, text_batch
 
 PLACEHOLDERS = {"cursor", "window_end"}
@@ -74,7 +74,7 @@ class SqlControl(Control):
         return self.one_of("query", bool(self.query))
 
 
-class SqlProbe(ProbeFile):
+class SqlProbe(IncrementalProbe):
     """A SELECT against a database.
 
     `url`: SQLAlchemy URL. `query` or `query_file` (beside the probe file); `:cursor` and `:window_end` are
@@ -92,7 +92,6 @@ class SqlProbe(ProbeFile):
     url: SecretStr
     query: str = ""
     query_file: Path | None = None
-    incremental: Incremental | None = None
     controls: tuple[SqlControl, ...] = ()
 
     @field_validator("url")
@@ -115,13 +114,7 @@ class SqlProbe(ProbeFile):
     def _one_query(self) -> Self:
         if bool(self.query) == bool(self.query_file):
             raise ValueError("a sql probe has either 'query' or 'query_file'")
-        if (self.mode == "incremental") != (self.incremental is not None):
-            raise ValueError("'mode: incremental' and the key 'incremental' go together")
         return self
-
-    @property
-    def cursor_rule(self) -> Incremental | None:
-        return self.incremental
 
     @property
     def bounded(self) -> bool:
