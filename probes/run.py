@@ -23,7 +23,7 @@ from probes import numbers
 from probes.drift import Columns
 from probes.probe import ProbeError, ProbeFile, Window, iso
 from probes.reader import Attempt, Reader
-from probes.stage import ALL_OBJECTS, ALL_RECORDS, Stage
+from probes.stage import ALL_OBJECTS, ALL_RECORDS, COUNTED_ROWS, Stage
 from probes.systems import Place, SystemRestsError, Systems
 from probes.trust import Before, Verdict, cursor_order, doubt_numbers, judged, older_files
 from store.client import Store
@@ -379,7 +379,10 @@ class _Run:
     def judge(self) -> None:
         """Turns the records into states. Where every object comes once, each record is judged by itself."""
         params = self.judging()
-        again = bool(self.store.one(read(STATEMENTS / "several.sql"), params)["again"])
+        several = read(STATEMENTS / "several.sql")
+        again = any(
+            self.store.one(several, params | part)["again"] for part in self.stage.slices(COUNTED_ROWS)
+        )
         parts = (
             [ALL_RECORDS | part for part in self.stage.slices()]
             if again

@@ -19,8 +19,8 @@ STATEMENTS = Path(__file__).parent / "statements"
 TABLES = ("probe_rows", "probe_states")
 # Records are written so many together: the pages of an interface, one at a time, would cost more than reading them.
 WAITING_ROWS, WAITING_BYTES = 100_000, 64_000_000
-# A statement that looks things up for each object does so for this many at a time.
-SLICE_ROWS = 1_000_000
+# A statement that looks things up for each object does so for this many at a time; one that only counts them, for more.
+SLICE_ROWS, COUNTED_ROWS = 1_000_000, 5_000_000
 # What statements that go over parts are told, to go over everything at once.
 ALL_OBJECTS = {"slices": 1, "slice": 0}
 ALL_RECORDS = {"above": 0, "up_to": 2**63}
@@ -136,9 +136,9 @@ class Stage:
         if rows >= WAITING_ROWS or size >= WAITING_BYTES:
             self.flush()
 
-    def slices(self) -> list[dict[str, int]]:
-        """The parts in which statements go over the objects, as their parameters."""
-        count = 1 + self.number // SLICE_ROWS
+    def slices(self, rows: int = 0) -> list[dict[str, int]]:
+        """The parts of about so many rows in which statements go over the objects, as their parameters."""
+        count = 1 + self.number // (rows or SLICE_ROWS)
         return [{"slices": count, "slice": part} for part in range(count)]
 
     def pieces(self) -> list[dict[str, int]]:

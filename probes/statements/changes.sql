@@ -13,7 +13,8 @@ stored AS (
     FROM snapshots
     WHERE object_type = {object_type:String} AND system = {system:String} AND source = {source:String}
         AND in_slice(object_key, {slices:UInt32}, {slice:UInt32})
-        AND object_key IN (SELECT object_key FROM probe_states WHERE reading = {reading:String} AND in_slice(object_key, {slices:UInt32}, {slice:UInt32}))
+        -- Of few objects, only those are looked up.
+        AND ({slices:UInt32} > 1 OR object_key IN (SELECT object_key FROM probe_states WHERE reading = {reading:String}))
     GROUP BY object_key
 ),
 late AS (
@@ -25,7 +26,10 @@ late AS (
             FROM snapshots
             WHERE object_type = {object_type:String} AND system = {system:String} AND source = {source:String}
                 AND in_slice(object_key, {slices:UInt32}, {slice:UInt32})
-                AND object_key IN (SELECT object_key FROM probe_states WHERE reading = {reading:String} AND place = 'earlier'))
+                AND object_key IN (
+                    SELECT object_key
+                    FROM probe_states
+                    WHERE reading = {reading:String} AND place = 'earlier' AND in_slice(object_key, {slices:UInt32}, {slice:UInt32})))
 )
 SELECT
     {system:String}, {object_type:String}, s.object_key, s.fields, s.amount, s.currency, s.deleted,
