@@ -19,6 +19,8 @@ STATEMENTS = Path(__file__).parent / "statements"
 TABLES = ("probe_rows", "probe_states")
 # Records are written so many together: the pages of an interface, one at a time, would cost more than reading them.
 WAITING_ROWS, WAITING_BYTES = 100_000, 64_000_000
+# What a table takes beside its data: pages of one record are many tables.
+_TABLE_BYTES = 10_000
 # A statement that looks things up for each object does so for this many at a time; one that only counts them, for more.
 SLICE_ROWS, COUNTED_ROWS = 1_000_000, 5_000_000
 # What statements that go over parts are told, to go over everything at once.
@@ -26,8 +28,6 @@ ALL_OBJECTS = {"slices": 1, "slice": 0}
 ALL_RECORDS = {"above": 0, "up_to": 2**63}
 # Another process may still be at work on what is younger than this; nobody is on what is older.
 ABANDONED = timedelta(days=1)
-
-
 _MAP = pa.map_(pa.dictionary(pa.int32(), pa.string()), pa.string())
 
 
@@ -50,6 +50,7 @@ class Stage:
         self.store, self.probe, self.limit = store, probe, limit
         self.reading = f"{label}, {iso(now)}, {run_id}"
         self.as_of = now - probe.complete.lag
+        self.number = 0
         self._sweep(label, now)
         self.clear()
 
@@ -60,17 +61,21 @@ class Stage:
             self._drop(row["reading"])
 
     def clear(self) -> None:
+        """Forgets everything, so that a reading begins anew."""
+        if self.number:
+            self.drop()
         self.number = 0
         self._waiting: list[pa.Table] = []
+        self._waiting_rows = self._waiting_bytes = 0
         self.origins: dict[str, Origin] = {}
         self.torn: dict[str, BadLine] = {}
         self.counted: list[tuple[Origin, Counted]] = []
         self.cursor, self.whole = "", self.probe.mode == "full"
         self._said: dict[tuple[int, str], Said] = {}
         self.schema: dict[str, str] = {}
-        self.drop()
 
     def drop(self) -> None:
+        """Removes what was staged. Raises StoreError."""
         self._drop(self.reading)
 
     def _drop(self, reading: str) -> None:
@@ -128,12 +133,12 @@ class Stage:
             "flaw": flaws,
             "fields": maps,
         }
-        self._waiting.append(pa.table(columns))
+        table = pa.table(columns)
+        self._waiting.append(table)
         self.number += count
-        rows, size = (
-            sum(each) for each in zip(*((t.num_rows, t.nbytes) for t in self._waiting), strict=True)
-        )
-        if rows >= WAITING_ROWS or size >= WAITING_BYTES:
+        self._waiting_rows += count
+        self._waiting_bytes += table.nbytes + _TABLE_BYTES
+        if self._waiting_rows >= WAITING_ROWS or self._waiting_bytes >= WAITING_BYTES:
             self.flush()
 
     def slices(self, rows: int = 0) -> list[dict[str, int]]:
@@ -152,6 +157,7 @@ class Stage:
         if not self._waiting:
             return
         records, self._waiting = pa.concat_tables(self._waiting), []
+        self._waiting_rows = self._waiting_bytes = 0
         reading = pa.repeat(self.reading, records.num_rows).dictionary_encode()
         self.store.insert_arrow("probe_rows", records.append_column("reading", reading))
 

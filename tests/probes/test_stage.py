@@ -146,6 +146,6 @@ def test_in_slices_and_pieces_the_facts_are_the_same(
 
     whole = story()
     assert [row[2:4] for row in whole[0]] == [(8, 0), (5, 2), (1, 0)]
-    monkeypatch.setattr(stage, "SLICE_ROWS", 2)
+    monkeypatch.setattr(stage, "SLICE_ROWS", 4)
     monkeypatch.setattr(stage, "WAITING_ROWS", 3)
     assert story() == whole
