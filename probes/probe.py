@@ -461,6 +461,11 @@ class ProbeFile(FileModel, ABC):
         """Private addresses its hosts may have; None for kinds that may reach any address."""
         return None
 
+    @property
+    def guarded(self) -> bool:
+        """Whether hosts, addresses and certificates of what it asks are judged here; code of others judges its own."""
+        return True
+
     @abstractmethod
     def read(self, window: Window) -> Generator[Batch]:
         """The records of `window`, a bounded batch at a time. Raises ProbeError."""
