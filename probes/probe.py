@@ -338,11 +338,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Question:
-    """What `tieout probe init` asks for: the dotted key in the file, what it means, and an example."""
+    """What `tieout probe init` asks for: the dotted key in the file, what it means, and an example.
+
+    An `optional` one is asked of a person, who may leave it empty, and of nobody else.
+    """
 
     key: str
     help: str
     example: str = ""
+    optional: bool = False
 
 
 class ProbeFile(FileModel, ABC):
@@ -357,6 +361,8 @@ class ProbeFile(FileModel, ABC):
 
     # What is asked of a person who begins a probe of this kind, beside what all kinds ask.
     questions: ClassVar[tuple[Question, ...]] = ()
+    # What is not asked, because for this kind it is clear: dotted keys of the file and what they say.
+    begun: ClassVar[Mapping[str, str]] = {}
 
     name: Name
     kind: str

@@ -145,6 +145,7 @@ def test_a_probe_is_begun_looked_over_run_and_listed_from_the_command_line(
         ([], "say the rest by flags"),
         (["url"], "write --set KEY=VALUE"),
         (["url=postgresql://me:s3cret@db/x"], "holds a password in clear"),
+        (["url=x", "client=a", "client.base_url=b"], "client is said as a whole and in part"),
     ],
 )
 def test_what_cannot_begin_a_probe_is_said_and_nothing_is_written(
