@@ -126,7 +126,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     findings += problems + check_names(kpis.values(), list(workflows.values()))
     alerts, problems = load_rules(root / "alerts", _kpi_names(kpis, workflows), workflows)
     findings += problems + _sources(workflows, root, {*mappings, *probes})
-    policy, problems = load_policy(root, workflows)
+    policy, problems = load_policy(root, workflows, _calendar_names(root, calendars))
     findings += problems
     if settings is None:
         return None, sorted(findings)
