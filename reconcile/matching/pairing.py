@@ -58,6 +58,10 @@ class Pairing:
         """Matches, ties, and what is left of the records; each of them is in one decision."""
         if self._is_one_item():
             return [*self._found, group(self._rule, self._key, self._free)]
+        return self.searched()
+
+    def searched(self) -> list[Decision]:
+        """The same, however little there is to choose from."""
         if self._key.method == "pair":
             self._pair(exact_only=False)
         else:

@@ -83,6 +83,8 @@ def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[st
         "header": [rule.text_names.index(field) + 1 for field in rule.header],
         "clears": "clear" if rule.outcome.auto_clear else "suggest",
         "age_by": rule.age_by, "owner": rule.owner, "calendar": rule.calendar or "", "differing": _differing(rule, key),
+        # Columns that are empty for all records of a rule are not read.
+        "has_texts": bool(rule.text_names), "has_dims": bool(workflow.dimensions),
     }  # fmt: skip
 
 

@@ -152,7 +152,7 @@ def test_one_state_a_leg_is_decided_as_all_states_are(store: Store, of: Matching
 def test_two_legs_are_decided_as_without_the_statement_for_them(
     store: Store, of: MatchingRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts(store, random.Random(5), of.leg_names, 500)
+    facts(store, random.Random(5), of.leg_names, 300)
     ruling = Ruling(of, {})
     # The second run has much news as well.
     monkeypatch.setattr("reconcile.matching.run.MANY_FACTS", 0)
