@@ -31,8 +31,8 @@ from reconcile.life import (
     Status,
     possible,
 )
-from reconcile.matching.desk import MatchOutcome
-from reconcile.matching.verbs import MatchRequest
+from reconcile.matching.desk import AcceptOutcome, MatchOutcome
+from reconcile.matching.verbs import AcceptRequest, MatchRequest
 from reconcile.remote import Me, RemoteDesk
 
 Row = Mapping[str, Any]
@@ -134,6 +134,16 @@ def decide(request: MatchRequest, actor: str) -> MatchOutcome:
     if not request.dry_run:
         data.forget()
     return outcome
+
+
+def accept_all(request: AcceptRequest, actor: str) -> list[AcceptOutcome]:
+    """Accepts several suggestions. Raises TieoutError."""
+    place = _place()
+    if place is None or who() != actor:
+        raise ActRefusedError("person", "You are no longer signed in as the same person.")
+    outcomes = _desk(place.url, place.token).accept_all(request, actor)
+    data.forget()
+    return outcomes
 
 
 def told(key: str) -> None:

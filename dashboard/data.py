@@ -22,6 +22,7 @@ from reconcile.causes import SameHop, Segment, by_hop, by_segment
 from reconcile.explain import Explanation, explain, find
 from reconcile.items import with_items
 from reconcile.matching.hand import LAST, HandAction, HandDecision
+from reconcile.matching.results import suggestions
 from reconcile.matching.run import hand_of
 from store.client import Store
 from store.sqlfile import read
@@ -148,6 +149,12 @@ def requested(workflow: str) -> list[HandDecision]:
         (one for one in found if one.opening.action is HandAction.REQUESTED),
         key=lambda one: one.opening.known_at,
     )
+
+
+@st.cache_data(ttl="10s", max_entries=50, show_spinner=False)
+def suggested(workflow: str, as_of: datetime, known_at: datetime, most: int) -> list[Row]:
+    """What matching rules suggest and nobody has decided, the smallest difference first. Raises StoreError."""
+    return suggestions(store(), as_of, known_at, workflow=workflow, limit=most)
 
 
 def forget() -> None:

@@ -323,9 +323,7 @@ def _facts(look: View, row: Mapping[str, Any]) -> None:
         "Failed tries": words.count(row["failures"]),
         "At stake": _amount(row["amount"], row["currency"]) or panels.no_amount(),
         **_legs(look, row),
-        "Its sources": f"complete through {words.at(row['watermark'])}"
-        if row["watermark"]
-        else "have proven nothing",
+        **_completeness(row),
         **{view.label(name): row["dims"].get(name) or "unmapped" for name in look.workflow.dimensions},
     }
     tables.draw(
@@ -335,6 +333,13 @@ def _facts(look: View, row: Mapping[str, Any]) -> None:
         _TRANSACTION, label="Everything about this item", icon=":material/route:",
         query_params={"key": f"{row['item_type']}:{row['item_key']}"},
     )  # fmt: skip
+
+
+def _completeness(row: Mapping[str, Any]) -> dict[str, str]:
+    """How far its sources are known to be complete. What is there and wrong needs no such proof."""
+    if row["watermark"]:
+        return {"Its sources": f"complete through {words.at(row['watermark'])}"}
+    return {"Its sources": "have proven nothing"} if row["state"] == "UNKNOWN" else {}
 
 
 def _service_level(row: Mapping[str, Any]) -> dict[str, str]:

@@ -111,7 +111,8 @@ class OAuth2JwtAuth(TokenAuth):
 
     `private_key` is a PEM text, `algorithm` one that fits it, `key_id` the name under which the server knows
     the public key. The assertion is for `audience` (default: `access_token_url`) and holds five minutes
-    (RFC 7523 §3; HL7 SMART App Launch 2.2, Client Authentication: Asymmetric).
+    (RFC 7523 §3; HL7 SMART App Launch 2.2, Client Authentication: Asymmetric). `claims` says more in it, where
+    a server looks there (NetSuite: `scope`); none of its own claims can be replaced.
     """
 
     type: Literal["oauth2_jwt_assertion"]
@@ -121,6 +122,7 @@ class OAuth2JwtAuth(TokenAuth):
         "RS384"
     )
     audience: str = ""
+    claims: dict[str, str] = Field(default_factory=dict)
 
     def login(self) -> dict[str, str]:
         return {}
@@ -136,7 +138,7 @@ class OAuth2JwtAuth(TokenAuth):
             import jwt
         except ImportError:
             raise ValueError("PyJWT is not installed; install tieout[jwt]") from None
-        claims = {
+        claims = self.claims | {
             "iss": self.client_id,
             "sub": self.client_id,
             "aud": self.audience or self.access_token_url,
@@ -174,6 +176,27 @@ class OAuth2PasswordAuth(TokenAuth):
         return client | user | super().form(now)
 
 
+class OAuth2RefreshAuth(TokenAuth):
+    """A token that somebody was given once, exchanged for one that is good for an hour or so (RFC 6749 §6).
+
+    Id and secret go in the form (§2.3.1). A newer refresh token that comes with the answer is not kept, since
+    nothing here keeps secrets: a server that takes the old one no more cannot be read this way.
+    """
+
+    type: Literal["oauth2_refresh_token"]
+    refresh_token: SecretStr
+    client_secret: SecretStr | None = None
+    grant: ClassVar[str] = "refresh_token"
+
+    def login(self) -> dict[str, str]:
+        return {}
+
+    def form(self, now: datetime) -> dict[str, str]:
+        secret = {"client_secret": self.client_secret.get_secret_value()} if self.client_secret else {}
+        client = {"client_id": self.client_id, "refresh_token": self.refresh_token.get_secret_value()}
+        return client | secret | super().form(now)
+
+
 class SessionAuth(FileModel):
     """A form at `login_path`, below the base address, opens a session; its cookies go out with every request.
 
@@ -196,7 +219,14 @@ class SessionAuth(FileModel):
 
 
 Auth = Annotated[
-    BearerAuth | BasicAuth | ApiKeyAuth | OAuth2Auth | OAuth2JwtAuth | OAuth2PasswordAuth | SessionAuth,
+    BearerAuth
+    | BasicAuth
+    | ApiKeyAuth
+    | OAuth2Auth
+    | OAuth2JwtAuth
+    | OAuth2PasswordAuth
+    | OAuth2RefreshAuth
+    | SessionAuth,
     Field(discriminator="type"),
 ]
 

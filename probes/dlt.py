@@ -46,6 +46,10 @@ class DltProbe(ProbeFile):
     `arguments` are handed to it by name. `select` names one resource of a source that has several. With
     `mode: incremental` the resource's own `dlt.sources.incremental` begins where the last run ended; its `cursor_path`
     is ours.
+
+    Its requests are its own: no list of hosts, judgement of addresses or check of certificates here holds for them,
+    and since some drivers open connections without Python, nothing in this process could make them hold. Where the
+    system has a list of hosts, `unguarded: true` says that this is known.
     """
 
     questions: ClassVar[tuple[Question, ...]] = (
@@ -59,6 +63,7 @@ class DltProbe(ProbeFile):
     folder: Path = Path("..")
     arguments: Secret[dict[str, Any]] = Field(default_factory=lambda: Secret({}))
     select: str = ""
+    unguarded: bool = False
     incremental: Incremental | None = None
 
     @model_validator(mode="after")
@@ -74,6 +79,10 @@ class DltProbe(ProbeFile):
     @property
     def loose(self) -> bool:
         return True
+
+    @property
+    def guarded(self) -> bool:
+        return False
 
     @property
     def place(self) -> str:

@@ -25,8 +25,10 @@ CLOCKS_DIFFER_S = 5.0
 _QUESTION = {
     "name_unknown": "name resolves", "private_address": "name resolves", "forbidden_address": "name resolves",
     "unreachable": "connects", "tls_refused": "certificate", "bad_certificate": "certificate",
-    "auth_failed": "authenticates", "column_missing": "columns",
+    "auth_failed": "authenticates", "column_missing": "columns", "no_queue": "queues", "no_group": "queues",
 }  # fmt: skip
+# Questions that are only asked of who was let in.
+_LET_IN = {"columns", "queues"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ def diagnose(
 
 
 def _network(probe: ProbeFile, systems: Systems) -> Iterator[Check]:
+    if not probe.guarded:
+        told = f"{probe.place} makes its own requests: hosts, addresses and certificates are not judged here"
+        yield Check("name resolves", None, told)
+        return
     if not probe.hosts:
         yield Check("name resolves", None, f"{probe.place} is not asked over a network of its own")
         return
@@ -125,10 +131,11 @@ def _reading(
 
 def _stopped(probe: ProbeFile, error: ProbeError) -> Iterator[Check]:
     """Where on the way the reading stopped; what comes before it went well."""
-    if error.code == "column_missing":
+    question = _QUESTION.get(error.code, "reads")
+    if question in _LET_IN:
         yield Check("authenticates", True, "the source lets us read")
-    then = f"see {error.code} in docs/how-to/probes.md; then: tieout probe doctor {probe.name}"
-    yield Check(_QUESTION.get(error.code, "reads"), False, str(error), then)
+    then = f"what {error.code} means stands at the end of the pages in docs/how-to; then: tieout probe doctor {probe.name}"
+    yield Check(question, False, str(error), then)
 
 
 def _columns(probe: ProbeFile, seen: DryRun) -> Check:

@@ -44,7 +44,8 @@ class FhirProbe(PagedProbe):
 
     `from: search` reads what there is now; `from: history` (with `mode: incremental`) every version since the
     last run, deleted ones too. Elements that name a person are refused. `count` is how many a page. `total`:
-    the server says how many there are, and fewer are not believed.
+    the server says how many there are, and fewer are not believed. `elements: false` leaves out `_elements` and
+    `_format`, for a server that takes no parameters beside those it documents.
     """
 
     questions: ClassVar[tuple[Question, ...]] = (
@@ -58,6 +59,7 @@ class FhirProbe(PagedProbe):
     params: dict[str, SecretStr] = Field(default_factory=dict)
     count: int = Field(default=200, ge=1)
     total: bool = False
+    elements: bool = True
     incremental: FhirIncremental | None = None
 
     @model_validator(mode="before")
@@ -118,13 +120,13 @@ class FhirProbe(PagedProbe):
                 )  # fmt: skip
 
     def _reading(self, window: Window) -> Reading:
-        asked = {"_count": str(self.count), "_format": "json"}
+        asked = {"_count": str(self.count)} | ({"_format": "json"} if self.elements else {})
         since = ""
         if window.cursor:
             moment = parse_time(window.cursor).astimezone(UTC)
             since = f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
         if self.source == "search":
-            asked |= {"_elements": ",".join(self._elements())}
+            asked |= {"_elements": ",".join(self._elements())} if self.elements else {}
             asked |= {"_lastUpdated": f"ge{since}"} if since else {}
             asked |= {"_total": "accurate"} if self.total else {}
         elif since:

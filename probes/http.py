@@ -326,7 +326,11 @@ class Session:
         except httpx.ConnectError as error:
             raise _no_connection(error, what) from None
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.DecodingError):
-            raise ProbeError("cut_off", f"{what} was cut off; it is tried again", retryable=True) from None
+            # A port that waits for TLS hangs up on whoever speaks without it.
+            hint = "" if self.url.scheme == "https" else " (if that port speaks TLS, write https://)"
+            raise ProbeError(
+                "cut_off", f"{what} was cut off{hint}; it is tried again", retryable=True
+            ) from None
         except httpx.HTTPError as error:
             raise ProbeError("http_error", f"{what} failed: {type(error).__name__}") from None
 
@@ -343,6 +347,11 @@ def _spaced(url: httpx.URL) -> httpx.URL:
 
 
 def _no_connection(error: httpx.ConnectError, what: str) -> ProbeError:
+    if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
+        return ProbeError(
+            "tls_refused",
+            f"{what}: that port speaks no TLS; check the port, the port for https is another one",
+        )
     if "CERTIFICATE" in str(error).upper() or "SSL" in str(error).upper():
         return ProbeError(
             "tls_refused",

@@ -101,7 +101,25 @@ class KafkaProbe(QueueProbe):
     questions: ClassVar[tuple[Question, ...]] = (
         Question("client.brokers", "where the cluster is", "[kafka.example:9093]"),
         Question("queues", "its topics", "[orders, orders.dlt]"),
-        Question("groups", "groups of consumers whose lag counts", "[erp-loader]"),
+        Question(
+            "groups",
+            "groups of consumers whose lag counts; empty: what topics hold",
+            "[erp-loader]",
+            optional=True,
+        ),
+        Question(
+            "client.tls",
+            "where the port speaks TLS: {} or the file of its authority; empty: it does not",
+            "{ca_file: ca.pem}",
+            optional=True,
+        ),
+        Question(
+            "client.login.mechanism", "how we log in; empty: not at all", "SCRAM-SHA-512", optional=True
+        ),
+        Question(
+            "client.login.username", "a user with the right Describe; empty: none", "tieout", optional=True
+        ),
+        Question("client.login.password", "by reference; empty: none", "${KAFKA_PASSWORD}", optional=True),
     )
     more_columns: ClassVar[tuple[str, ...]] = (
         "topic", "group", "partition", "lag", "begin_offset", "committed_offset", "end_offset",

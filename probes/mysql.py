@@ -6,7 +6,8 @@ They are read by PyMySQL, whose converters are told here what a value of each ty
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -15,6 +16,8 @@ from sqlalchemy.engine import Connection
 
 BACKENDS = ("mysql", "mariadb")
 DRIVER = "pymysql"
+# What a url may say of certificates; whatever else begins with ssl would weaken the check.
+TLS_OPTIONS = ("ssl_ca", "ssl_cert", "ssl_key")
 # A read-only transaction refuses neither: the server writes a file, writers wait for our locks.
 DISTURBS = re.compile(r"\b(?:OUTFILE|DUMPFILE)\b|\bLOCK\s+IN\s+SHARE\s+MODE\b|\bFOR\s+SHARE\b", re.IGNORECASE)
 # Numbers of errors by the SQLSTATE that says the same of other databases.
@@ -35,6 +38,17 @@ def arguments(password: str, read_s: float) -> dict[str, Any]:
     return {
         "conv": _conversions(), "read_timeout": read_s, "local_infile": False, "password": password.encode(),
     }  # fmt: skip
+
+
+def checked(options: Mapping[str, Any]) -> ssl.SSLContext:
+    """TLS 1.2 or newer, certificate and host of the server checked: against the authorities of the system, or
+    that of `ssl_ca`. Raises OSError when a file cannot be used."""
+    context = ssl.create_default_context(cafile=options.get("ssl_ca"))
+    # The authority that a server of MySQL makes for itself does not say what its key is for.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if "ssl_cert" in options:
+        context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"))
+    return context
 
 
 def session(connection: Connection, left_s: float, *, one_snapshot: bool) -> list[str]:

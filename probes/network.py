@@ -102,6 +102,14 @@ def spelt(host: str, address: str) -> bool:
         return False
 
 
+def this_machine(host: str) -> bool:
+    """Whether `host` says that it is this machine; a name that merely leads here does not."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
+
+
 def embedded(text: str) -> IpAddress:
     """The address, or the IPv4 address that an IPv6 one carries and would be forwarded to."""
     address = ipaddress.ip_address(text.split("%", 1)[0])

@@ -21,7 +21,7 @@ SET_ASIDE = Path(__file__).parent / "statements" / "still_aside.sql"
 class ProbeStatus:
     """A probe and how it does. Times in UTC. `status` is ok, partial, failed, skipped or never.
 
-    `late`: no good run within two intervals. `complete_through`: the time up to which absences are proven.
+    `guarded`: whom it asks is judged here. `late`: no good run within two intervals. `complete_through`: the time up to which absences are proven.
     `system_state` is closed while the system is asked, open until `asked_again_at`, then half_open.
     `failed_tries_24h` of `tries_24h`: a success at the second try is a sign too. `changed_columns_7d`:
     columns that appeared, vanished or were retyped in the last seven days.
@@ -37,6 +37,7 @@ class ProbeStatus:
     place: str
     status: str
     late: bool
+    guarded: bool = True
     system_state: str = "closed"
     asked_again_at: datetime | None = None
     started_at: datetime | None = None
@@ -96,6 +97,7 @@ def _status(probe: ProbeFile, row: dict[str, Any] | None, system: Standing, now:
         every_s=int(probe.every.total_seconds()),
         place=probe.place,
         status=last["status"],
+        guarded=probe.guarded,
         late=good is None or now - good > 2 * probe.every,
         system_state=system.state,
         asked_again_at=system.until if system.state != "closed" else None,

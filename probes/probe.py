@@ -338,11 +338,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Question:
-    """What `tieout probe init` asks for: the dotted key in the file, what it means, and an example."""
+    """What `tieout probe init` asks for: the dotted key in the file, what it means, and an example.
+
+    An `optional` one is asked of a person, who may leave it empty, and of nobody else.
+    """
 
     key: str
     help: str
     example: str = ""
+    optional: bool = False
 
 
 class ProbeFile(FileModel, ABC):
@@ -357,6 +361,8 @@ class ProbeFile(FileModel, ABC):
 
     # What is asked of a person who begins a probe of this kind, beside what all kinds ask.
     questions: ClassVar[tuple[Question, ...]] = ()
+    # What is not asked, because for this kind it is clear: dotted keys of the file and what they say.
+    begun: ClassVar[Mapping[str, str]] = {}
 
     name: Name
     kind: str
@@ -460,6 +466,11 @@ class ProbeFile(FileModel, ABC):
     def networks(self) -> tuple[IPv4Network | IPv6Network, ...] | None:
         """Private addresses its hosts may have; None for kinds that may reach any address."""
         return None
+
+    @property
+    def guarded(self) -> bool:
+        """Whether hosts, addresses and certificates of what it asks are judged here; code of others judges its own."""
+        return True
 
     @abstractmethod
     def read(self, window: Window) -> Generator[Batch]:

@@ -29,6 +29,9 @@ class QueueProbe(ProbeFile, ABC):
     A name without `*`, `?` or `[` has to be there: that it is not is an error, never an empty queue.
     """
 
+    begun: ClassVar[Mapping[str, str]] = {
+        "object.type": "queue", "object.key": "name", "object.fields": ", ".join(COMMON[1:]),
+    }  # fmt: skip
     # Columns of the kind beside COMMON.
     more_columns: ClassVar[tuple[str, ...]] = ()
 

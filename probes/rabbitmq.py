@@ -31,6 +31,7 @@ class RabbitmqProbe(QueueProbe, PagedProbe):
         Question("client.auth.type", "how we log in", "basic"),
         Question("client.auth.username", "a user with the tag monitoring", "tieout"),
         Question("client.auth.password", "by reference", "${RABBITMQ_PASSWORD}"),
+        Question("queues", "which queues; empty: all", "[orders, orders.dead]", optional=True),
     )
     more_columns: ClassVar[tuple[str, ...]] = ("vhost", "type", "state", "durable")
 

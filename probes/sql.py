@@ -23,6 +23,7 @@ from core.findings import Finding, nearest
 from core.yamlfile import Location, Parsed
 from probes import mysql
 from probes.controls import Control, Said
+from probes.network import this_machine
 from probes.probe import (
     BATCH_ROWS,
     Batch,
@@ -68,7 +69,10 @@ _REFUSED_LOGIN = re.compile(
     r"|role .{1,80} does not exist|permission denied",
     re.IGNORECASE,
 )
-_REFUSED_TLS = re.compile(r"certificate verify failed", re.IGNORECASE)
+_REFUSED_TLS = re.compile(r"certificate verify failed|does not match host name", re.IGNORECASE)
+_NO_TLS = re.compile(r"does(?:n't| not) support (?:it|SSL)", re.IGNORECASE)
+_NO_AUTHORITY = re.compile(r"root certificate file", re.IGNORECASE)
+_POSTGRESQL = ("psycopg", "psycopg2")
 _NO_DATABASE = re.compile(
     r"database .{1,80} does not exist|unknown database|cannot open database", re.IGNORECASE
 )
@@ -88,7 +92,9 @@ class SqlProbe(ProbeFile):
     """A SELECT against a database.
 
     `url`: SQLAlchemy URL. `query` or `query_file` (beside the probe file); `:cursor` and `:window_end` are
-    bound, never pasted in. The transaction is read-only where the database knows such a thing.
+    bound, never pasted in. The transaction is read-only where the database knows such a thing. PostgreSQL, MySQL and
+    MariaDB on another machine are spoken to by TLS, with certificate and host checked; `insecure: true` is for a
+    network of its own that guards the way.
     """
 
     questions: ClassVar[tuple[Question, ...]] = (
@@ -100,6 +106,7 @@ class SqlProbe(ProbeFile):
 
     kind: Literal["sql"]
     url: SecretStr
+    insecure: bool = False
     query: str = ""
     query_file: Path | None = None
     incremental: Incremental | None = None
@@ -127,6 +134,25 @@ class SqlProbe(ProbeFile):
             raise ValueError("a sql probe has either 'query' or 'query_file'")
         if (self.mode == "incremental") != (self.incremental is not None):
             raise ValueError("'mode: incremental' and the key 'incremental' go together")
+        return self
+
+    @model_validator(mode="after")
+    def _certificates_are_checked(self) -> Self:
+        url = sa.make_url(self.url.get_secret_value())
+        authority = next((name for name in ("ssl_ca", "sslrootcert") if name in url.query), "")
+        if self.insecure and authority:
+            raise ValueError(f"'insecure' checks no certificate; leave it out, or {authority} of the url")
+        weaker = ""
+        if url.get_backend_name() in mysql.BACKENDS:
+            named = (name for name in url.query if name.startswith("ssl"))
+            weaker = next((name for name in named if name not in mysql.TLS_OPTIONS), "")
+        elif _far(url) and url.query.get("sslmode", "verify-full") != "verify-full":
+            weaker = "sslmode"
+        if weaker and not self.insecure:
+            raise ValueError(
+                f"{weaker} of the url would leave the certificate unchecked; leave it out, or write insecure: true "
+                "when a network of its own guards the way"
+            )
         return self
 
     @property
@@ -270,13 +296,29 @@ class SqlProbe(ProbeFile):
         arguments: dict[str, Any] = {}
         if driver in _CONNECT_TIMEOUT:
             arguments[_CONNECT_TIMEOUT[driver]] = seconds
-        if driver in ("psycopg", "psycopg2"):
+        if driver in _POSTGRESQL:
             # A server that vanished without a word is noticed within the read timeout.
             read = max(1, round(self.timeouts.read.total_seconds()))
             arguments |= {"keepalives_idle": read, "keepalives_interval": 5, "keepalives_count": 3}
         if driver == mysql.DRIVER:
             arguments |= mysql.arguments(str(url.password or ""), self.timeouts.total.total_seconds())
-        return arguments
+        return arguments | self._certificates(url, driver)
+
+    def _certificates(self, url: URL, driver: str) -> dict[str, Any]:
+        """How a driver is told to speak TLS and to check whom with; a database on this machine needs none."""
+        if self.insecure or not (_far(url) or "ssl_ca" in url.query):
+            return {}
+        if driver in _POSTGRESQL:
+            return {"sslmode": "verify-full", "sslrootcert": url.query.get("sslrootcert", "system")}
+        if driver != mysql.DRIVER:
+            return {}
+        try:
+            return {"ssl": mysql.checked(url.query)}
+        except OSError:
+            raise ProbeError(
+                "bad_certificate",
+                f"a certificate file for {self.place} cannot be used; check ssl_ca of the url",
+            ) from None
 
     @contextmanager
     def _connected(self, engine: Engine) -> Iterator[Connection]:
@@ -295,10 +337,22 @@ class SqlProbe(ProbeFile):
             )
         if _NO_DATABASE.search(text):
             return ProbeError("no_database", f"{self.place} does not exist on that server; check the url")
-        if _REFUSED_TLS.search(text):
+        if _NO_TLS.search(text):
             return ProbeError(
                 "tls_refused",
-                f"{self.place} shows a certificate that the authorities of the url do not vouch for",
+                f"{self.place} speaks no TLS; switch it on there, or write insecure: true when a network of its own "
+                "guards the way",
+            )
+        if _REFUSED_TLS.search(text) or _NO_AUTHORITY.search(text):
+            name = (
+                "ssl_ca"
+                if sa.make_url(self.url.get_secret_value()).get_backend_name() in mysql.BACKENDS
+                else "sslrootcert"
+            )
+            return ProbeError(
+                "tls_refused",
+                f"{self.place} shows a certificate of another host, or one that no known authority vouches for; name "
+                f"the file of its authority in the url: ?{name}=/etc/ssl/authority.pem",
             )
         return ProbeError(
             "unreachable",
@@ -378,6 +432,12 @@ def _address(url: URL) -> str:
         return url.database or ""
     port = f":{url.port}" if url.port else ""
     return f"{url.host}{port}/{url.database or ''}"
+
+
+def _far(url: URL) -> bool:
+    """Whether the database is on another machine. PostgreSQL takes its host, or the folder of a socket, as an option too."""
+    host = url.host or url.query.get("host", "")
+    return bool(host) and not str(host).startswith("/") and not this_machine(str(host))
 
 
 def _must_exist(url: URL, place: str) -> None:

@@ -20,13 +20,19 @@ _PASSWORD = re.compile(r"://[^/@\s:]*:(?!\$\{)[^/@\s]+@")
 
 
 def questions(kind: type[ProbeFile]) -> tuple[Question, ...]:
-    """What a person is asked to begin a probe of `kind`: what it says itself, else the keys it must have."""
+    """What a person is asked to begin a probe of `kind`: what it says itself, else the keys it must have, without
+    what is clear for the kind."""
     own = kind.questions or tuple(
         Question(name, f"{name} of the kind", "")
         for name, info in kind.model_fields.items()
         if info.is_required() and name not in ProbeFile.model_fields
     )
-    return (*COMMON[:2], *own, *COMMON[2:])
+    return tuple(asked for asked in (*COMMON[:2], *own, *COMMON[2:]) if asked.key not in kind.begun)
+
+
+def doubled(answers: Mapping[str, str]) -> str:
+    """A key that is answered as a whole and in part, such as `client` and `client.base_url`; empty when there is none."""
+    return next((key for key in answers if any(other.startswith(f"{key}.") for other in answers)), "")
 
 
 def open_password(answers: Mapping[str, str]) -> str:
@@ -36,6 +42,7 @@ def open_password(answers: Mapping[str, str]) -> str:
 
 def text(kind: str, model: type[ProbeFile], name: str, answers: Mapping[str, str]) -> str:
     """The probe file. `answers` by dotted key; what is left out stands there as a comment."""
+    answers = {**model.begun, **answers}
     own = [question for question in questions(model) if question not in COMMON]
     said = {question.key: question.help for question in own}
     rest = {key: value for key, value in answers.items() if not _common(key)}
@@ -123,12 +130,13 @@ def _list(value: str) -> str:
 
 
 def _scalar(value: str) -> str:
-    """Text that YAML reads back as it is: plain where that is safe, else in quotes; `[a, b]` stays a list."""
+    """Text that YAML reads back as it is: plain where that is safe, else in quotes; `[a, b]` stays a list and
+    `{a: b}` a mapping."""
     plain = re.fullmatch(r"[A-Za-z_./$][\w./$*{}:@?=&+-]*", value) and not re.search(r":$|: | #", value)
     word = value.lower() in ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "~")
     number = re.fullmatch(r"\d+", value)
     return (
         value
-        if (plain and not word) or number or re.fullmatch(r"\[.*\]", value)
+        if (plain and not word) or number or re.fullmatch(r"\[.*\]|\{.*\}", value)
         else json.dumps(value, ensure_ascii=False)
     )

@@ -32,9 +32,9 @@ from reconcile.life import (
     life_of,
     words,
 )
-from reconcile.matching.desk import MATCH_ACTS, MatchDesk, MatchOutcome
+from reconcile.matching.desk import MATCH_ACTS, AcceptOutcome, MatchDesk, MatchOutcome
 from reconcile.matching.model import Ruling
-from reconcile.matching.verbs import MatchRequest
+from reconcile.matching.verbs import AcceptRequest, MatchRequest
 from reconcile.people import People
 from reconcile.policy import Policy
 from store.audit import AuditLog, Entry
@@ -153,6 +153,10 @@ class Desk:
     def match(self, request: MatchRequest, actor: str, now: datetime) -> MatchOutcome:
         """Decides on a match by hand in the name of `actor`. Raises ActRefusedError, ChainBusyError, StoreError."""
         return self._matches.do(request, actor, self._people.role_of(actor), now)
+
+    def accept_all(self, request: AcceptRequest, actor: str, now: datetime) -> list[AcceptOutcome]:
+        """Accepts several suggestions in the name of `actor`. Raises as `match`, when all of it is refused."""
+        return self._matches.accept_all(request, actor, self._people.role_of(actor), now)
 
     def do_by_machine(self, request: Request, now: datetime) -> list[Outcome]:
         """The same for what tieout does by itself: an act lapses, or a rule assigns."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, model_validator
 
-from core.duration import Duration
+from core.duration import BusinessTime, Duration, Window
 from core.findings import Finding, nearest, unknown_name
 from core.yamlfile import FileModel, Location, Parsed, load
 from reconcile.life import ActRefusedError
@@ -78,11 +78,20 @@ class Fits(FileModel):
 
 
 class ServiceLevel(Fits):
-    """How soon: taken on within `acknowledge`, over within `resolve`, waivers not counted. `severity` is what it is then called."""
+    """How soon: taken on within `acknowledge`, over within `resolve`, waivers not counted. `severity` is what it is then called.
+
+    In business time (`8bh`, `3bd`) the clock goes by `calendar`, else by that of the exception.
+    """
 
     severity: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
-    acknowledge: Duration | None = None
-    resolve: Duration | None = None
+    acknowledge: Window | None = None
+    resolve: Window | None = None
+    calendar: Name | None = None
+
+    @property
+    def in_business_time(self) -> bool:
+        """Whether it needs a calendar."""
+        return isinstance(self.acknowledge, BusinessTime) or isinstance(self.resolve, BusinessTime)
 
 
 class Assignment(Fits):
@@ -142,8 +151,13 @@ class Policy:
         )
 
 
-def load_policy(root: Path, workflows: Mapping[str, Workflow]) -> tuple[Policy, list[Finding]]:
-    """The policy of the project in `root`, its defaults without a file, and every mistake in the file."""
+def load_policy(
+    root: Path, workflows: Mapping[str, Workflow], calendars: Collection[str] | None = None
+) -> tuple[Policy, list[Finding]]:
+    """The policy of the project in `root`, its defaults without a file, and every mistake in the file.
+
+    With `calendars`, those it names must be among these.
+    """
     file = root / FILE
     if not file.exists():
         return Policy(), []
@@ -162,6 +176,7 @@ def load_policy(root: Path, workflows: Mapping[str, Workflow]) -> tuple[Policy, 
             findings.append(
                 parsed.finding(("service_levels", index), "a service level needs `acknowledge` or `resolve`")
             )
+        findings += _calendar_findings(level, parsed, ("service_levels", index), workflows, calendars)
     return policy, findings
 
 
@@ -187,6 +202,42 @@ def _rule_findings(
             if value is not None and value not in there:
                 findings.append(_unknown(parsed, (*here, key), key, value, there))
     return findings
+
+
+def _calendar_findings(
+    level: ServiceLevel,
+    parsed: Parsed,
+    at: Location,
+    workflows: Mapping[str, Workflow],
+    calendars: Collection[str] | None,
+) -> list[Finding]:
+    if level.calendar:
+        if not level.in_business_time:
+            message = (
+                "`calendar` is for business time like 3bd or 8bh; these durations are those of the clock"
+            )
+            return [parsed.finding((*at, "calendar"), message)]
+        if calendars is not None and level.calendar not in calendars:
+            return [_unknown(parsed, (*at, "calendar"), "calendar", level.calendar, calendars)]
+        return []
+    if not level.in_business_time:
+        return []
+    without = (
+        f"{rule.name!r} of workflow {flow.workflow!r}"
+        for flow in workflows.values()
+        for rule in flow.expectations
+        if level.workflow in (None, flow.workflow)
+        and level.expectation in (None, rule.name)
+        and level.owner in (None, rule.owner)
+        and not (flow.calendar_of(rule) or flow.calendar)
+    )
+    if (first := next(without, None)) is None:
+        return []
+    key = "acknowledge" if isinstance(level.acknowledge, BusinessTime) else "resolve"
+    message = f"business time needs a calendar, and expectation {first} has none"
+    return [
+        parsed.finding((*at, key), message, "'calendar' of this service level, or one in the workflow file")
+    ]
 
 
 def _unknown(parsed: Parsed, at: Location, what: str, name: str, known: Iterable[str]) -> Finding:
@@ -215,16 +266,23 @@ def _level_rows(policy: Policy, since: datetime) -> list[dict[str, Any]]:
             {
                 **base, "position": position, "name": level.name, "workflow": workflow, "expectation": expectation,
                 "code": code, "owner": owner, "currency": currency, "at_least": at_least, "severity": level.severity,
-                "acknowledge_s": _seconds(level.acknowledge), "resolve_s": _seconds(level.resolve),
+                "calendar": level.calendar or "", **_clock("acknowledge", level.acknowledge),
+                **_clock("resolve", level.resolve),
             }
         )  # fmt: skip
     return rows or [
         {
             **base, "position": 0, "name": "", "workflow": "", "expectation": "", "code": "", "owner": "",
-            "currency": "", "at_least": None, "severity": "", "acknowledge_s": 0, "resolve_s": 0,
+            "currency": "", "at_least": None, "severity": "", "calendar": "", **_clock("acknowledge", None),
+            **_clock("resolve", None),
         }
     ]  # fmt: skip
 
 
-def _seconds(length: timedelta | None) -> int:
-    return int(length.total_seconds()) if length else 0
+def _clock(name: str, length: timedelta | BusinessTime | None) -> dict[str, Any]:
+    """The columns of one clock: seconds, or so many of a unit of business time."""
+    business = length if isinstance(length, BusinessTime) else None
+    return {
+        f"{name}_s": int(length.total_seconds()) if isinstance(length, timedelta) else 0,
+        f"{name}_unit": business.unit if business else "", f"{name}_count": business.count if business else 0,
+    }  # fmt: skip

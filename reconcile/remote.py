@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from core.errors import CannotRunError, ConfigurationError
 from reconcile.acts import Outcome, Request
 from reconcile.life import ActRefusedError, Role
-from reconcile.matching.desk import MatchOutcome
+from reconcile.matching.desk import AcceptOutcome, MatchOutcome
 from reconcile.matching.hand import HandAction
-from reconcile.matching.verbs import MatchRequest
+from reconcile.matching.verbs import AcceptRequest, MatchRequest
 
 TIMEOUT_S = 120
 
@@ -61,10 +61,23 @@ class RemoteDesk:
         return MatchOutcome(
             **{
                 **told, "action": HandAction(told["action"]), "records": tuple(told["records"]),
-                "difference": None if told["difference"] is None else Decimal(told["difference"]),
-                "accepted": tuple(told["accepted"]),
+                "difference": _number(told["difference"]), "accepted": tuple(told["accepted"]),
             }
         )  # fmt: skip
+
+    def accept_all(self, request: AcceptRequest, actor: str) -> list[AcceptOutcome]:
+        """What `Desk.accept_all` does. Raises as `do`."""
+        body = {
+            "rule": request.rule, "suggestions": [list(names) for names in request.suggestions], "actor": actor,
+            "act_id": request.act_id, "note": request.note, "dry_run": request.dry_run,
+        }  # fmt: skip
+        answer = self._asked("POST", "/v1/matches/accept", json=body)
+        return [
+            AcceptOutcome(
+                **{**one, "records": tuple(one["records"]), "difference": _number(one["difference"])}
+            )
+            for one in answer["outcomes"]
+        ]
 
     def me(self, actor: str) -> Me:
         """What `actor` may do. Raises as `do`."""
@@ -90,3 +103,7 @@ class RemoteDesk:
         if answer.status_code != 200:
             raise ActRefusedError(str(told.get("code", "")), str(told.get("error", "the act was refused")))
         return told
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

@@ -1,6 +1,7 @@
 """Acts over HTTP: what the process that holds the store serves to the command line, the dashboard and other programs.
 
-`POST /v1/acts` acts on exceptions and `POST /v1/matches` decides on a match, as a JSON body asks; `GET /v1/me?actor=NAME`
+`POST /v1/acts` acts on exceptions, `POST /v1/matches` decides on a match and `POST /v1/matches/accept` accepts several
+suggestions, as a JSON body asks; `GET /v1/me?actor=NAME`
 says what a person may do. All need a bearer token. One token is the machine's own (commands on it), one the dashboard's; both say in whose name they speak.
 A person's own token speaks for nobody else.
 """
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
@@ -26,7 +27,8 @@ from core.clock import Clock
 from core.errors import TieoutError
 from reconcile.acts import Desk, Request
 from reconcile.life import MOST_AT_ONCE, Action, ActRefusedError
-from reconcile.matching.verbs import MatchRequest, MatchVerb
+from reconcile.matching.desk import AcceptOutcome, MatchOutcome
+from reconcile.matching.verbs import AcceptRequest, MatchRequest, MatchVerb
 
 BODY_BYTES = 8 << 20
 LOCAL, DASHBOARD, PERSON = "local", "dashboard", "token"
@@ -85,6 +87,24 @@ class MatchBody(BaseModel):
         )  # fmt: skip
 
 
+class AcceptBody(BaseModel):
+    """The body of `POST /v1/matches/accept`: `suggestions` of one rule, of each the names of its records."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rule: Text
+    suggestions: list[list[RecordName]]
+    actor: Text = ""
+    act_id: Id = ""
+    note: str = ""
+    dry_run: bool = False
+
+    def request(self) -> AcceptRequest:
+        """The same for the desk."""
+        named = tuple(tuple(names) for names in self.suggestions)
+        return AcceptRequest(self.rule, named, self.act_id, self.note, self.dry_run)
+
+
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -108,6 +128,7 @@ def service(desk: Desk, tokens: Mapping[str, Caller], clock: Clock) -> Starlette
         routes=[
             Route("/v1/acts", served.answered(served.act), methods=["POST"]),
             Route("/v1/matches", served.answered(served.match), methods=["POST"]),
+            Route("/v1/matches/accept", served.answered(served.accept), methods=["POST"]),
             Route("/v1/me", served.answered(served.me), methods=["GET"]),
         ]
     )
@@ -155,6 +176,13 @@ class _Service:
         now = self._clock.now()
         return await asyncio.to_thread(self._match, body, actor, caller.channel, now)
 
+    async def accept(self, request: HttpRequest) -> JSONResponse:
+        caller = self._caller(request)
+        body = _body(AcceptBody, await _received(request))
+        actor = self._actor(caller, body.actor)
+        now = self._clock.now()
+        return await asyncio.to_thread(self._accept, body, actor, caller.channel, now)
+
     async def me(self, request: HttpRequest) -> JSONResponse:
         caller = self._caller(request)
         actor = self._actor(caller, request.query_params.get("actor", ""))
@@ -177,10 +205,12 @@ class _Service:
     def _match(self, body: MatchBody, actor: str, channel: str, now: datetime) -> JSONResponse:
         role = self._desk.sign_in(actor, channel, now)
         outcome = self._desk.match(body.request(), actor, now)
-        difference = None if outcome.difference is None else format(outcome.difference, "f")
-        return JSONResponse(
-            {"actor": actor, "role": role, "outcome": {**asdict(outcome), "difference": difference}}
-        )
+        return JSONResponse({"actor": actor, "role": role, "outcome": _told(outcome)})
+
+    def _accept(self, body: AcceptBody, actor: str, channel: str, now: datetime) -> JSONResponse:
+        role = self._desk.sign_in(actor, channel, now)
+        outcomes = self._desk.accept_all(body.request(), actor, now)
+        return JSONResponse({"actor": actor, "role": role, "outcomes": [_told(one) for one in outcomes]})
 
     def _caller(self, request: HttpRequest) -> Caller:
         scheme, _, presented = request.headers.get("authorization", "").partition(" ")
@@ -202,6 +232,12 @@ class _Service:
         if caller.channel == LOCAL and self._desk.people.has_token(named):
             raise ActRefusedError("person", f"{named} has a token of their own: set TIEOUT_TOKEN to it")
         return named
+
+
+def _told(outcome: MatchOutcome | AcceptOutcome) -> dict[str, Any]:
+    """Money as text: a number of JSON may be read as a float."""
+    difference = None if outcome.difference is None else format(outcome.difference, "f")
+    return {**asdict(outcome), "difference": difference}
 
 
 async def _received(request: HttpRequest) -> bytes:

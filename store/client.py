@@ -36,6 +36,9 @@ SESSION_SETTINGS = {
     # It remembers by the name of a part which of its rows cannot fit. A table that is attached anew gives names again, and
     # what stands under them then is taken for what stood there before: rows are left out without a word.
     "use_query_condition_cache": 0,
+    # It looks for comparisons that follow from others, by comparing whole trees of expressions: half of the time that
+    # planning a view of views takes, and none of ours has such chains.
+    "optimize_and_compare_chain": 0,
 }
 # A dict bound to a parameter is a Map. The driver's default, JSON, the engine cannot read as one.
 set_setting("dict_parameter_format", "map")

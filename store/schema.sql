@@ -3666,8 +3666,13 @@ CREATE TABLE service_levels
     `currency` LowCardinality(String) COMMENT 'only money in this currency, or empty',
     `at_least` Nullable(Decimal(38, 6)) COMMENT 'only from this amount on',
     `severity` LowCardinality(String) COMMENT 'what the exception is then called',
-    `acknowledge_s` UInt64 COMMENT 'seconds until somebody must have taken it on; 0 for never',
-    `resolve_s` UInt64 COMMENT 'seconds until it must be over, waivers not counted; 0 for never'
+    `acknowledge_s` UInt64 COMMENT 'seconds until somebody must have taken it on; 0 for never, or when that is said in business time',
+    `resolve_s` UInt64 COMMENT 'seconds until it must be over, waivers not counted; 0 for never, or when that is said in business time',
+    `acknowledge_unit` LowCardinality(String) COMMENT 'bd for business days, bh for hours of working time, empty for seconds',
+    `acknowledge_count` UInt32 COMMENT 'so many of them until somebody must have taken it on',
+    `resolve_unit` LowCardinality(String) COMMENT 'bd for business days, bh for hours of working time, empty for seconds',
+    `resolve_count` UInt32 COMMENT 'so many of them until it must be over, waivers not counted',
+    `calendar` LowCardinality(String) COMMENT 'counted by this one; empty for that of the exception'
 )
 ENGINE = MergeTree
 ORDER BY (activated_at, position)

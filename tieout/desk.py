@@ -17,8 +17,8 @@ from core.errors import CannotRunError, ConfigurationError
 from core.secret import KEY_BYTES, is_strong
 from reconcile.acts import Desk, Outcome, Request
 from reconcile.life import ActRefusedError
-from reconcile.matching.desk import MatchOutcome
-from reconcile.matching.verbs import MatchRequest
+from reconcile.matching.desk import AcceptOutcome, MatchOutcome
+from reconcile.matching.verbs import AcceptRequest, MatchRequest
 from reconcile.people import people_of
 from reconcile.remote import RemoteDesk
 from reconcile.service import LOCAL, PERSON
@@ -44,6 +44,9 @@ class Acting(Protocol):
 
     def match(self, request: MatchRequest, actor: str) -> MatchOutcome:
         """What `Desk.match` says."""
+
+    def accept_all(self, request: AcceptRequest, actor: str) -> list[AcceptOutcome]:
+        """What `Desk.accept_all` says."""
 
 
 def audit_log(project: Project, store: Store) -> AuditLog:
@@ -95,6 +98,9 @@ class _Here:
 
     def match(self, request: MatchRequest, actor: str) -> MatchOutcome:
         return self._desk.match(request, self._signed_in(actor), self._now)
+
+    def accept_all(self, request: AcceptRequest, actor: str) -> list[AcceptOutcome]:
+        return self._desk.accept_all(request, self._signed_in(actor), self._now)
 
     def _signed_in(self, actor: str) -> str:
         """Who acts, by name or by token. Raises ActRefusedError when that is not known."""

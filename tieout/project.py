@@ -24,6 +24,7 @@ from core.yamlfile import Parsed
 from kpis.kpi import Kpi
 from kpis.load import SHIPPED as SHIPPED_KPIS
 from kpis.load import check_names, load_kpis
+from probes.dlt import DltProbe
 from probes.load import Loaded, load_probes
 from probes.probe import ProbeFile
 from reconcile.matching.load import load_matching
@@ -112,7 +113,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     probes, problems = load_probes(root / "probes", workflows)
     findings += problems + _systems(parsed, {probe.system for probe, _ in probes.values()})
     if settings is not None:
-        findings += _hosts(probes, settings)
+        findings += [*_hosts(probes, settings), *_unguarded(probes, settings)]
     matching, problems = load_matching(
         root / "matching",
         workflows,
@@ -125,7 +126,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     findings += problems + check_names(kpis.values(), list(workflows.values()))
     alerts, problems = load_rules(root / "alerts", _kpi_names(kpis, workflows), workflows)
     findings += problems + _sources(workflows, root, {*mappings, *probes})
-    policy, problems = load_policy(root, workflows)
+    policy, problems = load_policy(root, workflows, _calendar_names(root, calendars))
     findings += problems
     if settings is None:
         return None, sorted(findings)
@@ -168,6 +169,22 @@ def _hosts(probes: Loaded, settings: Settings) -> list[Finding]:
         for probe, file in probes.values()
         for host, _ in probe.hosts
         if probe.system in settings.systems and not settings.systems[probe.system].allows(host)
+    ]
+
+
+def _unguarded(probes: Loaded, settings: Settings) -> list[Finding]:
+    """Resources of dlt in a system with a list of hosts, which does not hold for them."""
+    return [
+        file.finding(
+            ("system",),
+            f"tieout.yaml allows system {probe.system!r} only some hosts, and {probe.place} makes its own requests, "
+            "for which that cannot be seen to; write unguarded: true if you know where they go",
+        )
+        for probe, file in probes.values()
+        if isinstance(probe, DltProbe)
+        and not probe.unguarded
+        and probe.system in settings.systems
+        and settings.systems[probe.system].hosts
     ]
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import acting, causes, matches, panels, view, words, worklist
+from dashboard import acting, causes, matches, panels, suggested, view, words, worklist
 
 look = view.current()
 filters = worklist.choose(look)
@@ -39,6 +39,7 @@ with panels.panel("Work list", look, key="list"):
 
 with panels.guarded("waiting"):
     matches.waiting(look)
+    suggested.draw(look)
 
 with panels.panel(
     "What they have in common",

@@ -7,8 +7,9 @@ waits for the match job to take it in.
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -32,7 +33,16 @@ from reconcile.matching.records import Record
 from reconcile.matching.results import results
 from reconcile.matching.rows import row_of, version_of
 from reconcile.matching.run import hand_of, with_calendars
-from reconcile.matching.verbs import DECIDING, Asked, MatchRequest, MatchVerb, Said, Table, money_text
+from reconcile.matching.verbs import (
+    DECIDING,
+    AcceptRequest,
+    Asked,
+    MatchRequest,
+    MatchVerb,
+    Said,
+    Table,
+    money_text,
+)
 from reconcile.policy import Policy
 from store.audit import Entry
 from store.client import Store
@@ -65,6 +75,20 @@ class MatchOutcome:
     repeated: bool = False
 
 
+@dataclass(frozen=True)
+class AcceptOutcome:
+    """What became of one suggestion of several: done, or refused with a `code` and a sentence."""
+
+    records: tuple[str, ...]
+    done: bool
+    code: str = ""
+    why: str = ""
+    decision_id: str = ""
+    difference: Decimal | None = None
+    currency: str = ""
+    repeated: bool = False
+
+
 class MatchDesk:
     """Where matches are decided by hand. Who acts, and in which role, is known to the caller."""
 
@@ -83,26 +107,44 @@ class MatchDesk:
         asked = Asked(request, actor, role, now, request.act_id or uuid.uuid4().hex)
         return self._log.keep(MATCH_ACTS, partial(self._decide, asked))
 
-    def _check(self, request: MatchRequest, actor: str, role: Role) -> None:
-        """What is wrong with a request by itself."""
+    def accept_all(
+        self, request: AcceptRequest, actor: str, role: Role, now: datetime
+    ) -> list[AcceptOutcome]:
+        """Accepts what can be accepted of the suggestions named, in their order; the others say why not.
+
+        Raises ActRefusedError when the request itself is refused, ChainBusyError, StoreError.
+        """
+        self._check_common(sum(map(len, request.suggestions)), request.note, request.rule, actor, role)
+        if not request.rule:
+            raise ActRefusedError("needs", "several suggestions are accepted of one rule: name it")
+        if not request.suggestions or not all(request.suggestions):
+            raise ActRefusedError("needs", "accept needs suggestions: name the records of each")
+        batch = request.act_id or uuid.uuid4().hex
+        return self._log.keep(MATCH_ACTS, partial(self._decide_all, request, batch, actor, role, now))
+
+    def _check_common(self, records: int, note: str, rule: str, actor: str, role: Role) -> None:
+        """What is wrong with any request: who asks, for how much, and of which rule."""
         most = MOST_AT_ONCE[role]
         if not most:
             raise ActRefusedError(
                 "role", f"{actor} is {role} and may only look; ask who runs tieout for another role"
             )
-        if len(request.records) > most:
+        if records > most:
             raise ActRefusedError(
-                "role",
-                f"{actor} is {role} and may name {most:,} records at once, not {len(request.records):,}",
+                "role", f"{actor} is {role} and may name {most:,} records at once, not {records:,}"
             )
-        if len(request.note) > NOTE_CHARACTERS:
+        if len(note) > NOTE_CHARACTERS:
             raise ActRefusedError("needs", f"a note has at most {NOTE_CHARACTERS:,} characters")
+        if rule and rule not in self._rulings:
+            near = nearest(rule, self._rulings)
+            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(self._rulings) or 'none'}"
+            raise ActRefusedError("unknown", f"no matching rule {rule[:64]!r}; {hint}")
+
+    def _check(self, request: MatchRequest, actor: str, role: Role) -> None:
+        """What is wrong with a request by itself."""
+        self._check_common(len(request.records), request.note, request.rule, actor, role)
         if request.reason:
             self._policy.check_reason(request.reason.strip().upper())
-        if request.rule and request.rule not in self._rulings:
-            near = nearest(request.rule, self._rulings)
-            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(self._rulings) or 'none'}"
-            raise ActRefusedError("unknown", f"no matching rule {request.rule[:64]!r}; {hint}")
         verb = request.verb
         if verb in (MatchVerb.JOIN, MatchVerb.UNDO) and not request.reason and not request.dry_run:
             raise ActRefusedError(
@@ -135,6 +177,35 @@ class MatchDesk:
                 f"{money_text(request.seen, act.currency)}; look again and decide anew",
             )  # fmt: skip
         return outcome, [] if request.dry_run else [act]
+
+    def _decide_all(
+        self, request: AcceptRequest, batch: str, actor: str, role: Role, now: datetime
+    ) -> tuple[list[AcceptOutcome], list[HandAct]]:
+        """Each suggestion as if it were asked for alone after those before it, from one reading of the store."""
+        table = self._table(request.rule, now, [name for names in request.suggestions for name in names])
+        table = _read_at_once(table)
+        before = {act.act_id: act for act in hand_of(self._store, request.rule, LAST).acts}
+        outcomes: list[AcceptOutcome] = []
+        acts: list[HandAct] = []
+        for names in request.suggestions:
+            asked = Asked(request.one(names), actor, role, now, f"{batch} {sorted(names)}")
+            try:
+                if (act := before.get(asked.act_id)) is None:
+                    act = _accepted(asked, table)
+                    table = table.after(act)
+                    acts.append(act)
+                elif act.actor != actor:
+                    raise ActRefusedError("repeated", "this act id was used by somebody else; take a new one")
+            except ActRefusedError as refusal:
+                outcomes.append(AcceptOutcome(names, False, refusal.code, str(refusal)))
+                continue
+            outcomes.append(
+                AcceptOutcome(
+                    tuple(":".join(one) for one in act.members), True, decision_id=act.decision_id,
+                    difference=act.difference, currency=act.currency, repeated=act.act_id in before,
+                )
+            )  # fmt: skip
+        return outcomes, [] if request.dry_run else acts
 
     def _done_before(self, rule: str, asked: Asked) -> MatchOutcome | None:
         """What the same request did when it was sent before."""
@@ -174,7 +245,35 @@ class MatchDesk:
         standing = partial(_standing, self._store, rule, ruling.version, as_of, now)
         keys = {*names, *(name.partition(":")[2] for name in names)}
         said_of = partial(_said, self._store, rule, as_of, now)
-        return Table(ruling.rule, hand, hand.decisions(), standing(keys), standing, said_of)
+        last = hand.acts[-1] if hand.acts else None
+        return Table(ruling.rule, last, hand.decisions(), standing(keys), standing, said_of)
+
+
+def _accepted(asked: Asked, table: Table) -> HandAct:
+    if missing := [name for name in asked.request.records if not table.found(name)]:
+        raise ActRefusedError("unknown", f"rule {table.rule.rule!r} reads no record {missing[0][:64]!r}")
+    return DECIDING[MatchVerb.ACCEPT](asked, table)
+
+
+def _read_at_once(table: Table) -> Table:
+    """The same table, for many questions about its records: what the rule says of all of them is read once."""
+    said = table.said_of(key for _, key in table.records)
+    standing = table.standing_of(key for one in said for _, key in one.records)
+    by_key: dict[str, list[Said]] = defaultdict(list)
+    for one in said:
+        for key in {key for _, key in one.records}:
+            by_key[key].append(one)
+    places: dict[str, dict[Identity, Record]] = defaultdict(dict)
+    for place, record in {**standing, **table.records}.items():
+        places[place[1]][place] = record
+
+    def said_of(keys: Iterable[str]) -> list[Said]:
+        return list({one.records: one for key in dict.fromkeys(keys) for one in by_key.get(key, ())}.values())
+
+    def standing_of(keys: Iterable[str]) -> dict[Identity, Record]:
+        return {place: record for key in dict.fromkeys(keys) for place, record in places.get(key, {}).items()}
+
+    return replace(table, said_of=said_of, standing_of=standing_of)
 
 
 def _standing(

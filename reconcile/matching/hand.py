@@ -145,7 +145,7 @@ class Hand:
         found: dict[str, HandDecision] = {}
         for act in self.acts:
             if act.known_at <= known_at:
-                _take(found, act)
+                take(found, act)
         return found
 
     def apart(self, known_at: datetime, records: Iterable[Identity]) -> Sets:
@@ -177,7 +177,7 @@ class Hand:
         found: dict[str, HandDecision] = {}
         turns = []
         for act in self.acts:
-            _take(found, act)
+            take(found, act)
             for record in act.members:
                 last, place = now.get(record, Turn(record, FIRST, LAST, "")), _place(found, record)
                 turns.append(replace(last, until=act.known_at))
@@ -186,7 +186,7 @@ class Hand:
         return [*turns, *now.values()]
 
 
-def _take(found: dict[str, HandDecision], act: HandAct) -> None:
+def take(found: dict[str, HandDecision], act: HandAct) -> None:
     """Adds an act to the decisions before it."""
     if act.action in _OPENS:
         if act.action is HandAction.UNDONE:

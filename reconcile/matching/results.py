@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from reconcile.matching.hand import HandDecision, HandState
+from reconcile.matching.run import hand_of
 from store.client import Store
 from store.sqlfile import read
 
@@ -41,6 +44,43 @@ def results(
             "ended": ended, "limit": limit, "offset": offset,
         },
     )  # fmt: skip
+
+
+def suggestions(
+    store: Store,
+    as_of: datetime,
+    known_at: datetime,
+    *,
+    workflow: str = "",
+    rule: str = "",
+    at_most: Decimal | None = None,
+    limit: int = 1000,
+) -> list[dict[str, Any]]:
+    """What rules suggest and nobody has decided yet, one way each, the smallest difference first.
+
+    What people decided is looked up in their acts up to K, so that nothing waits for the match job to take it in. `at_most`:
+    only differences up to this.
+    """
+    given = {
+        "as_of": as_of, "known_at": known_at, "workflow": workflow, "rule": rule, "at_most": at_most, "limit": limit,
+    }  # fmt: skip
+    rows = store.rows(read(SQL / "suggestions.sql"), given)
+    decided = {
+        name: list(hand_of(store, name, known_at).decisions().values())
+        for name in {row["rule"] for row in rows}
+    }
+    return [row for row in rows if not _is_decided(decided[row["rule"]], row)]
+
+
+def _is_decided(decisions: Iterable[HandDecision], row: Mapping[str, Any]) -> bool:
+    """Whether people put one of its records elsewhere, or took exactly these apart."""
+    records = frozenset(zip(row["legs"], row["records"], strict=True))
+    held = (HandState.TOGETHER, HandState.REQUESTED)
+    return any(
+        (one.state in held and one.members & records)
+        or (one.state is HandState.APART and one.members == records)
+        for one in decisions
+    )
 
 
 def headers(

@@ -16,7 +16,7 @@ from typing import Any
 
 from reconcile.life import TICK, ActRefusedError, Role, same_person
 from reconcile.matching.decide import accepted_of, by_hand
-from reconcile.matching.hand import Hand, HandAct, HandAction, HandDecision, HandState, Identity
+from reconcile.matching.hand import HandAct, HandAction, HandDecision, HandState, Identity, take
 from reconcile.matching.model import MatchingRule
 from reconcile.matching.records import Decision, Record
 from reconcile.matching.rows import MONEY
@@ -58,6 +58,21 @@ class MatchRequest:
 
 
 @dataclass(frozen=True)
+class AcceptRequest:
+    """Suggestions of one rule that a person wants decided at once: of each, the names of its records as in `MatchRequest`."""
+
+    rule: str
+    suggestions: tuple[tuple[str, ...], ...]
+    act_id: str = ""
+    note: str = ""
+    dry_run: bool = False
+
+    def one(self, names: tuple[str, ...]) -> MatchRequest:
+        """The same for one suggestion."""
+        return MatchRequest(MatchVerb.ACCEPT, names, rule=self.rule, note=self.note, dry_run=self.dry_run)
+
+
+@dataclass(frozen=True)
 class Asked:
     """A request with who asks, and a name for it that stays the same when it is sent again."""
 
@@ -93,10 +108,13 @@ class Said:
 
 @dataclass(frozen=True)
 class Table:
-    """What lies on the table: the rule, the decisions by hand as they stand, the records named, what the rule says."""
+    """What lies on the table: the rule, the decisions by hand as they stand, the records named, what the rule says.
+
+    `last`: the newest act on any match of the rule.
+    """
 
     rule: MatchingRule
-    hand: Hand
+    last: HandAct | None
     standing: Mapping[str, HandDecision]
     records: Mapping[Identity, Record]
     standing_of: Callable[[Iterable[str]], Mapping[Identity, Record]]
@@ -105,6 +123,12 @@ class Table:
     def knowing(self, records: Iterable[Identity]) -> Table:
         """The same with these records too."""
         return replace(self, records={**self.records, **self.standing_of(key for _, key in records)})
+
+    def after(self, act: HandAct) -> Table:
+        """The same when this has been done too."""
+        standing = dict(self.standing)
+        take(standing, act)
+        return replace(self, last=act, standing=standing)
 
     def found(self, name: str) -> list[Identity]:
         """Records that this name may mean."""
@@ -146,7 +170,7 @@ class Table:
 
     def act(self, asked: Asked, action: HandAction, members: Iterable[Identity], **more: Any) -> HandAct:
         """An act on these records, now, after every act before it."""
-        last = self.hand.acts[-1].known_at + TICK if self.hand.acts else asked.now
+        last = self.last.known_at + TICK if self.last else asked.now
         places = sorted(members, key=self._order)
         told = {
             "decision_id": asked.decision_id,

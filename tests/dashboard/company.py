@@ -42,21 +42,22 @@ def workflow() -> Workflow:
     return found["orders"]
 
 
-# What the shop says of orders against what the bank paid, where a test writes states of both with `settle`.
-SETTLED = Ruling(
-    MatchingRule.model_validate(
-        {
-            "rule": "settled", "title": "The shop and the bank agree", "workflow": "orders", "currency": "EUR", "owner": "treasury",
-            "legs": {
-                leg: {"type": "order", "system": leg, "fields": {"no": "no", "amount": "@amount"}} for leg in ("shop", "bank")
-            },
-            "keys": [{"fields": ["no"], "method": "subset"}], "numbers": {"amount": {}},
-            "compare": {"amount": {"field": "amount", "means": "amount", "expected": "shop", "actual": "bank"}},
-            "by_hand": {"worker": 10},
-        }
-    ),
-    {},
-)  # fmt: skip
+def _agreeing(rule: str, title: str, first: str, second: str, **more: Any) -> Ruling:
+    """What one system says of orders against what another says, where a test writes states of both with `settle`."""
+    file = {
+        "rule": rule, "title": title, "workflow": "orders", "currency": "EUR", "owner": "treasury",
+        "legs": {leg: {"type": "order", "system": leg, "fields": {"no": "no", "amount": "@amount"}} for leg in (first, second)},
+        "keys": [{"fields": ["no"], "method": "subset"}], "numbers": {"amount": {}},
+        "compare": {"amount": {"field": "amount", "means": "amount", "expected": first, "actual": second}},
+        "by_hand": {"worker": 10}, **more,
+    }  # fmt: skip
+    return Ruling(MatchingRule.model_validate(file), {})
+
+
+SETTLED = _agreeing("settled", "The shop and the bank agree", "shop", "bank")
+DRAFTED = _agreeing(
+    "drafted", "The till and the ledger agree", "till", "ledger", outcome={"auto_clear": False}
+)
 
 
 def settle(store: Store, *told: tuple[str, str, str, int]) -> None:
@@ -69,7 +70,7 @@ def settle(store: Store, *told: tuple[str, str, str, int]) -> None:
         }
         for system, key, number, amount in told
     ])  # fmt: skip
-    match(store, [SETTLED], {"orders": workflow()}, SystemClock().now(), settle=timedelta(0))
+    match(store, [SETTLED, DRAFTED], {"orders": workflow()}, SystemClock().now(), settle=timedelta(0))
 
 
 def days_before(number: float) -> datetime:
@@ -167,7 +168,9 @@ def desk(store: Store) -> Desk:
     roles = {"ada": Role.WORKER, "grace": Role.WORKER, "lin": Role.APPROVER, "vera": Role.VIEWER}
     log = AuditLog(store, {"k1": SecretBytes(b"0123456789abcdef0123456789abcdef")})
     people = People(roles, Role.VIEWER, dict[str, SecretStr]())
-    return Desk(store, log, Policy(), people, lambda _workflow, _now: END, {"settled": SETTLED})
+    return Desk(
+        store, log, Policy(), people, lambda _workflow, _now: END, {"settled": SETTLED, "drafted": DRAFTED}
+    )
 
 
 def mark(store: Store, source: str, through: datetime, known_at: datetime = KNOWN) -> None:

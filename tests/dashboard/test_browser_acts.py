@@ -206,3 +206,41 @@ def test_a_match_is_made_by_hand_with_its_difference_and_a_suggestion_accepted(
     assert newest() < decided
     company.settle(site.store)
     assert newest() == decided
+
+
+def test_suggestions_are_ticked_and_accepted_together(browser: Browser, site: Site) -> None:
+    company.settle(
+        site.store, *((system, f"{system}-{n}", f"d{n}", 10 * n) for n in range(1, 4) for system in ("till", "ledger")),
+    )  # fmt: skip
+    lin = Visit(browser, site.address, WIDE, "light", **{HEADER: "lin"})
+    page = lin.open("exceptions")
+    panel = page.get_by_test_id("stMain").locator(".st-key-panel-suggested")
+    for _ in range(10):
+        # What the newest rows are is kept for some seconds.
+        if panel.count():
+            break
+        page.wait_for_timeout(2000)
+        page = lin.open("exceptions")
+    panel.get_by_text("3 suggestions", exact=True).wait_for()
+    for row in (1, 3):
+        panel.get_by_test_id("stDataFrame").first.click(position={"x": 14, "y": ROW_PX * (row + 0.5)})
+        lin.settled()
+    write(lin, "Note on the decisions", "month end")
+    press(lin, "Accept 2 suggestions", "Accepted: 2 suggestions.")
+    panel.get_by_text("1 suggestion", exact=True).wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= WIDE[0]
+    lin.clean()
+    lin.close()
+    rows = site.store.rows(
+        "SELECT actor, note, members.record AS records FROM match_acts WHERE rule = 'drafted' ORDER BY known_at"
+    )
+    assert [(row["actor"], row["note"], row["records"]) for row in rows] == [
+        ("lin", "month end", ["till-1", "ledger-1"]), ("lin", "month end", ["till-3", "ledger-3"]),
+    ]  # fmt: skip
+    viewer = Visit(browser, site.address, NARROW, "dark", **{HEADER: "nobody"})
+    page = viewer.open("exceptions")
+    page.get_by_text("1 suggestion", exact=True).wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW[0]
+    assert page.get_by_text("Tick those that are right").count() == 0
+    viewer.clean()
+    viewer.close()

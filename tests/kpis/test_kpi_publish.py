@@ -224,7 +224,8 @@ def test_only_a_call_for_the_same_moment_reads_the_kept_table() -> None:
     assert from_kept(other, tables) == other
     for kpi in shipped().values():
         text = from_kept(kpi.sql, tables)
-        assert "_at(" not in text
+        # The days of calendars are a small table, and read as they are.
+        assert "_at(" not in text.replace("calendar_at(", "")
         assert "{clock:" not in text
         assert "{kind:" not in text
 

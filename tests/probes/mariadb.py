@@ -19,6 +19,8 @@ import sqlalchemy as sa
 import trustme
 
 PASSWORD = "hunter2-secret"
+# The same server by a name that does not say so: to a probe it is on another machine.
+AFAR = "127.1"
 
 
 class Mariadb:
@@ -54,7 +56,7 @@ class Mariadb:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.folder / "ca.pem")
-        shown = authority.issue_cert("127.0.0.1")
+        shown = authority.issue_cert("127.0.0.1", AFAR)
         shown.private_key_pem.write_to_path(self.folder / "key.pem")
         shown.cert_chain_pems[0].write_to_path(self.folder / "cert.pem")
         (self.folder / "key.pem").chmod(0o644)
@@ -64,15 +66,16 @@ class Mariadb:
             "GRANT ALL ON *.* TO owner@localhost WITH GRANT OPTION;\nCREATE DATABASE shop;\n"
         )
 
-    def start(self) -> None:
+    def start(self, *, tls: bool = True) -> None:
         command = [
             self.program("mariadbd"), "--no-defaults", f"--datadir={self.folder}/data", f"--port={self.port}",
             "--bind-address=127.0.0.1", f"--socket={self.folder}/socket", f"--pid-file={self.folder}/pid",
             "--innodb-flush-log-at-trx-commit=2", "--log-bin-trust-function-creators=1",
             # One behind the UTC of the probe's session: what is shown in the server's zone is seen to be wrong.
             "--default-time-zone=-01:00", f"--user={self.user}",
-            f"--ssl-ca={self.folder}/ca.pem", f"--ssl-cert={self.folder}/cert.pem", f"--ssl-key={self.folder}/key.pem",
         ]  # fmt: skip
+        files = (f"--ssl-{name}={self.folder}/{name}.pem" for name in ("ca", "cert", "key"))
+        command += files if tls else ["--skip-ssl"]
         first = self.folder / "first.sql"
         if first.exists():
             command.append(f"--init-file={first}")
@@ -95,8 +98,10 @@ class Mariadb:
             self._server.kill()
             self._server.wait()
 
-    def url(self, user: str = "owner", password: str = PASSWORD, database: str = "shop") -> str:
-        return f"mysql+pymysql://{user}:{password}@127.0.0.1:{self.port}/{database}"
+    def url(
+        self, user: str = "owner", password: str = PASSWORD, database: str = "shop", host: str = "127.0.0.1"
+    ) -> str:
+        return f"mysql+pymysql://{user}:{password}@{host}:{self.port}/{database}"
 
     def engine(self) -> sa.Engine:
         """How a test writes: times are UTC, and a lock that another test left is not waited for."""

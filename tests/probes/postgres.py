@@ -15,8 +15,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import trustme
+
+from tests.interop.parties import wait_until
 
 PASSWORD = "hunter2-secret"
+# The same server by a name that does not say so: to a probe it is on another machine.
+AFAR = "127.1"
 
 
 class Postgres:
@@ -59,17 +64,45 @@ class Postgres:
             "initdb", "-D", f"{self.folder}/data", "-U", "owner", "-A", "scram-sha-256", "--no-sync",
             "--pwfile", f"{self.folder}/password",
         )  # fmt: skip
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.folder / "ca.pem")
+        shown = authority.issue_cert("127.0.0.1", AFAR)
+        shown.cert_chain_pems[0].write_to_path(self.folder / "cert.pem")
+        shown.private_key_pem.write_to_path(self.folder / "key.pem")
+        (self.folder / "key.pem").chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(self.folder / "key.pem", self.user)
+        with (self.folder / "data" / "postgresql.conf").open("a") as settings:
+            files = "".join(f"ssl_{name}_file = '{self.folder}/{name}.pem'\n" for name in ("cert", "key"))
+            settings.write(f"ssl = on\n{files}")
 
     def start(self) -> None:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
         log = f"{self.folder}/log"
         self.tool("pg_ctl", "-D", f"{self.folder}/data", "-w", "-l", log, "-o", options, "start")
 
+    def speak_tls(self, said: str) -> None:
+        """Switches TLS `on` or `off` for those who come."""
+        with self.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+            db.exec_driver_sql(f"ALTER SYSTEM SET ssl = {said}")
+            db.exec_driver_sql("SELECT pg_reload_conf()")
+        wait_until(lambda: self.setting("ssl") == said, lambda: f"ssl is not {said}")
+
+    def setting(self, name: str) -> str:
+        with self.engine().connect() as db:
+            return str(db.exec_driver_sql(f"SHOW {name}").scalar())
+
     def stop(self) -> None:
         self.tool("pg_ctl", "-D", f"{self.folder}/data", "-w", "-m", "immediate", "stop")
 
-    def url(self, user: str = "owner", password: str = PASSWORD, database: str = "postgres") -> str:
-        return f"postgresql+psycopg://{user}:{password}@127.0.0.1:{self.port}/{database}"
+    def url(
+        self,
+        user: str = "owner",
+        password: str = PASSWORD,
+        database: str = "postgres",
+        host: str = "127.0.0.1",
+    ) -> str:
+        return f"postgresql+psycopg://{user}:{password}@{host}:{self.port}/{database}"
 
     def engine(self) -> sa.Engine:
         """How a test writes: times are UTC, and a lock that another test left is not waited for."""

@@ -39,13 +39,14 @@ class Api:
     def __init__(self) -> None:
         self.answer: Answer = lambda _: JSONResponse([])
         self.asked: list[Request] = []
+        self.bodies: list[bytes] = []
         routes = [Route("/{path:path}", self._get, methods=["GET", "POST"])]
         self.app = Starlette(routes=routes)
         self.address = ""
 
     async def _get(self, request: Request) -> Response:
         self.asked.append(request)
-        await request.body()
+        self.bodies.append(await request.body())
         answer = self.answer(request)
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 

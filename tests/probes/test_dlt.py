@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from probes.conformance import assert_conforms
 from probes.doctor import diagnose
+from probes.overview import list_probes
 from probes.probe import ProbeFile, Window
 from probes.run import dry_run, run_probe
 from probes.systems import Systems
@@ -148,6 +149,10 @@ def test_dlts_rest_source_is_read_as_the_probe_file_configures_it(
     assert api.asked[0].headers["authorization"] == f"Bearer {SECRET}"
     checks = diagnose(store, probe, workflow, NOW, Systems(), Path("x.yaml"))
     assert [check.name for check in checks if check.ok is False] == []
+    told = next(check for check in checks if check.name == "name resolves")
+    assert (told.ok, "makes its own requests" in told.found) == (None, True)
+    [status] = list_probes(store, [probe], NOW)
+    assert (status.guarded, status.place) == (False, probe.place)
     assert SECRET not in repr(probe) + probe.model_dump_json()
 
 

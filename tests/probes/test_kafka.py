@@ -13,11 +13,18 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from probes.conformance import assert_conforms
 from probes.doctor import diagnose
+from probes.load import load_probe
 from probes.probe import ProbeFile, Window
 from probes.run import run_probe
 from probes.systems import Systems
 from store.client import Store
+from tests.conftest import ROOT
+from tests.interop.parties import free_ports
+from tests.probes.broken import first_wrong
 from tests.probes.far import Kafka
+from tests.tieout.processes import tieout
+from tieout.scaffold import create
+from workflows.load import load_workflows
 from workflows.model import Workflow
 
 pytestmark = pytest.mark.slow
@@ -44,7 +51,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 def _fill(kafka: Kafka) -> None:
     """Orders in two partitions, a second apart; the loader has read 3 of 10 of the first and all of the second."""
     own = {"bootstrap.servers": f"127.0.0.1:{kafka.port}"}
-    producer = Producer(own)
+    # Without it, a batch that a broker which has just begun sends back is stored behind the ones sent after it.
+    producer = Producer(own | {"enable.idempotence": True})
     start = int(SENT.timestamp() * 1000)
     for number in range(10):
         for partition in (0, 1):
@@ -168,3 +176,47 @@ def test_what_goes_wrong_is_named(
         done = run_probe(store, probe, workflow, NOW, asked=True)
         assert (done.error_code, text in done.error) == (code, True), (keys, done.error)
         assert "s3cret" not in done.error
+
+
+def test_a_probe_is_begun_at_a_terminal_with_tls_and_a_login(
+    kafka: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_PW", "s3cret")
+    create(tmp_path / "site", ROOT / "examples" / "demo")
+    at, file = ["--project", str(tmp_path / "site")], tmp_path / "site" / "probes" / "topics.yaml"
+    (file.parent / "ca.pem").write_bytes((kafka.folder / "ca.pem").read_bytes())
+
+    # Workflow, system, where, which topics and groups, TLS, how we log in, who, the password's place.
+    said = [
+        "procure_to_payment", "kafka", f"127.0.0.1:{kafka.secure}", "[orders, orders.dlt]", "[loader]",
+        "{ca_file: ca.pem}", "PLAIN", "watcher", "${KAFKA_PW}",
+    ]  # fmt: skip
+    done = tieout("probe", "init", "kafka", "topics", *at, typed=said)
+    assert (done.code, "✓ mapping: 1 records are understood" in done.out) == (0, True), done
+    assert "s3cret" not in file.read_text() + done.out + done.err
+    probe, _, findings = load_probe(file, load_workflows()[0])
+    assert (findings, probe is not None) == ([], True)
+
+
+def test_doctor_says_what_keeps_it_from_the_broker(
+    store: Store, make_probe: MakeProbe, workflow: Workflow, kafka: Kafka, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.pem").write_bytes((kafka.folder / "ca.pem").read_bytes())
+    (nobody,) = free_ports(1)
+    secure = {"brokers": f"127.0.0.1:{kafka.secure}", "tls": {"ca_file": "ca.pem"}, "login": Kafka.LOGIN}
+    cases: list[tuple[dict[str, Any], str, str]] = [
+        ({}, "", ""),
+        ({"client": secure}, "", ""),
+        ({"client": secure | {"tls": {}}}, "certificate", "client.tls.ca_file"),
+        ({"client": secure | {"login": Kafka.LOGIN | {"password": "wr0ng"}}}, "authenticates", "check client.login"),
+        ({"queues": "ordres"}, "queues", "did you mean 'orders'?"),
+        ({"groups": "laoder"}, "queues", "did you mean 'loader'?"),
+        ({"client": {"brokers": f"127.0.0.1:{kafka.secure}"}}, "connects", "whether client.tls fits the port"),
+        ({"client": {"brokers": f"127.0.0.1:{nobody}"}}, "connects", "nc -vz 127.0.0.1"),
+        ({"client": {"brokers": f"localhost:{kafka.port}"}}, "name resolves", "networks:"),
+    ]  # fmt: skip
+    for keys, question, says in cases:
+        patience = "3s" if question in ("certificate", "connects") else "10s"
+        probe = looking(make_probe, kafka, patience=patience, **keys)
+        wrong, told = first_wrong(store, probe, workflow)
+        assert (wrong, says in told, "wr0ng" in told) == (question, True, False), (keys, told)

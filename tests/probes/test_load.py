@@ -106,7 +106,7 @@ client: {base_url: http://host/api}
     [
         (("http://host", "ftp://host"), "client.base_url: base_url begins with https:// or http:// and names a host"),
         (("http://host", "http://me:secret-pass@host"), "base_url holds no user or password; write them under client.auth"),
-        (("http://host/api", "http://host/api, auth: {type: bearr, token: t}"), "'oauth2_client_credentials', 'oauth2_jwt_assertion', 'oauth2_password', 'session'; did you mean 'bearer'?"),
+        (("http://host/api", "http://host/api, auth: {type: bearr, token: t}"), "'oauth2_client_credentials', 'oauth2_jwt_assertion', 'oauth2_password', 'oauth2_refresh_token', 'session'; did you mean 'bearer'?"),
         (("http://host/api", "http://host/api, tls: {ca_file: none.pem}"), "file 'none.pem' is not there"),
         (("http://host/api", "http://host/api, tls: {key_file: k.pem}"), "'key_file' belongs to a 'cert_file'"),
     ],

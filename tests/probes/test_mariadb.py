@@ -15,12 +15,14 @@ import sqlalchemy as sa
 import trustme
 
 from probes.conformance import assert_conforms
+from probes.doctor import diagnose
 from probes.load import load_probe
 from probes.probe import ProbeError, ProbeFile, Window
 from probes.run import dry_run, run_probe
+from probes.systems import Systems
 from store.client import Store
 from tests.conftest import NOW
-from tests.probes.mariadb import PASSWORD, Mariadb, running
+from tests.probes.mariadb import AFAR, PASSWORD, Mariadb, running
 from workflows.model import Workflow
 
 pytestmark = pytest.mark.slow
@@ -155,31 +157,63 @@ def test_a_table_without_transactions_cannot_be_written_either(
         ({"query": "SELECT 1 AS no INTO OUTFILE '/tmp/x'"}, "OUTFILE writes a file"),
         ({"query": "SELECT no FROM t LOCK IN SHARE MODE"}, "LOCK IN SHARE MODE writes a file or locks rows"),
         ({"url": "mysql://me:pw@127.0.0.1/shop"}, "write mysql+pymysql://"),
+        ({"url": "mysql+pymysql://me:pw@db/shop?ssl_check_hostname=false"}, "ssl_check_hostname of the url would leave"),
+        ({"url": "mysql+pymysql://me:pw@db/shop?ssl_disabled=true"}, "or write insecure: true"),
+        ({"url": "postgresql+psycopg://me:pw@db/shop?sslmode=require"}, "sslmode of the url would leave"),
+        ({"url": "mysql+pymysql://me:pw@db/shop?ssl_ca=x.pem", "insecure": "true"}, "leave it out, or ssl_ca"),
     ],
-)
-def test_what_would_disturb_the_server_is_a_mistake_of_the_file(
+)  # fmt: skip
+def test_what_disturbs_the_server_or_leaves_it_unchecked_is_a_mistake_of_the_file(
     server: Mariadb, workflow: Workflow, tmp_path: Path, keys: dict[str, str], told: str
 ) -> None:
     said = {"url": server.url(), "query": "SELECT 1 AS no"} | keys
     lines = ["name: x", "kind: sql", "title: X", "workflow: payables", "system: ap"]
-    lines += [f"{key}: {value!r}" if "'" not in value else f'{key}: "{value}"' for key, value in said.items()]
+    lines += [f"{key}: {value}" if key == "insecure" else f'{key}: "{value}"' for key, value in said.items()]
     (tmp_path / "x.yaml").write_text("\n".join([*lines, "object: {type: invoice, key: no}"]))
     _, _, findings = load_probe(tmp_path / "x.yaml", {"payables": workflow})
     assert [told in finding.text() for finding in findings] == [True]
 
 
-def test_the_servers_certificate_is_checked_once_an_authority_is_named(
-    server: Mariadb, make_probe: MakeProbe, tmp_path: Path
+def test_the_certificate_of_another_machine_is_checked(
+    store: Store, server: Mariadb, make_probe: MakeProbe, workflow: Workflow, tmp_path: Path
 ) -> None:
     query = "SELECT variable_value AS no FROM information_schema.session_status WHERE variable_name = 'Ssl_version'"
-    trusted = f"{server.url()}?ssl_ca={server.folder}/ca.pem"
-    [batch] = probe_of(make_probe, server, query, url=trusted).read(Window(end=NOW))
-    assert batch.records.to_pylist()[0]["no"].startswith("TLS")
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
-    refused = probe_of(make_probe, server, query, url=f"{server.url()}?ssl_ca={tmp_path}/other.pem")
-    with pytest.raises(ProbeError) as told:
-        list(refused.read(Window(end=NOW)))
-    assert (told.value.code, PASSWORD in str(told.value)) == ("tls_refused", False)
+    own, other = f"?ssl_ca={server.folder}/ca.pem", f"?ssl_ca={tmp_path}/other.pem"
+
+    def spoken(host: str, options: str = "", **keys: Any) -> str:
+        """The TLS of the session; empty for none."""
+        probe = probe_of(make_probe, server, query, url=f"{server.url(host=host)}{options}", **keys)
+        [batch] = probe.read(Window(end=NOW))
+        return str(batch.records.to_pylist()[0]["no"])
+
+    assert spoken(AFAR, own).startswith("TLS")
+    assert spoken("127.0.0.1", own).startswith("TLS")
+    assert spoken(AFAR, insecure=True) == spoken("127.0.0.1")
+    for host, options, code, says in [
+        (AFAR, "", "tls_refused", "?ssl_ca=/etc/ssl/authority.pem"),
+        (AFAR, other, "tls_refused", "no known authority"),
+        ("127.0.0.1", other, "tls_refused", "no known authority"),
+        ("127.0.1", own, "tls_refused", "a certificate of another host"),
+        (AFAR, "?ssl_ca=/nowhere.pem", "bad_certificate", "check ssl_ca"),
+    ]:
+        with pytest.raises(ProbeError) as told:
+            spoken(host, options)
+        assert (told.value.code, PASSWORD in str(told.value), says in str(told.value)) == (code, False, True)
+
+    probe = probe_of(make_probe, server, query, url=server.url(host=AFAR))
+    wrong = [c for c in diagnose(store, probe, workflow, NOW, Systems(), Path("x.yaml")) if c.ok is False]
+    assert [(c.name, "?ssl_ca=" in c.found) for c in wrong] == [("certificate", True)]
+
+    server.stop()
+    server.start(tls=False)
+    try:
+        with pytest.raises(ProbeError, match="speaks no TLS; switch it on there, or write insecure: true"):
+            spoken(AFAR, own)
+        assert spoken(AFAR, insecure=True) == ""
+    finally:
+        server.stop()
+        server.start()
 
 
 def test_a_password_may_have_any_letters(server: Mariadb, database: sa.Engine, make_probe: MakeProbe) -> None:

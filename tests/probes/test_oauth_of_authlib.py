@@ -82,10 +82,25 @@ def test_a_token_that_expires_mid_run_is_fetched_again(ask: Ask, authlib: Authli
 def test_a_signature_is_as_good_as_a_secret_and_never_the_same_twice(ask: Ask, authlib: Authlib) -> None:
     before = authlib.tokens()
     done = ask(
-        type="oauth2_jwt_assertion", client_id="signer", private_key=pem(authlib.key), algorithm="RS256"
-    )
+        type="oauth2_jwt_assertion", client_id="signer", private_key=pem(authlib.key), algorithm="RS256",
+        claims={"scope": "orders.read"},
+    )  # fmt: skip
     assert (done.status, done.read, done.error) == ("ok", 3, "")
     assert authlib.tokens() - before == 2
+
+
+def test_a_refresh_token_gives_tokens_as_often_as_they_expire(ask: Ask, authlib: Authlib) -> None:
+    before = authlib.tokens()
+    login = {"type": "oauth2_refresh_token", "client_id": "refresher", "client_secret": "s3cret"}
+    done = ask(**login, refresh_token="g1ven-once")
+    assert (done.status, done.read, done.error) == ("ok", 3, "")
+    assert authlib.tokens() - before == 2
+    refused = ask(**login, refresh_token="t00-old")
+    assert (refused.status, refused.error_code, "t00-old" in refused.error) == (
+        "failed",
+        "auth_failed",
+        False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import trustme
 
-from probes.probe import ProbeFile, Window
+from probes.probe import ProbeError, ProbeFile, Window
 from probes.run import run_probe
 from store.client import Store
 from tests.conftest import NOW
-from tests.probes.postgres import PASSWORD, Postgres, running
+from tests.probes.postgres import AFAR, PASSWORD, Postgres, running
 from workflows.model import Workflow
 
 pytestmark = pytest.mark.slow
@@ -126,3 +128,41 @@ def test_an_error_tells_names_and_codes_but_no_values(
     assert text in done.error or "SQLSTATE 42601" in done.error
     assert "canary" not in done.error
     assert PASSWORD not in done.error
+
+
+def test_the_certificate_of_another_machine_is_checked(
+    server: Postgres, make_probe: MakeProbe, tmp_path: Path
+) -> None:
+    query = "SELECT CASE WHEN ssl THEN version ELSE 'none' END AS no FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    own, other = f"?sslrootcert={server.folder}/ca.pem", f"?sslrootcert={tmp_path}/other.pem"
+
+    def spoken(host: str, options: str = "", **keys: Any) -> str:
+        """The TLS of the session."""
+        url = f"{server.url(host=host)}{options}"
+        probe = make_probe(kind="sql", url=url, query=query, object={}, **keys)
+        [batch] = probe.read(Window(end=NOW))
+        return str(batch.records.to_pylist()[0]["no"])
+
+    assert spoken(AFAR, own).startswith("TLS")
+    assert spoken(AFAR, "?sslmode=disable", insecure=True) == "none"
+    for host, options, says in [
+        (AFAR, "", "?sslrootcert=/etc/ssl/authority.pem"),
+        (AFAR, other, "no known authority"),
+        (AFAR, "?sslrootcert=/nowhere.pem", "?sslrootcert="),
+        ("localhost", f"{own}&sslmode=verify-full", "a certificate of another host"),
+    ]:
+        with pytest.raises(ProbeError) as told:
+            spoken(host, options)
+        assert (told.value.code, PASSWORD in str(told.value), says in str(told.value)) == (
+            "tls_refused",
+            False,
+            True,
+        )
+    server.speak_tls("off")
+    try:
+        with pytest.raises(ProbeError, match="speaks no TLS; switch it on there, or write insecure: true"):
+            spoken(AFAR, own)
+        assert spoken(AFAR, insecure=True) == "none"
+    finally:
+        server.speak_tls("on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -65,13 +66,18 @@ def test_a_mistake_of_one_kind(tmp_path: Path, workflow: Workflow, text: str, pl
 
 
 def test_a_new_file_of_each_kind_loads(tmp_path: Path, workflow: Workflow) -> None:
-    common = {"workflow": "payables", "system": "q", "object.type": "invoice", "object.key": "name"}
+    common = {"workflow": "payables", "system": "q", "object.type": "invoice"}
+    (tmp_path / "ca.pem").touch()
     for kind in ("rabbitmq", "kafka", "sqs"):
         model = KINDS[kind]
-        answers = {q.key: q.example.replace("${", "").replace("}", "") for q in model.questions}
+        answers = {q.key: re.sub(r"\$\{(\w+)\}", r"\1", q.example) for q in model.questions}
         file = tmp_path / f"{kind}.yaml"
-        file.write_text(
-            starter.text(kind, model, "new", common | answers | {"object.fields": "depth, oldest_at"})
-        )
-        _, _, findings = load_probe(file, {"payables": workflow})
+        file.write_text(starter.text(kind, model, "new", common | answers))
+        probe, _, findings = load_probe(file, {"payables": workflow})
         assert [finding.text() for finding in findings] == []
+        assert probe
+        assert (probe.object.key, set(probe.object.fields) >= {"depth", "oldest_at", "dead_letter"}) == (
+            ("name",),
+            True,
+        )
+        assert not {q.key for q in starter.questions(model)} & {"object.type", "object.key"}

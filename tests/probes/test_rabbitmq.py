@@ -18,9 +18,13 @@ from probes.probe import ProbeFile, Window
 from probes.run import run_probe
 from probes.systems import Systems
 from store.client import Store
-from tests.interop.parties import wait_until
+from tests.conftest import ROOT
+from tests.interop.parties import free_ports, wait_until
+from tests.probes.broken import first_wrong
 from tests.probes.far import Epmd, Rabbit
 from tests.probes.source import states
+from tests.tieout.processes import tieout
+from tieout.scaffold import create
 from workflows.model import Workflow
 
 pytestmark = pytest.mark.slow
@@ -179,3 +183,47 @@ def test_what_goes_wrong_is_named(
         done = run_probe(store, probe, workflow, SENT, asked=True)
         assert (done.error_code, text in done.error) == (code, True), done.error
         assert "s3cret" not in done.error
+
+
+def test_a_probe_is_begun_at_a_terminal_and_its_file_works_at_once(rabbit: Rabbit, tmp_path: Path) -> None:
+    filled(rabbit).close()
+    create(tmp_path / "site", ROOT / "examples" / "demo")
+    at, file = ["--project", str(tmp_path / "site")], tmp_path / "site" / "probes" / "broker.yaml"
+
+    def begun(queues: str) -> Any:
+        """What is answered: workflow, system, where, how, who, the password's place, which queues."""
+        said = ["procure_to_payment", "rabbit", rabbit.url, "basic", "watcher", "${RABBIT_PW}", queues]
+        return tieout("probe", "init", "rabbitmq", "broker", *at, typed=said, RABBIT_PW="s3cret")
+
+    wrong = begun("ordres")
+    assert (wrong.code, file.exists(), "did you mean 'orders'?" in wrong.out) == (1, False, True), wrong
+    done = begun("[orders, orders.dead]")
+    assert (done.code, "✓ mapping: 2 records are understood" in done.out) == (0, True), done
+    assert "s3cret" not in file.read_text() + done.out + done.err
+    ran = tieout("probe", "run", "broker", "--json", *at, RABBIT_PW="s3cret")
+    assert (ran.json["status"], ran.json["changed"]) == ("ok", 2), ran
+
+
+def test_doctor_says_what_keeps_it_from_the_broker(
+    store: Store, make_probe: MakeProbe, workflow: Workflow, rabbit: Rabbit, tmp_path: Path
+) -> None:
+    filled(rabbit).close()
+    (tmp_path / "ca.pem").write_bytes((rabbit.folder / "ca.pem").read_bytes())
+    (nobody,) = free_ports(1)
+    refused = {"auth": {"type": "basic", "username": "watcher", "password": "wr0ng"}}
+    secure = {"base_url": f"https://127.0.0.1:{rabbit.tls}"}
+    cases: list[tuple[dict[str, Any], str, str]] = [
+        ({}, "", ""),
+        ({"client": secure | {"tls": {"ca_file": "ca.pem"}}}, "", ""),
+        ({"client": secure}, "certificate", "client.tls.ca_file"),
+        ({"client": refused}, "authenticates", "check client.auth"),
+        ({"queues": "ordres"}, "queues", "did you mean 'orders'?"),
+        ({"vhost": "billing"}, "reads", "there is no such vhost"),
+        ({"client": {"base_url": f"http://127.0.0.1:{rabbit.tls}"}}, "reads", "if that port speaks TLS, write https://"),
+        ({"client": {"base_url": f"http://127.0.0.1:{nobody}"}}, "connects", "nc -vz 127.0.0.1"),
+        ({"client": {"base_url": rabbit.url.replace("http:", "https:")}}, "certificate", "that port speaks no TLS"),
+        ({"client": {"base_url": f"http://localhost:{rabbit.url.rpartition(':')[2]}"}}, "name resolves", "networks:"),
+    ]  # fmt: skip
+    for keys, question, says in cases:
+        wrong, told = first_wrong(store, looking(make_probe, rabbit, **keys), workflow)
+        assert (wrong, says in told, "wr0ng" in told) == (question, True, False), told

@@ -19,7 +19,7 @@ FLOWS = {"story": workflow(PAYMENT)}
 
 def policy(folder: Path, text: str) -> tuple[Policy, list[str]]:
     (folder / "exceptions.yaml").write_text(text)
-    found, findings = load_policy(folder, FLOWS)
+    found, findings = load_policy(folder, FLOWS, {"north"})
     return found, [finding.text().removeprefix(f"{folder}/") for finding in findings]
 
 
@@ -60,6 +60,10 @@ def test_a_reason_that_is_not_in_the_catalogue_is_refused_with_the_nearest() -> 
         ("assign:\n- {name: a, to: x}\n- {name: a, to: y}\n", "exceptions.yaml:3:4: a rule named 'a' stands above already"),
         ("service_levels: [{name: a, severity: high}]\n", "exceptions.yaml:1:18: a service level needs `acknowledge` or `resolve`"),
         ("service_levels: [{name: a, severity: high, code: PRIZE, resolve: 1d}]\n", "did you mean 'PRICE'?"),
+        ("service_levels: [{name: a, severity: high, resolve: 3bd}]\n", "exceptions.yaml:1:44: business time needs a calendar, and expectation 'payment' of workflow 'story' has none"),
+        ("service_levels: [{name: a, severity: high, resolve: 3bd, calendar: nort}]\n", "exceptions.yaml:1:58: unknown calendar 'nort'; allowed: north; did you mean 'north'?"),
+        ("service_levels: [{name: a, severity: high, resolve: 3d, calendar: north}]\n", "`calendar` is for business time like 3bd or 8bh"),
+        ("service_levels: [{name: a, severity: high, resolve: 3xd}]\n", "or in business time like 3bd or 8bh"),
     ],
 )  # fmt: skip
 def test_a_mistake_has_a_place_and_the_nearest_name(tmp_path: Path, text: str, finding: str) -> None:

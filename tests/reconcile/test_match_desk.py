@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from desks import audit_of, desk_of
-from matching_rules import rule, subset
+from matching_rules import subset, tolerant
 from matching_world import CASH, complete, day, decisions, state
 from pydantic import SecretStr
 from test_exception_service import TOKENS
@@ -21,9 +22,9 @@ from reconcile.acts import Desk
 from reconcile.life import ActRefusedError, Role
 from reconcile.matching.desk import MatchOutcome
 from reconcile.matching.model import Ruling
-from reconcile.matching.results import results
+from reconcile.matching.results import results, suggestions
 from reconcile.matching.run import match
-from reconcile.matching.verbs import MatchRequest, MatchVerb
+from reconcile.matching.verbs import AcceptRequest, MatchRequest, MatchVerb
 from reconcile.people import People
 from reconcile.remote import RemoteDesk
 from store.client import Store
@@ -34,8 +35,12 @@ pytestmark = pytest.mark.slow
 BANK = Ruling(subset(by_hand={"worker": 5, "approver": 1000}), {})
 FIELDS = {"account": "account", "amount": "@amount"}
 LEGS = {leg: {"type": f"{leg}_line", "fields": FIELDS, "within": "1bd"} for leg in ("bank", "ledger")}
-DRAFTS = Ruling(rule(rule="drafts", legs=LEGS, calendar="week", outcome={"auto_clear": False}), {})
+DRAFTS = Ruling(
+    tolerant({"abs": 1}, rule="drafts", legs=LEGS, calendar="week", outcome={"auto_clear": False}), {}
+)
 NOW = day(20)
+# After all that is done over the wire, by a clock of its own.
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
 RECORDS = [
     ("bank_line", "EXACT", 50, "a"), ("ledger_line", "EXACT", 50, "a"),
     ("bank_line", "MANY", 100, "b"), ("ledger_line", "60", 60, "b"), ("ledger_line", "40", 40, "b"),
@@ -258,6 +263,66 @@ def served(desk: Desk) -> Iterator[RemoteDesk]:
         remote = RemoteDesk(url, SecretStr(next(iter(TOKENS))))
         yield remote
         remote.close()
+
+
+def test_several_suggestions_are_accepted_at_once_and_those_that_cannot_be_say_why(
+    store: Store, desk: Desk, served: RemoteDesk
+) -> None:
+    for number in range(3):
+        for leg in ("bank", "ledger"):
+            # The ledger says 10, 11 and 12; the bank 10, 11.50 and 11.
+            amount = {"B1": "11.5", "B2": "11"}.get(f"{leg[0].upper()}{number}", 10 + number)
+            state(store, f"{leg}_line", f"{leg[0].upper()}{number}", amount, 1, account=f"n{number}")
+    run(store, NOW)
+
+    def open_ones() -> list[tuple[str, ...]]:
+        found = suggestions(store, day(19), LATER, rule="drafts")
+        return [tuple(map(":".join, zip(row["legs"], row["records"], strict=True))) for row in found]
+
+    assert open_ones() == [
+        ("bank:B0", "ledger:L0"), ("bank:EXACT", "ledger:EXACT"), ("bank:B1", "ledger:L1"), ("bank:B2", "ledger:L2"),
+    ]  # fmt: skip
+    exact, _, *rest = open_ones()
+    small = suggestions(store, day(19), NOW, rule="drafts", at_most=Decimal("0.5"))
+    assert [(row["records"][0], row["residual"]) for row in small] == [
+        ("B0", 0),
+        ("EXACT", 0),
+        ("B1", Decimal("-0.5")),
+    ]
+    # The same records twice, one that nobody has, and one that nothing is suggested with.
+    wanted = (exact, rest[0], ("bank:B1",), ("bank:GONE",), ("FEE", "197"))
+    request = AcceptRequest("drafts", wanted, "all", "month end")
+    assert [one.done for one in served.accept_all(replace(request, dry_run=True, act_id=""), "ana")] == [
+        True, True, False, False, False,
+    ]  # fmt: skip
+    assert counts(store)[0] == 0
+    done = served.accept_all(request, "ana")
+    assert [(one.done, one.code) for one in done] == [
+        (True, ""), (True, ""), (False, "state"), (False, "unknown"), (False, "state"),
+    ]  # fmt: skip
+    assert (done[0].records, done[1].difference, done[2].why) == (exact, Decimal("-0.5"), "nothing is suggested with bank:B1; "
+        "`tieout match join` matches by hand")  # fmt: skip
+    again = served.accept_all(request, "ana")
+    assert [one.repeated for one in again[:2]] == [True, True]
+    rows = store.rows(
+        "SELECT action, actor, note, members.record AS records FROM match_acts ORDER BY known_at"
+    )
+    assert [(row["action"], row["actor"], row["note"], row["records"]) for row in rows] == [
+        ("accepted", "ana", "month end", ["B0", "L0"]), ("accepted", "ana", "month end", ["B1", "L1"]),
+    ]  # fmt: skip
+    # What was decided is no longer suggested, before matching has taken it in and after.
+    assert open_ones() == [("bank:EXACT", "ledger:EXACT"), rest[1]]
+    run(store, LATER)
+    assert open_ones() == [("bank:EXACT", "ledger:EXACT"), rest[1]]
+    assert ("B0+L0", "MATCHED") in said(store, 19, LATER, "drafts")
+    for text, asked, who in (
+        ("viewer and may only look", request, "vi"), ("name it", AcceptRequest("", wanted), "ana"),
+        ("did you mean 'drafts'", AcceptRequest("draft", wanted), "ana"), ("name the records", AcceptRequest("drafts", ()), "ana"),
+        ("may name 500 records at once, not 1,002", AcceptRequest("drafts", (exact,) * 501), "ana"),
+    ):  # fmt: skip
+        with pytest.raises(ActRefusedError, match=text):
+            served.accept_all(asked, who)
+    assert audit_of(store).verify().breaks == ()
 
 
 def test_over_the_wire_it_is_the_same(store: Store, served: RemoteDesk) -> None:

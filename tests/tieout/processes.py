@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,18 +33,37 @@ class Ran:
         return json.loads(self.out)
 
 
-def tieout(*arguments: str, timeout: float = 300, **environment: str) -> Ran:
-    """Runs `tieout …` to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tieout", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+def tieout(
+    *arguments: str, timeout: float = 300, typed: Sequence[str] | None = None, **environment: str
+) -> Ran:
+    """Runs `tieout …` to its end; with `typed`, at a terminal, where a person answers with these lines."""
+    with _keyboard(typed) as keyboard:
+        done = subprocess.run(
+            [sys.executable, "-m", "tieout", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **environment},
+            stdin=keyboard,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def _keyboard(typed: Sequence[str] | None) -> Iterator[int | None]:
+    """A terminal at which these lines wait to be read; none without them."""
+    if typed is None:
+        yield None
+        return
+    ours, theirs = os.openpty()
+    try:
+        os.write(ours, "".join(f"{line}\n" for line in typed).encode())
+        yield theirs
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def free_port() -> int:

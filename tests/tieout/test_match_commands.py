@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from reconcile.matching.verbs import MatchVerb
 from reconcile.run import SETTLE
-from reconcile.service import MatchBody
+from reconcile.service import AcceptBody, MatchBody
 from tieout.cli import app
 
 RULE = """\
@@ -127,12 +127,14 @@ def test_a_rule_goes_from_its_file_to_what_is_said_of_a_record(project: Path) ->
 
 def test_commands_and_bodies_of_the_page_are_there() -> None:
     page = (ROOT / "docs" / "how-to" / "matching.md").read_text()
-    commands = set(re.findall(r"^tieout match (\w+)", page, re.MULTILINE))
+    commands = set(re.findall(r"^tieout match ([\w-]+)", page, re.MULTILINE))
     assert set(MatchVerb) <= commands
     for command in sorted(commands):
         assert CliRunner().invoke(app, ["match", command, "--help"]).exit_code == 0, command
     bodies = re.findall(r'^{"action".*}$', page, re.MULTILINE)
     assert [MatchBody.model_validate_json(body).request().seen for body in bodies] == [Decimal("-3.00")]
+    (several,) = re.findall(r'^{"rule".*}$', page, re.MULTILINE)
+    assert len(AcceptBody.model_validate_json(several).request().suggestions) == 2
 
 
 def test_a_mistake_in_a_rule_or_a_name_is_told_with_its_cure(project: Path) -> None:

@@ -70,6 +70,27 @@ def test_a_host_that_is_not_on_the_list_of_its_system_is_a_mistake_in_the_probe_
         assert [host in finding.message for finding in findings] == ([] if allowed else [True])
 
 
+def test_a_resource_of_dlt_in_a_system_with_a_list_of_hosts_has_to_say_that_it_is_not_held_to_it(
+    project: Path,
+) -> None:
+    probe = project / "probes" / "erp_orders.yaml"
+    (project / "ours.py").write_text("def orders():\n    return []\n")
+    text = (
+        probe.read_text()
+        .replace("kind: sql", "kind: dlt\nresource: ours:orders")
+        .replace("query:", "# query:")
+    )
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("url:"))
+    probe.write_text(text)
+    assert load_project(project)[1] == []
+    _add(project, "systems:\n  erp: {hosts: [db.example]}\n")
+    [finding] = load_project(project)[1]
+    assert "dlt resource ours:orders makes its own requests" in finding.message
+    assert (finding.line, "unguarded: true" in finding.message) == (6, True)
+    probe.write_text(text + "\nunguarded: true\n")
+    assert load_project(project)[1] == []
+
+
 def test_the_rule_of_a_system_is_read_with_its_units(project: Path) -> None:
     _add(
         project,
@@ -124,6 +145,7 @@ def test_a_probe_is_begun_looked_over_run_and_listed_from_the_command_line(
         ([], "say the rest by flags"),
         (["url"], "write --set KEY=VALUE"),
         (["url=postgresql://me:s3cret@db/x"], "holds a password in clear"),
+        (["url=x", "client=a", "client.base_url=b"], "client is said as a whole and in part"),
     ],
 )
 def test_what_cannot_begin_a_probe_is_said_and_nothing_is_written(

@@ -12,7 +12,6 @@ import typer
 from calendars.table import write_calendars
 from core.duration import format_duration
 from core.errors import ConfigurationError
-from core.findings import nearest
 from reconcile.matching.backtest import Backtest, backtest
 from reconcile.matching.explain import Story, explain_match
 from reconcile.matching.load import TABLES, load_ruling
@@ -23,7 +22,7 @@ from reconcile.matching.tables import load_tables
 from store.client import Store
 from store.folder import running
 from tieout.commands import match_acts
-from tieout.commands.match_acts import told_of
+from tieout.commands.match_acts import chosen, told_of
 from tieout.commands.options import AsOfOption, JsonOption, KnownAtOption, ProjectOption, pair, present
 from tieout.opening import store_of
 from tieout.output import message, out, print_json, print_table
@@ -65,7 +64,7 @@ def match_list(
     loaded = open_to_read(project)
     rows: list[dict[str, Any]] = []
     with store_of(loaded, present(), "match list") as store:
-        for ruling in _chosen(loaded, rule):
+        for ruling in chosen(loaded, rule):
             at = _pair(store, loaded, ruling, as_of, known_at)
             asked: dict[str, Any] = {
                 "rule": ruling.rule.rule,
@@ -102,7 +101,7 @@ def match_bridge(
     loaded = open_to_read(project)
     rows: list[dict[str, Any]] = []
     with store_of(loaded, present(), "match bridge") as store:
-        for ruling in _chosen(loaded, rule):
+        for ruling in chosen(loaded, rule):
             at = _pair(store, loaded, ruling, as_of, known_at)
             rows += bridge(store, at.as_of, at.known_at, rule=ruling.rule.rule)
     if json:
@@ -131,7 +130,7 @@ def match_run(project: ProjectOption = DEFAULT, rule: RuleOption = "", json: Jso
         )
     with store_of(loaded, now, "match run", write=True) as store:
         write_calendars(store, loaded.calendars.values(), now)
-        done = match(store, _chosen(loaded, rule), loaded.workflows, now)
+        done = match(store, chosen(loaded, rule), loaded.workflows, now)
     if json:
         print_json({"rules": done})
         return
@@ -182,19 +181,6 @@ def match_backtest(
         print_json(found)
         return
     _show(found, at.as_of)
-
-
-def _chosen(project: Project, name: str) -> list[Ruling]:
-    """The rule called `name`, or all. Raises ConfigurationError that names the nearest."""
-    if not name:
-        return list(project.matching.values())
-    if name not in project.matching:
-        near = nearest(name, project.matching)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise ConfigurationError(
-            f"no matching rule {name!r}; there are {', '.join(project.matching) or 'none'}{hint}"
-        )
-    return [project.matching[name]]
 
 
 def _pair(store: Store, project: Project, ruling: Ruling, as_of: str, known_at: str) -> Moment:

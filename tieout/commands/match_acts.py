@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from core.errors import ConfigurationError
-from reconcile.matching.desk import MatchOutcome
+from core.findings import nearest
+from reconcile.matching.desk import AcceptOutcome, MatchOutcome
 from reconcile.matching.hand import HandAct, HandAction
+from reconcile.matching.model import Ruling
+from reconcile.matching.results import suggestions
 from reconcile.matching.run import hand_of
-from reconcile.matching.verbs import MatchRequest, MatchVerb, money_text, named_text
-from tieout.commands.options import JsonOption, KnownAtOption, ProjectOption, parse_time, present
+from reconcile.matching.verbs import AcceptRequest, MatchRequest, MatchVerb, money_text, named_text
+from store.client import Store
+from tieout.commands.options import JsonOption, KnownAtOption, ProjectOption, pair, parse_time, present
 from tieout.desk import TOKEN, acting
 from tieout.opening import store_of
 from tieout.output import message, print_json, print_table
-from tieout.project import DEFAULT, open_project, open_to_read
+from tieout.project import DEFAULT, Project, open_project, open_to_read
 
+AtMostOption = Annotated[
+    str, typer.Option("--at-most", help="Only differences of this size or less, like 0.05.")
+]
+LimitOption = Annotated[
+    int, typer.Option(min=1, max=1000, help="So many at most, the smallest differences first.")
+]
 RecordsArgument = Annotated[
     list[str], typer.Argument(help="Keys of records; LEG:KEY where two legs have the same one.")
 ]
@@ -42,6 +53,8 @@ def register(app: typer.Typer) -> None:
         _on_records(app, verb)
     for verb in (MatchVerb.APPROVE, MatchVerb.REFUSE, MatchVerb.WITHDRAW):
         _on_decision(app, verb)
+    app.command("suggestions")(match_suggestions)
+    app.command("accept-all")(match_accept_all)
     app.command("decisions")(match_decisions)
 
 
@@ -72,7 +85,7 @@ def _on_records(app: typer.Typer, verb: MatchVerb) -> None:
         json: JsonOption = False,
     ) -> None:
         request = MatchRequest(
-            verb, tuple(records), "", rule, act_id, reason, note, _difference(seen), dry_run
+            verb, tuple(records), "", rule, act_id, reason, note, _number("--seen", seen), dry_run
         )
         _do(project, request, by, as_json=json)
 
@@ -95,6 +108,77 @@ def _on_decision(app: typer.Typer, verb: MatchVerb) -> None:
 
     command.__doc__ = _ABOUT[verb]
     app.command(verb)(command)
+
+
+def match_suggestions(
+    project: ProjectOption = DEFAULT,
+    rule: Annotated[str, typer.Option("--rule", "-r", help="Only this matching rule.")] = "",
+    at_most: AtMostOption = "",
+    limit: LimitOption = 100,
+    json: JsonOption = False,
+) -> None:
+    """What rules suggest and nobody has decided. Example: tieout match suggestions --rule bank --at-most 5"""
+    loaded = open_to_read(project)
+    with store_of(loaded, present(), "match suggestions") as store:
+        rows = _suggestions(store, loaded, rule, at_most, limit)
+    if json:
+        print_json({"suggestions": rows})
+        return
+    print_table(
+        [{**row, "records": named_text(zip(row["legs"], row["records"], strict=True))} for row in rows],
+        ["rule", "records", "residual", "currency", "owner", "opened_at"],
+    )
+    if len(rows) >= limit:
+        message(f"only the {limit} with the smallest differences; --limit shows more")
+
+
+def match_accept_all(
+    rule: Annotated[str, typer.Option("--rule", "-r", help="The matching rule.")],
+    project: ProjectOption = DEFAULT,
+    at_most: AtMostOption = "",
+    limit: LimitOption = 100,
+    by: ByOption = "",
+    note: NoteOption = "",
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Accepts what a rule suggests. Example: tieout match accept-all --rule bank --at-most 0.05 --dry-run"""
+    loaded, now = open_project(project), present()
+    with store_of(loaded, now, "match suggestions") as store:
+        rows = _suggestions(store, loaded, rule, at_most, limit)
+    actor = by or ("" if os.environ.get(TOKEN) else os.environ.get("USER", ""))
+    named = tuple(_names(row) for row in rows)
+    outcomes: list[AcceptOutcome] = []
+    if named:
+        with acting(loaded, now, "match accept-all") as desk:
+            outcomes = desk.accept_all(AcceptRequest(rule, named, note=note, dry_run=dry_run), actor)
+    done = [one for one in outcomes if one.done]
+    if json:
+        print_json({"by": actor, "done": not dry_run, "outcomes": outcomes})
+        return
+    for one in outcomes:
+        difference = money_text(one.difference, one.currency)
+        message(
+            f"{' + '.join(one.records)}: "
+            + (f"difference {difference}" if one.done else f"refused, {one.why}")
+        )
+    message(f"{len(done):,} of {len(outcomes):,} suggestions {'would be ' if dry_run else ''}accepted")
+
+
+def _suggestions(store: Store, project: Project, rule: str, at_most: str, limit: int) -> list[dict[str, Any]]:
+    """Of one rule, or all, each as its workflow speaks of its present."""
+    largest = _number("--at-most", at_most)
+    rows = []
+    for ruling in chosen(project, rule):
+        at = pair(store, project.workflows[ruling.rule.workflow], "", "")
+        # What people decided a moment ago counts too.
+        known = max(at.known_at, present())
+        rows += suggestions(store, at.as_of, known, rule=ruling.rule.rule, at_most=largest, limit=limit)
+    return sorted(rows, key=lambda row: row["difference"])[:limit]
+
+
+def _names(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{leg}:{record}" for leg, record in zip(row["legs"], row["records"], strict=True))
 
 
 def match_decisions(
@@ -130,6 +214,19 @@ def match_decisions(
             for one in found
         ]
     )  # fmt: skip
+
+
+def chosen(project: Project, name: str) -> list[Ruling]:
+    """The rule called `name`, or all. Raises ConfigurationError that names the nearest."""
+    if not name:
+        return list(project.matching.values())
+    if name not in project.matching:
+        near = nearest(name, project.matching)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise ConfigurationError(
+            f"no matching rule {name!r}; there are {', '.join(project.matching) or 'none'}{hint}"
+        )
+    return [project.matching[name]]
 
 
 def told_of(act: HandAct) -> str:
@@ -171,8 +268,8 @@ def _report(request: MatchRequest, outcome: MatchOutcome, actor: str) -> None:
         message(f"decision {outcome.decision_id}; lists show it after the next run of `tieout match run`")
 
 
-def _difference(text: str) -> Decimal | None:
+def _number(option: str, text: str) -> Decimal | None:
     try:
         return Decimal(text) if text else None
     except InvalidOperation:
-        raise ConfigurationError(f"--seen: {text!r} is not a number; write it like -3.00") from None
+        raise ConfigurationError(f"{option}: {text!r} is not a number; write it like -3.00") from None

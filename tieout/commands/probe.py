@@ -41,8 +41,8 @@ probe_app.command("init")(probe_init)
 NameArgument = Annotated[str, typer.Argument(help="Probe, from `tieout probe list`.")]
 # What of a probe's status people look at; --json has all of it.
 LISTED = (
-    "name", "system", "status", "late", "last_good", "complete_through", "records_read", "records_changed",
-    "records_rejected", "changed_columns_7d", "tries_24h", "failed_tries_24h", "asked_again_at", "error",
+    "name", "system", "guarded", "status", "late", "last_good", "complete_through", "records_read",
+    "records_changed", "records_rejected", "changed_columns_7d", "tries_24h", "failed_tries_24h", "asked_again_at", "error",
 )  # fmt: skip
 
 

@@ -168,9 +168,11 @@ def _answers(kind: type[ProbeFile], given: dict[str, str], project: Project) -> 
     if len(project.workflows) == 1:
         answers.setdefault("workflow", next(iter(project.workflows)))
     missing = [question for question in starter.questions(kind) if question.key not in answers]
-    if missing and not sys.stdin.isatty():
-        listed = "\n".join(f"  --set {q.key}=…   {q.help}" for q in missing)
-        raise ConfigurationError(f"there is no terminal to ask at; say the rest by flags:\n{listed}")
+    if not sys.stdin.isatty():
+        if any(not question.optional for question in missing):
+            listed = "\n".join(f"  --set {q.key}=…   {q.help}" for q in missing)
+            raise ConfigurationError(f"there is no terminal to ask at; say the rest by flags:\n{listed}")
+        missing = []
     for question in missing:
         hint = f", like {question.example}" if question.example else ""
         answers[question.key] = typer.prompt(
@@ -180,7 +182,11 @@ def _answers(kind: type[ProbeFile], given: dict[str, str], project: Project) -> 
     if open_at:
         raise ConfigurationError(_IN_CLEAR.format(key=open_at))
     answers = {key: value for key, value in answers.items() if value}
-    empty = [question.key for question in starter.COMMON if question.key not in answers]
+    twice = starter.doubled(answers)
+    if twice:
+        raise ConfigurationError(f"{twice} is said as a whole and in part; leave one of them out")
+    common = [question for question in starter.questions(kind) if question in starter.COMMON]
+    empty = [question.key for question in common if question.key not in answers]
     if empty:
         raise ConfigurationError(f"a probe needs {', '.join(empty)}; nothing was written")
     return answers

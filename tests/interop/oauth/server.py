@@ -36,7 +36,7 @@ class Client(ClientMixin):
         return method == self.method
 
     def check_grant_type(self, grant_type):
-        return grant_type == "client_credentials"
+        return grant_type == ("refresh_token" if self.client_id == "refresher" else "client_credentials")
 
 
 class Token(TokenMixin):
@@ -51,6 +51,9 @@ class Token(TokenMixin):
 
     def is_revoked(self):
         return False
+
+    def check_client(self, client):
+        return client.client_id == "refresher"
 
 
 class Signed(JWTBearerClientAssertion):
@@ -69,6 +72,19 @@ class ByClient(grants.ClientCredentialsGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", Signed.CLIENT_AUTH_METHOD)
 
 
+class ByRefreshToken(grants.RefreshTokenGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_post",)
+
+    def authenticate_refresh_token(self, refresh_token):
+        return Token({"scope": "orders.read", "expires_in": 0}) if refresh_token == "g1ven-once" else None
+
+    def authenticate_user(self, refresh_token):
+        return "the company"
+
+    def revoke_old_credential(self, refresh_token):
+        pass
+
+
 class Known(BearerTokenValidator):
     def authenticate_token(self, token_string):
         return tokens.get(token_string)
@@ -77,11 +93,13 @@ class Known(BearerTokenValidator):
 clients = {
     "tieout": Client("tieout", "client_secret_basic", "s3cret"),
     "signer": Client("signer", Signed.CLIENT_AUTH_METHOD),
+    "refresher": Client("refresher", "client_secret_post", "s3cret"),
 }
 server = AuthorizationServer(
     app, clients.get, lambda told, _: tokens.update({told["access_token"]: Token(told)})
 )
 server.register_grant(ByClient)
+server.register_grant(ByRefreshToken)
 server.register_client_auth_method(Signed.CLIENT_AUTH_METHOD, Signed())
 protected = ResourceProtector()
 protected.register_token_validator(Known())
