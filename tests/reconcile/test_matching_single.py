@@ -148,7 +148,10 @@ def test_one_state_a_leg_is_decided_as_all_states_are(store: Store, of: Matching
     assert len({key for key, _ in moments}) < len(set(moments))
 
 
-@pytest.mark.parametrize("of", [PLAIN, GROUPED, DATED, PRICED, HANDED_ON])
+SLOW = [pytest.param(of, marks=pytest.mark.slow) for of in (PRICED, HANDED_ON)]
+
+
+@pytest.mark.parametrize("of", [PLAIN, GROUPED, DATED, *SLOW])
 def test_two_legs_are_decided_as_without_the_statement_for_them(
     store: Store, of: MatchingRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +159,8 @@ def test_two_legs_are_decided_as_without_the_statement_for_them(
     ruling = Ruling(of, {})
     # The second run has much news as well.
     monkeypatch.setattr("reconcile.matching.run.MANY_FACTS", 0)
+    # Of one rule in ranges of keys, of which each is decided alone.
+    monkeypatch.setattr("reconcile.matching.run.FACTS_AT_ONCE", 250 if of is GROUPED else 1_000_000)
     first, second = (match(store, [ruling], {"cash": CASH}, now)[0] for now in (day(3), LAST))
     quick = written(store)
     verdicts = {row["verdict"] for row in store.rows("SELECT DISTINCT verdict FROM matches")}
