@@ -50,6 +50,7 @@ from benchmarks.tieout_data import (
     add_states,
     open_store,
     path_of,
+    settle,
 )
 from reconcile.extracts.compare import Wanted, column
 from reconcile.extracts.compare import compare as compare_extracts
@@ -262,6 +263,7 @@ def incremental(folder: Path, chosen: Chosen) -> list[dict[str, Any]]:
         for number in range(1, INCREMENTS + 1):
             news = LEARNT + timedelta(days=number)
             add_states(store, folder, STATES, "ledger", news, chosen.changed)
+            settle(store)
             now = news + timedelta(hours=1)
             lines.append(measured("tieout: match job", lambda now=now: matched(store, PAIRS, now)))
     middle = {name: statistics.median(line[name] for line in lines) for name in ("wall_s", "cpu_s")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HAPPENED = datetime(2026, 3, 1, tzinfo=UTC)
 LEARNT = datetime(2026, 3, 2, tzinfo=UTC)
 ALL = 1 << 62
+QUIET_LOOKS = 10
 
 # A key has the same amount on both sides but for one in a hundred; one in a hundred is missing, another on each side.
 LINES = """
@@ -134,12 +136,21 @@ def store_states(folder: Path, what: str) -> None:
         for kind in KINDS:
             if path_of(folder, kind).exists():
                 add_states(store, folder, sql, kind, LEARNT, ALL)
+        settle(store)
 
 
 def add_states(store: Store, folder: Path, sql: str, kind: str, known: datetime, most: int) -> None:
     """States of the first `most` rows of a file, learnt at `known`."""
     given = {"kind": kind, "path": str(path_of(folder, kind)), "happened": HAPPENED, "known": known}
     store.command(sql, {**given, "most": most} if "{most" in sql else given)
+
+
+def settle(store: Store) -> None:
+    """Waits until the engine has merged what was written before, which would be measured with what comes after it."""
+    quiet = 0
+    while quiet < QUIET_LOOKS:
+        quiet = 0 if store.value("SELECT count() FROM system.merges") else quiet + 1
+        time.sleep(0.2)
 
 
 def path_of(folder: Path, name: str) -> Path:

@@ -451,7 +451,7 @@ CREATE TABLE match_records
 )
 ENGINE = MergeTree
 ORDER BY (rule, version, pass, key, leg, record, origin, occurred_at, known_at)
-SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, merge_selector_base = 12, auto_statistics_types = ''
+SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, merge_selector_base = 12, auto_statistics_types = '', min_compress_block_size = 8192
 
 CREATE TABLE matches
 (

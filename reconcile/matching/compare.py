@@ -159,6 +159,15 @@ def _first(rule: MatchingRule, means: str) -> Comparison | None:
     return next((one for one in rule.compare.values() if one.means == means), None)
 
 
+def would_match(test: Gate) -> str:
+    """What change would have let a failed gate pass."""
+    if test.difference is None:
+        return f"{test.name} {test.actual or 'nothing'} instead of {test.expected or 'nothing'}"
+    size = format(abs(test.difference).normalize(), "f")
+    limit = format((test.allowed or Decimal(0)).normalize(), "f")
+    return f"{test.name} differs by {size}, {limit} is allowed"
+
+
 def may_still_grow(rule: MatchingRule, failed: Gate) -> bool:
     """Whether more records of the leg could mend it: too little of a leg that may have many."""
     if failed.name not in rule.compare or failed.difference is None:

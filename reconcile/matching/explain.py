@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from reconcile.matching.decide import decide, would_match
+from reconcile.matching.compare import would_match
+from reconcile.matching.decide import decide
 from reconcile.matching.hand import Hand, HandAct
 from reconcile.matching.model import MatchingRule, Ruling
 from reconcile.matching.moments import Version

@@ -14,6 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 
+from reconcile.matching.records import Record
+
 Identity = tuple[str, str]
 Sets = tuple[frozenset[Identity], ...]
 
@@ -124,6 +126,12 @@ class Turn:
 def order(act: HandAct) -> tuple[datetime, str]:
     """Acts count in the order they were done in; the id only makes the order total."""
     return act.known_at, act.act_id
+
+
+def are_apart(apart: Sets, records: Iterable[Record]) -> bool:
+    """Whether all records of a set that people took apart are among these."""
+    there = {(one.leg, one.key) for one in records}
+    return any(members <= there for members in apart)
 
 
 class Hand:

@@ -293,18 +293,18 @@ class MatchingRule(FileModel):
         """Names of the calendars it counts or ages by, in order."""
         return tuple(sorted({self.calendar or "", *(calendar for _, calendar, _, _ in self.clocks)} - {""}))
 
-    @property
+    @cached_property
     def number_names(self) -> tuple[str, ...]:
         """Numbers in the order records keep them."""
         return tuple(self.numbers)
 
-    @property
+    @cached_property
     def text_names(self) -> tuple[str, ...]:
         """Texts in the order records keep them: those compared, then those that make the header."""
         compared = [one.field for one in self.compare.values() if one.means == "text"]
         return tuple(dict.fromkeys([*compared, *self.header]))
 
-    @property
+    @cached_property
     def leg_names(self) -> tuple[str, ...]:
         return tuple(self.legs)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from reconcile.matching.compare import money_field
-from reconcile.matching.model import Drop, Leg, MatchingRule, Ruling, Through, in_business_days
+import orjson
+
+from reconcile.matching.compare import gates, money_field
+from reconcile.matching.model import Drop, Key, Leg, Limit, MatchingRule, Ruling, Through, in_business_days
 from workflows.model import Workflow
 
 Part = tuple[str, list[str], str, list[str]]
@@ -80,8 +82,36 @@ def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[st
         "money": _money(rule),
         "header": [rule.text_names.index(field) + 1 for field in rule.header],
         "clears": "clear" if rule.outcome.auto_clear else "suggest",
-        "age_by": rule.age_by, "owner": rule.owner, "calendar": rule.calendar or "",
+        "age_by": rule.age_by, "owner": rule.owner, "calendar": rule.calendar or "", "differing": _differing(rule, key),
+        # Columns that are empty for all records of a rule are not read.
+        "has_texts": bool(rule.text_names), "has_dims": bool(workflow.dimensions),
     }  # fmt: skip
+
+
+def _differing(rule: MatchingRule, key: Key) -> tuple[bool, str, str, str, list[str]]:
+    """Whether `single.sql` decides amounts that differ, whose they are, what is rounding, and the beginning of the test as
+    JSON; then all tests while one leg is alone, for each of them.
+
+    It does where the core has nothing to choose: one exact amount of two legs with one record each.
+    """
+    (one, *others), (first, second) = rule.compare.values() or (None,), (*rule.leg_names, "")[:2]
+    exact = Limit().model_dump_json()
+    if (
+        one is None or others or one.means != "amount" or one.over.model_dump_json() != exact
+        or one.under.model_dump_json() != exact or rule.tax_freight or rule.numbers[one.field].rates
+        or len(rule.legs) != 2 or any(leg.many for leg in rule.legs.values()) or key.window
+        or not (key.method == "group" or (key.method == "pair" and key == rule.keys[0]))
+    ):  # fmt: skip
+        return False, "", "0", "", []
+    (name,) = rule.compare
+    waits = [
+        orjson.dumps([vars(test) for test in gates(rule, {leg: []})]).decode()
+        if key.method == "group"
+        else "[]"
+        for leg in (first, second)
+    ]
+    fails = orjson.dumps({"name": name, "leg": one.actual}).decode().removesuffix("}")
+    return True, rule.owner_of("AMOUNT", one.actual), format(rule.rounding, "f"), f"[{fails},", waits
 
 
 def sources_of(rule: MatchingRule, workflow: Workflow, leg: str) -> tuple[str, ...]:

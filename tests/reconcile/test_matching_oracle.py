@@ -23,6 +23,7 @@ from matching_rules import group, record, tolerant
 
 from reconcile.matching.decide import decide
 from reconcile.matching.model import MatchingRule
+from reconcile.matching.pairing import Pairing
 from reconcile.matching.records import Decision, Record
 
 CASES = 1600
@@ -115,6 +116,22 @@ def test_sums_are_those_of_brute_force(window: tuple[int, int] | None) -> None:
         seen["sums"] += sum(1 for one in matched(found) if len(one.records) > 2)
     assert seen["sums"] > 60
     assert seen["ambiguous"] > 10
+
+
+def test_one_record_on_each_side_is_decided_as_a_search_decides_it() -> None:
+    rng = random.Random(3)
+    seen: Counter[str] = Counter()
+    for _ in range(CASES):
+        of = rule_of("pair", rng.choice([0, 1, 3]), rng.choice([None, (-1, 1)]))
+        records = [
+            record(leg, leg, rng.choice([3, 5, 6, 8, None]), day=rng.randrange(4), currency=rng.choice(["USD"] * 9 + ["EUR"]))
+            for leg in ("bank", "ledger")
+        ]  # fmt: skip
+        apart = taken_apart(rng, records)
+        found = Pairing(of, of.keys[0], records, apart).decisions()
+        assert found == Pairing(of, of.keys[0], records, apart).searched()
+        seen.update(one.verdict for one in found)
+    assert min(seen[verdict] for verdict in ("matched", "matched_tol", "mismatch", "open", "unusable")) > 20
 
 
 def outcome(decisions: list[Decision], terms: Terms) -> Counter[object]:

@@ -1,4 +1,4 @@
-"""Keys with one state a leg: the statement for them says what the statement for all keys says of them."""
+"""Keys with one state a leg: the statements for them say what all keys are decided by says of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from matching_rules import order_rule, rule
-from matching_world import CASH, LAST, day
+from matching_world import CASH, LAST, day, written
 
 from calendars.model import Calendar
 from calendars.table import write_calendars
@@ -33,6 +33,35 @@ DATED = rule(
     },
     header=["account"],
 )  # fmt: skip
+PLAIN = rule(
+    legs={
+        "bank": {"type": "bank_line", "fields": FIELDS, "within": "1d", "date": "booked"},
+        "ledger": {"type": "ledger_line", "fields": FIELDS, "within": "12h"},
+    },
+    rounding="0.005",
+    owners={"AMOUNT": "clearing"},
+)  # fmt: skip
+LEDGER_SAYS = {"field": "amount", "means": "amount", "expected": "ledger", "actual": "bank"}
+GROUPED = rule(
+    keys=[{"fields": ["account"]}], compare={"booked": LEDGER_SAYS}, age_by="record", header=["account"],
+    outcome={"auto_clear": False},
+)  # fmt: skip
+PRICED = rule(
+    legs={
+        "bank": {"type": "bank_line", "fields": ORDERED},
+        "ledger": {"type": "ledger_line", "fields": ORDERED, "within": "2d"},
+    },
+    keys=[{"fields": ["po"]}],
+    numbers={"quantity": {}, "price": {}},
+    compare={
+        "quantity": {"field": "quantity", "means": "quantity", "expected": "bank", "actual": "ledger"},
+        "price": {"field": "price", "means": "price", "expected": "ledger", "actual": "bank"},
+    },
+)  # fmt: skip
+HANDED_ON = rule(
+    legs={leg: {"type": f"{leg}_line", "fields": FIELDS} for leg in ("bank", "ledger")},
+    keys=[{"fields": ["account", "reference"], "method": "pair"}, {"fields": ["account"]}],
+)
 WINDOWED = order_rule(
     keys=[{"fields": ["po"], "window": {"days": [-2, 3]}}], age_by="record", outcome={"auto_clear": False}
 )
@@ -73,7 +102,7 @@ def facts(store: Store, rng: random.Random, legs: tuple[str, ...], keys: int) ->
                         "booked": rng.choice(["", "", "2026-02-28", "2026-03-01T09:30:00Z"]), "account": f"A{key}", "po": f"A{key}", "reference": rng.choice(["r"] * 9 + ["s"]), "quantity": str(worth),
                         **({"price": rng.choice(["2.5"] * 12 + ["2.51"])} if leg != "receipt" else {}),
                     },
-                    "amount": worth, "currency": rng.choice(["USD"] * 12 + ["EUR"]), "deleted": rng.random() < 0.02,
+                    "amount": worth + rng.choice([0] * 30 + [0.001]), "currency": rng.choice(["USD"] * 12 + ["EUR"]), "deleted": rng.random() < 0.02,
                     "valid_from": day(at), "captured_at": day(at), "known_at": day(at + rng.choice([0, 0, 2])),
                     "row_hash": f"{number}", "source": "books", "run_id": "",
                 })  # fmt: skip
@@ -88,7 +117,7 @@ def decided_by(store: Store, name: str, given: dict[str, Any]) -> list[dict[str,
 
 @pytest.mark.parametrize(
     ("of", "mark"),
-    [(DATED, EPOCH), (DATED, day(0.5)), (WINDOWED, EPOCH), (WINDOWED, day(0.5)), (BUSINESS, EPOCH)],
+    [(WINDOWED, EPOCH), (WINDOWED, day(0.5)), (BUSINESS, EPOCH)],
 )
 def test_one_state_a_leg_is_decided_as_all_states_are(store: Store, of: MatchingRule, mark: Any) -> None:
     facts(store, random.Random(11), of.leg_names, 250)
@@ -117,3 +146,31 @@ def test_one_state_a_leg_is_decided_as_all_states_are(store: Store, of: Matching
     moments = [(row["group_key"], row["known_at"]) for row in single]
     assert len(set(moments)) < len(moments)
     assert len({key for key, _ in moments}) < len(set(moments))
+
+
+SLOW = [pytest.param(of, marks=pytest.mark.slow) for of in (PRICED, HANDED_ON)]
+
+
+@pytest.mark.parametrize("of", [PLAIN, GROUPED, DATED, *SLOW])
+def test_two_legs_are_decided_as_without_the_statement_for_them(
+    store: Store, of: MatchingRule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts(store, random.Random(5), of.leg_names, 300)
+    ruling = Ruling(of, {})
+    # The second run has much news as well.
+    monkeypatch.setattr("reconcile.matching.run.MANY_FACTS", 0)
+    # Of one rule in ranges of keys, of which each is decided alone.
+    monkeypatch.setattr("reconcile.matching.run.FACTS_AT_ONCE", 250 if of is GROUPED else 1_000_000)
+    first, second = (match(store, [ruling], {"cash": CASH}, now)[0] for now in (day(3), LAST))
+    quick = written(store)
+    verdicts = {row["verdict"] for row in store.rows("SELECT DISTINCT verdict FROM matches")}
+    for table in ("matches", "match_records", "marks"):
+        store.command(f"TRUNCATE TABLE {table}")
+    monkeypatch.setattr("reconcile.matching.run._decide_most", lambda *_: None)
+    once, again = (match(store, [ruling], {"cash": CASH}, now)[0] for now in (day(3), LAST))
+    assert written(store) == quick
+    assert (first.decisions, second.decisions) == (once.decisions, again.decisions)
+    assert min(first.decisions, second.decisions) > 100
+    if of in (PLAIN, GROUPED):
+        assert (first.judged < once.judged, second.judged < again.judged) == (True, True)
+    assert verdicts >= {"open", "matched", "mismatch"}

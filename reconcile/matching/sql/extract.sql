@@ -55,7 +55,9 @@ dated AS (
     SELECT
         record, occurred_at, known_at, row_hash, f,
         arrayAll(g -> has(g.allowed, f[g.field]), gates) AS counts, deleted OR NOT counts AS gone,
-        f[{date:String}] AS day_text, parseDateTime64BestEffortOrNull(day_text, 6, 'UTC') AS day_said,
+        -- What a rule does not ask for is not looked up: a constant condition leaves nothing of the other side.
+        if({date:String} = '', '', f[{date:String}]) AS day_text,
+        if({date:String} = '', CAST(NULL, 'Nullable(DateTime64(6, \'UTC\'))'), parseDateTime64BestEffortOrNull(day_text, 6, 'UTC')) AS day_said,
         ifNull(day_said, occurred_at) AS counts_from, toDate32(counts_from) AS day,
         -- A date without a time is that day of whatever calendar.
         isNotNull(day_said) AND length(day_text) <= 10 AS is_date
@@ -72,16 +74,16 @@ looked_up AS (
         *,
         -- What stands in a field, then what the table of the field says of it.
         arrayMap(p -> normalise_key(f[p.field], p.before), all_parts) AS stood,
-        arrayMap((p, x) -> if(p.lookup = '', x, normalise_key(meaning_of(p.lookup, x, day, names, meanings), p.after)),
-            all_parts, stood) AS said_parts,
+        if(empty({tables:Array(Tuple(String, String))}), stood, arrayMap(
+            (p, x) -> if(p.lookup = '', x, normalise_key(meaning_of(p.lookup, x, day, names, meanings), p.after)), all_parts, stood)) AS said_parts,
         arrayMap(k -> arraySlice(said_parts, k.1, k.2), places) AS parts,
         -- Number, factor, rate; null where it is not a number or the table has none for the day. Last whether there is a text.
         arrayMap(n -> (
             toDecimal128OrNull(f[n.field], 12),
-            toDecimal128OrNull(if(n.factors = '', '1',
-                meaning_of(n.factors, arrayStringConcat(arrayMap(u -> f[u], n.unit), '|'), day, names, meanings)), 12),
-            toDecimal128OrNull(if(n.rates = '' OR f[n.currency] = {currency:String}, '1',
-                meaning_of(n.rates, f[n.currency], day, names, meanings)), 12),
+            if({converts:Bool}, toDecimal128OrNull(if(n.factors = '', '1',
+                meaning_of(n.factors, arrayStringConcat(arrayMap(u -> f[u], n.unit), '|'), day, names, meanings)), 12), toNullable(toDecimal128('1', 12))),
+            if({converts:Bool}, toDecimal128OrNull(if(n.rates = '' OR f[n.currency] = {currency:String}, '1',
+                meaning_of(n.rates, f[n.currency], day, names, meanings)), 12), toNullable(toDecimal128('1', 12))),
             f[n.field] != ''
         ), number_parts) AS figures
     FROM told
@@ -109,10 +111,8 @@ built AS (
         -- What cannot be used stands alone; what has no later key waits for none.
         arrayMap((part, pass) -> if((is_unusable AND pass = 1) OR has(part, ''), alone, arrayStringConcat(part, '\x1f')),
             parts, arrayEnumerate(parts)) AS keys,
-        multiIf(
-            {worth:UInt32} = 0, NULL,
-            {times:UInt32} = 0, numbers[greatest({worth:UInt32}, 1)],
-            CAST(toDecimal256(numbers[greatest({worth:UInt32}, 1)], 12) * numbers[greatest({times:UInt32}, 1)], 'Nullable(Decimal(38, 12))')) AS worth
+        if({worth:UInt32} = 0, NULL, if({times:UInt32} = 0, numbers[greatest({worth:UInt32}, 1)],
+            CAST(toDecimal256(numbers[greatest({worth:UInt32}, 1)], 12) * numbers[greatest({times:UInt32}, 1)], 'Nullable(Decimal(38, 12))'))) AS worth
     FROM looked_up
 )
 SELECT

@@ -39,7 +39,8 @@ grouped AS (
     SELECT
         key,
         arraySort(x -> (x.1, x.2, x.3, x.4, x.5, x.6), groupUniqArray(CAST(
-            (leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, worth, original != '' OR problem NOT IN ('', 'UNPOSTED'), dims,
+            (leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, if({has_texts:Bool}, texts, []), currency, worth,
+            original != '' OR problem NOT IN ('', 'UNPOSTED'), if({has_dims:Bool}, dims, map()),
             if({in_business_days:Bool}, business_day, toInt32(day)), due, dated),
             'Tuple(leg String, record String, origin String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), row_hash String,
             gone Bool, day Date32, numbers Array(Nullable(Decimal(38, 12))), texts Array(String), currency String,

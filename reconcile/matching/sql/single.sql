@@ -13,21 +13,28 @@ WITH
     {money:Tuple(amount UInt32, quantity UInt32, price UInt32, counted String, expected String, actual String)} AS money,
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
     toDateTime64({until:String}, 6, 'UTC') AS until,
-    -- A comparison of sums takes the expected side from the actual one, whatever stands where.
-    arrayMap(c -> (c.place, c.means, indexOf(legs.name, c.expected), indexOf(legs.name, c.actual)), compares) AS sides,
+    -- What is compared: its place, and the numbers of the legs that it is compared between.
+    arrayMap(c -> (c.place, [indexOf(legs.name, c.expected), indexOf(legs.name, c.actual)]),
+        arrayFilter(c -> c.means != 'text', compares)) AS number_sides,
+    arrayMap(c -> (c.place, [indexOf(legs.name, c.expected), indexOf(legs.name, c.actual)]),
+        arrayFilter(c -> c.means = 'text', compares)) AS text_sides,
     -- What is said of a leg that is not there.
     arrayMap((l, place) -> CAST((l.name, place, if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), l.owner, l.sources),
         'Tuple(name String, place UInt8, code String, owner String, sources Array(String))'), legs, arrayEnumerate(legs)) AS absence,
-grouped AS (
+states AS (
     SELECT
-        key,
-        arraySort(x -> x.1, groupArray(CAST(
-            (toUInt8(indexOf(legs.name, leg)), record, occurred_at, known_at, day, numbers, texts, currency, worth, dims,
-            if({in_business_days:Bool}, business_day, toInt32(day)), due),
-            'Tuple(place UInt8, record String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), day Date32,
-            numbers Array(Nullable(Decimal(38, 12))), texts Array(String), currency LowCardinality(String),
-            worth Nullable(Decimal(38, 6)), dims Map(LowCardinality(String), String), day_number Int32, due Array(DateTime64(6, \'UTC\')))'))) AS states,
-        min(occurred_at) AS first_at, max(occurred_at) AS last_at, min(known_at) AS first_known_at, max(known_at) AS last_known_at
+        key, toUInt8(indexOf(legs.name, leg)) AS place, record, occurred_at, known_at, day, currency, worth, dims, due,
+        if({in_business_days:Bool}, business_day, toInt32(day)) AS day_number,
+        gone OR original != '' OR problem NOT IN ('', 'UNPOSTED') AS is_odd,
+        arrayExists(n -> n < 0, numbers) AS is_negative,
+        -- Of each comparison what this leg says, if it is between this one and another.
+        arrayMap(c -> if(has(c.2, place), numbers[c.1], NULL), number_sides) AS numbers_said,
+        arrayMap(c -> if(has(c.2, place), texts[c.1], NULL), text_sides) AS texts_said,
+        arrayExists((n, c) -> isNull(n) AND has(c.2, place), numbers_said, number_sides) AS is_unknown,
+        arrayStringConcat(arrayMap(i -> texts[i], {header:Array(UInt32)}), '\x1f') AS header,
+        if(money.amount > 0, ifNull(numbers[greatest(money.amount, 1)], 0), 0) AS amount,
+        if(money.price > 0, ifNull(numbers[greatest(money.quantity, 1)], 0), 0) AS quantity,
+        if(money.price > 0, ifNull(numbers[greatest(money.price, 1)], 0), 0) AS price
     FROM match_records
     WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
         AND key >= {from_key:String} AND ({to_end:Bool} OR key < {to_key:String})
@@ -44,21 +51,27 @@ grouped AS (
                     FROM match_acts
                     ARRAY JOIN members.leg AS leg, members.record AS record
                     WHERE {by_hand:Bool} AND rule = {rule:String} AND known_at <= until))
-    GROUP BY key
-    HAVING bitCount(groupBitOr(bitShiftLeft(toUInt16(1), indexOf(legs.name, leg)))) = count() AND last_known_at > mark
-        AND NOT max(gone OR original != '' OR problem NOT IN ('', 'UNPOSTED'))
 ),
+-- Whether legs agree is known from the least and the most that they say, before anything is put together.
 plain AS (
-    SELECT *
-    FROM grouped
-    WHERE length(states) = 1 OR (
-        NOT arrayExists(numbers -> arrayExists(n -> n < 0, numbers), states.numbers)
-        AND length(arrayDistinct(states.currency)) = 1
-        AND (empty(window) OR arrayAll((x, i) -> arrayAll(
-            y -> y - x BETWEEN window[1] AND window[2], arraySlice(states.day_number, i + 1)), states.day_number, arrayEnumerate(states.day_number)))
-        AND arrayAll(c -> (indexOf(states.place, c.3) AS e) = 0 OR (indexOf(states.place, c.4) AS a) = 0 OR if(c.2 = 'text',
-            states.texts[e][c.1] = states.texts[a][c.1],
-            ifNull(states.numbers[e][c.1] = states.numbers[a][c.1], false)), sides))
+    SELECT
+        key,
+        arraySort(x -> x.1, groupArray(CAST(
+            (place, record, occurred_at, known_at, day, amount, quantity, price, header, currency, worth, dims, day_number, due),
+            'Tuple(place UInt8, record String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), day Date32,
+            amount Decimal(38, 12), quantity Decimal(38, 12), price Decimal(38, 12), header String, currency LowCardinality(String),
+            worth Nullable(Decimal(38, 6)), dims Map(LowCardinality(String), String), day_number Int32, due Array(DateTime64(6, \'UTC\')))'))) AS states,
+        count() AS size,
+        min(occurred_at) AS first_at, max(occurred_at) AS last_at, min(known_at) AS first_known_at, max(known_at) AS last_known_at
+    FROM states
+    GROUP BY key
+    HAVING bitCount(groupBitOr(bitShiftLeft(toUInt16(1), place))) = size AND last_known_at > mark AND NOT max(is_odd)
+        AND (size = 1 OR (
+            NOT max(is_negative) AND NOT max(is_unknown) AND min(currency) = max(currency)
+            AND arrayAll((least, most) -> ifNull(least = most, true), minForEach(numbers_said), maxForEach(numbers_said))
+            AND arrayAll((least, most) -> ifNull(least = most, true), minForEach(texts_said), maxForEach(texts_said))
+            AND (empty(window) OR arrayAll((x, i) -> arrayAll(
+                y -> y - x BETWEEN window[1] AND window[2], arraySlice(states.day_number, i + 1)), states.day_number, arrayEnumerate(states.day_number)))))
 ),
 -- What agrees in the end agreed while a leg was not there yet, so every moment of these keys is plain.
 moments AS (
@@ -96,16 +109,15 @@ SELECT
     if(verdict = 'matched', {clears:String}, 'wait'),
     verdict != 'open' OR {last_pass:Bool},
     arrayMap(p -> legs.name[p], present), arrayMap(p -> legs.type[p], present), records.record, records.day, records.worth,
-    arrayStringConcat(arrayMap(i -> records[1].texts[i], {header:Array(UInt32)}), '\x1f'),
+    records[1].header,
     opened_at, due_at, if(verdict = 'matched', complete_at, NULL),
     multiIf(
-        money.amount > 0, if(expected_at > 0, CAST(roundBankers(ifNull(records[expected_at].numbers[greatest(money.amount, 1)], 0), 6), 'Nullable(Decimal(38, 6))'), NULL),
+        money.amount > 0, if(expected_at > 0, CAST(roundBankers(records[expected_at].amount, 6), 'Nullable(Decimal(38, 6))'), NULL),
         money.price > 0 AND verdict = 'matched', CAST(roundBankers(multiplyDecimal(
-            ifNull(records[indexOf(present, indexOf(legs.name, money.counted))].numbers[greatest(money.quantity, 1)], 0),
-            ifNull(records[actual_at].numbers[greatest(money.price, 1)], 0), 24), 6), 'Nullable(Decimal(38, 6))'),
+            records[indexOf(present, indexOf(legs.name, money.counted))].quantity, records[actual_at].price, 24), 6), 'Nullable(Decimal(38, 6))'),
         NULL) AS worth_expected,
     multiIf(
-        money.amount > 0, if(actual_at > 0, CAST(roundBankers(ifNull(records[actual_at].numbers[greatest(money.amount, 1)], 0), 6), 'Nullable(Decimal(38, 6))'), NULL),
+        money.amount > 0, if(actual_at > 0, CAST(roundBankers(records[actual_at].amount, 6), 'Nullable(Decimal(38, 6))'), NULL),
         worth_expected) AS worth_actual,
     worth_actual - worth_expected, records[1].currency,
     if(verdict = 'open', arrayMap(l -> 2, absent), [3]) AS ranks,
