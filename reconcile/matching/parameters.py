@@ -89,12 +89,12 @@ def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[st
 
 
 def _differing(rule: MatchingRule, key: Key) -> tuple[bool, str, str, str, list[str]]:
-    """Whether `single.sql` decides amounts that differ, whose they are, what is rounding, and the beginning of the test as
+    """Whether `two_legs.sql` decides amounts that differ, whose they are, what is rounding, and the beginning of the test as
     JSON; then all tests while one leg is alone, for each of them.
 
     It does where the core has nothing to choose: one exact amount of two legs with one record each.
     """
-    (one, *others), (first, second) = rule.compare.values() or (None,), (*rule.leg_names, "")[:2]
+    one, *others = rule.compare.values() or (None,)
     exact = Limit().model_dump_json()
     if (
         one is None or others or one.means != "amount" or one.over.model_dump_json() != exact
@@ -108,7 +108,7 @@ def _differing(rule: MatchingRule, key: Key) -> tuple[bool, str, str, str, list[
         orjson.dumps([vars(test) for test in gates(rule, {leg: []})]).decode()
         if key.method == "group"
         else "[]"
-        for leg in (first, second)
+        for leg in rule.leg_names
     ]
     fails = orjson.dumps({"name": name, "leg": one.actual}).decode().removesuffix("}")
     return True, rule.owner_of("AMOUNT", one.actual), format(rule.rounding, "f"), f"[{fails},", waits
