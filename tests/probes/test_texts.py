@@ -31,7 +31,7 @@ PATHS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(RECORDS | st.lists(VALUES, max_size=5))
 def test_columns_say_what_each_record_says_at_the_path(records: list[Any]) -> None:
     assert columns_of(records, PATHS) == [[find(record, path) for record in records] for path in PATHS]
@@ -44,7 +44,7 @@ WRITTEN = [
 ]  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(WRITTEN), max_size=6))
 def test_a_column_is_text_value_for_value(values: list[Any]) -> None:
     [column] = text_batch(["x"], [[value] for value in values]).columns
