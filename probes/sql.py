@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -189,7 +189,8 @@ class SqlProbe(IncrementalProbe):
         said = tuple(self._said(connection, window))
         result = self._asked(self.query, connection.execution_options(stream_results=True), window)
         first = 1
-        with mysql.left_early(connection) if connection.dialect.driver == mysql.DRIVER else nullcontext():
+        is_mysql = connection.dialect.driver == mysql.DRIVER
+        with closing(result), mysql.left_early(connection) if is_mysql else nullcontext():
             picked = self._picked(result)
             schema = _schema(result)
             for rows in result.partitions(BATCH_ROWS):
