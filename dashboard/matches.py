@@ -31,6 +31,7 @@ _STATES = {
     HandState.REQUESTED: "Waits for somebody else to approve it", HandState.TOGETHER: "Matched by hand",
     HandState.APART: "Taken apart by hand: the rule does not match these again", HandState.OVER: "Over",
 }  # fmt: skip
+_RESULTS = {True: "passed", False: "failed", None: "waits"}
 _MATCHED = ("matched", "matched_tol", "reversed")
 _DIFFERING = ("partial", "mismatch", "duplicate")
 
@@ -110,6 +111,15 @@ def _decision(row: Row) -> None:
         },
         rows_seen=10, alt="Records of the match",
     )  # fmt: skip
+    if tests := json.loads(row["gates"] or "[]"):
+        tables.draw(
+            tests,
+            {
+                "Test": "name", "Expected": "expected", "Actual": "actual", "Allowed": "allowed",
+                "Result": lambda test: _RESULTS[test["passed"]],
+            },
+            alt="Tests of the match",
+        )  # fmt: skip
     if row["nearest"]:
         st.text(f"Nearest: {row['nearest']}")
 

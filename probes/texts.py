@@ -98,7 +98,7 @@ def _dotted(head: str, names: set[Any]) -> bool:
 
 
 def _text_array(values: Sequence[Any]) -> pa.Array:
-    """Most columns are text or whole numbers, and those are not walked in Python."""
+    """Most columns are text, and those are not walked in Python."""
     kinds = set(map(type, values))
     if kinds <= {str, type(None)}:
         return pa.array(values, pa.string())

@@ -1,6 +1,6 @@
 -- What matching rules decided on one record as of (V, K), a row a decision
 SELECT
-    expectation AS rule, state, code, verdict, outcome, pass, legs, records, amounts, currency, residual, options, nearest
+    expectation AS rule, state, code, verdict, outcome, pass, legs, records, amounts, currency, residual, options, nearest, gates
 FROM match_verdicts_of(
     as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = [{record:String}], version = '')
 WHERE workflow = {workflow:String} AND place = 1 AND has(records, {record:String})

@@ -56,8 +56,8 @@ def _agreeing(rule: str, title: str, first: str, second: str, **more: Any) -> Ru
 
 SETTLED = _agreeing("settled", "The shop and the bank agree", "shop", "bank")
 DRAFTED = _agreeing(
-    "drafted", "The till and the ledger agree", "till", "ledger", outcome={"auto_clear": False}
-)
+    "drafted", "The till and the ledger agree", "till", "ledger", keys=[{"fields": ["no"]}], outcome={"auto_clear": False}
+)  # fmt: skip
 
 
 def settle(store: Store, *told: tuple[str, str, str, int]) -> None:

@@ -273,3 +273,17 @@ def test_exceptions_of_matching_rules_are_called_by_title_and_can_be_filtered(
         assert set(table["What is wrong"]) == {"The shop and the bank agree"}
     orphans = open_page("exceptions", expectation="Settled", code="ORPHAN").dataframe[0].value
     assert list(orphans["Item"]) == ["BANK-9"]
+
+
+def test_a_match_that_failed_shows_its_tests(store: Store, open_page: OpenPage) -> None:
+    _one_order(store)
+    company.mark(store, "erp", company.END)
+    _in_force(store)
+    company.settle(store, ("till", "TILL-1", "1", 100), ("ledger", "LEDGER-1", "1", 98))
+    one = store.value("SELECT exception_id FROM exception_ids WHERE item_key = 'TILL-1'")
+    app = open_page("exception", id=str(one))
+    assert not app.exception
+    tables = [table.value for table in app.dataframe if "Test" in table.value]
+    assert [list(row) for table in tables for row in table.to_numpy()] == [
+        ["amount", "100", "98", "0", "failed"]
+    ]
