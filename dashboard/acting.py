@@ -232,8 +232,11 @@ def _summary(action: Action, outcomes: Sequence[Outcome]) -> tuple[str, list[str
     if not refused:
         return "done", [f"{name}: {words.plural(done, 'exception')}." if len(outcomes) > 1 else f"{name}."]
     head = f"{name}: {done} done, {len(refused)} refused." if len(outcomes) > 1 else "Nothing was done."
-    more = [f"and {len(refused) - _TOLD} more"] if len(refused) > _TOLD else []
-    shown = [
-        f"{one.exception_id[:8]}…: {one.why}" if len(outcomes) > 1 else one.why for one in refused[:_TOLD]
-    ]
-    return "refused", [head, *shown, *more]
+    why = [f"{one.exception_id[:8]}…: {one.why}" if len(outcomes) > 1 else one.why for one in refused]
+    return "refused", [head, *first(why)]
+
+
+def first(lines: Sequence[str]) -> list[str]:
+    """Some of the lines, and how many more there are."""
+    more = [f"and {len(lines) - _TOLD} more"] if len(lines) > _TOLD else []
+    return [*lines[:_TOLD], *more]

@@ -101,13 +101,13 @@ def _decision(row: Row) -> None:
     code = f" ({row['code']})" if row["code"] else ""
     st.text(
         f"{row['rule']}: {state}{code}"
-        + (f", difference {_money(difference, row['currency'])}" if difference else "")
+        + (f", difference {words.amount(difference, row['currency'])}" if difference else "")
     )
     tables.draw(
         list(zip(row["legs"], row["records"], row["amounts"], strict=True)),
         {
             "Leg": lambda one: one[0], "Record": lambda one: one[1],
-            "Amount": lambda one: None if one[2] is None else _money(one[2], row["currency"]),
+            "Amount": lambda one: None if one[2] is None else words.amount(one[2], row["currency"]),
         },
         rows_seen=10, alt="Records of the match",
     )  # fmt: skip
@@ -133,7 +133,7 @@ def _people(decided: Sequence[HandDecision]) -> None:
             {
                 "When": lambda one: one[1].known_at, "Act": lambda one: one[1].action, "Who": lambda one: one[1].actor,
                 "Why": lambda one: " · ".join(part for part in (one[1].reason, one[1].note) if part),
-                "Records": lambda one: _named(one[1]), "Difference": lambda one: _money(one[1].difference, one[1].currency),
+                "Records": lambda one: _named(one[1]), "Difference": lambda one: words.amount(one[1].difference, one[1].currency),
                 "Now": lambda one: _STATES[one[0].state], "The rule had said": lambda one: one[1].said,
             },
             alt="Decisions by hand, oldest first",
@@ -176,7 +176,7 @@ def _buttons(matter: _Matter, choice: _Choice, mine: Me, key: str) -> None:
     if looked and looked[0] == _others(key):
         outcome: MatchOutcome = looked[1]
         needs = outcome.action is HandAction.REQUESTED
-        st.text(f"Difference: {_money(outcome.difference, outcome.currency)}")
+        st.text(f"Difference: {words.amount(outcome.difference, outcome.currency)}")
         for test in outcome.accepted:
             st.text(f"You accept {test}")
         if needs:
@@ -188,7 +188,7 @@ def _buttons(matter: _Matter, choice: _Choice, mine: Me, key: str) -> None:
 
 
 def _matter(row: Row, record: str) -> _Matter:
-    places = _places(row)
+    places = tuple(row["names"])
     own = next(place for place, name in zip(places, row["records"], strict=True) if name == record)
     others = tuple(place for place in places if place != own) if row["verdict"] in _DIFFERING else ()
     return _Matter(row["rule"], own, others)
@@ -196,7 +196,7 @@ def _matter(row: Row, record: str) -> _Matter:
 
 def _choices(row: Row, decided: Sequence[HandDecision]) -> list[_Choice]:
     """What may come into question; whether it is allowed, the desk says."""
-    places = _places(row)
+    places = tuple(row["names"])
     held = [one for one in decided if one.state in (HandState.REQUESTED, HandState.TOGETHER)]
     choices = []
     for one in decided:
@@ -247,7 +247,7 @@ def _do(choice: _Choice, matter: _Matter, actor: str, key: str, seen: Decimal | 
     for name in (f"act-id-{key}", f"looked-{key}", f"with-{key}"):
         state.pop(name, None)
     state[f"about-{key}"] = ""
-    more = [f"Difference: {_money(outcome.difference, outcome.currency)}"] if outcome.difference else []
+    more = [f"Difference: {words.amount(outcome.difference, outcome.currency)}"] if outcome.difference else []
     done = f"{words.label_of(outcome.action)}: {' + '.join(outcome.records)}."
     state[f"told-{key}"] = ("done", [done, *more, "Figures and lists have it within seconds."])
 
@@ -256,10 +256,6 @@ def _others(key: str) -> tuple[str, ...]:
     """The other records that were named."""
     named = str(st.session_state.get(f"with-{key}", ""))
     return tuple(dict.fromkeys(part.strip() for part in named.split(",") if part.strip()))
-
-
-def _places(row: Row) -> tuple[str, ...]:
-    return tuple(f"{leg}:{record}" for leg, record in zip(row["legs"], row["records"], strict=True))
 
 
 def _way(row: Row, option: Sequence[str]) -> tuple[str, ...]:
@@ -276,7 +272,3 @@ def _way(row: Row, option: Sequence[str]) -> tuple[str, ...]:
 
 def _named(act: HandAct) -> str:
     return " + ".join(":".join(place) for place in act.members)
-
-
-def _money(value: Decimal | None, currency: str) -> str:
-    return words.UNKNOWN if value is None else words.money({currency: value})

@@ -360,9 +360,9 @@ def _legs(look: View, row: Mapping[str, Any]) -> dict[str, str]:
         return {}
     first, second = list(rule.legs)
     return {
-        f"{view.label(first)} (expected)": _amount(row["expected"], row["currency"]) or words.UNKNOWN,
-        f"{view.label(second)} (actual)": _amount(row["actual"], row["currency"]) or words.UNKNOWN,
-        "Difference": _amount(row["residual"], row["currency"]) or words.UNKNOWN,
+        f"{view.label(first)} (expected)": words.amount(row["expected"], row["currency"]),
+        f"{view.label(second)} (actual)": words.amount(row["actual"], row["currency"]),
+        "Difference": words.amount(row["residual"], row["currency"]),
     }
 
 

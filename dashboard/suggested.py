@@ -21,8 +21,6 @@ Row = Mapping[str, Any]
 
 # So many are read at once; those accepted make room for the next.
 MOST = 200
-# Refusals named one by one; more of them are counted.
-_TOLD = 3
 _KEY = "suggested"
 
 
@@ -48,11 +46,11 @@ def draw(look: View) -> None:
         chosen = tables.draw(
             rows,
             {
-                "Rule": "rule", "Records": lambda row: " + ".join(_names(row)), "Difference": lambda row: _money(row, "residual"),
+                "Rule": "rule", "Records": lambda row: " + ".join(row["names"]), "Difference": lambda row: words.amount(row["residual"], row["currency"]),
                 "Amount": lambda row: _amount(row), "Owner": "owner", "Since": "opened_at",
             },
             key="suggestion", rows_seen=10, alt="Suggested matches",
-            select=(lambda row: f"{row['rule']} {' + '.join(_names(row))}") if able else None,
+            select=(lambda row: f"{row['rule']} {' + '.join(row['names'])}") if able else None,
         )  # fmt: skip
         with form:
             if chosen:
@@ -68,7 +66,7 @@ def _form(rows: Sequence[Row]) -> None:
     st.text_area("Note on the decisions", key=f"note-{_KEY}", max_chars=NOTE_CHARACTERS, height=80)
     st.button(
         f"Accept {words.plural(len(rows), 'suggestion')}", key=f"go-{_KEY}", type="primary", icon=":material/check:",
-        on_click=_do, args=([(str(row["rule"]), _names(row)) for row in rows], mine.actor),
+        on_click=_do, args=([(str(row["rule"]), tuple(row["names"])) for row in rows], mine.actor),
     )  # fmt: skip
     st.caption(f"As {words.code(mine.actor)}, {mine.role}. They are kept with your name and the time.")
 
@@ -92,8 +90,7 @@ def _do(chosen: Sequence[tuple[str, tuple[str, ...]]], actor: str) -> None:
     state.pop(f"act-id-{_KEY}", None)
     state[f"note-{_KEY}"] = ""
     refused = [one for one in outcomes if not one.done]
-    lines = [_counted(outcomes), *(f"{' + '.join(one.records)}: {one.why}" for one in refused[:_TOLD])]
-    lines += [f"and {len(refused) - _TOLD} more"] if len(refused) > _TOLD else []
+    lines = [_counted(outcomes), *acting.first([f"{' + '.join(one.records)}: {one.why}" for one in refused])]
     told = ("refused", lines) if refused else ("done", [*lines, "Figures and lists have it within seconds."])
     state[f"told-{_KEY}"] = told
 
@@ -106,10 +103,6 @@ def _counted(outcomes: Sequence[AcceptOutcome]) -> str:
     return f"Accepted: {words.plural(done, 'suggestion')}" + (f", {refused} refused." if refused else ".")
 
 
-def _names(row: Row) -> tuple[str, ...]:
-    return tuple(f"{leg}:{record}" for leg, record in zip(row["legs"], row["records"], strict=True))
-
-
 def _amount(row: Row) -> str:
     """What the records of the first leg are worth."""
     known = [
@@ -117,8 +110,4 @@ def _amount(row: Row) -> str:
         for leg, amount in zip(row["legs"], row["amounts"], strict=True)
         if leg == row["legs"][0] and amount is not None
     ]
-    return words.money({row["currency"]: sum(known)}) if known else words.UNKNOWN
-
-
-def _money(row: Row, column: str) -> str:
-    return words.UNKNOWN if row[column] is None else words.money({row["currency"]: row[column]})
+    return words.amount(sum(known) if known else None, row["currency"])

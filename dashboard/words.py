@@ -71,6 +71,11 @@ def money(amounts: Mapping[str, Decimal]) -> str:
     return " + ".join(parts)
 
 
+def amount(value: Decimal | None, currency: str) -> str:
+    """`1,204.50 EUR`, or a dash when it is not known."""
+    return UNKNOWN if value is None else money({currency: value})
+
+
 def short_money(amount: Decimal | float, currency: str) -> str:
     """`1.24 M EUR`: for cells and cards."""
     size = abs(float(amount))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from reconcile.matching.hand import HandDecision, HandState
+from reconcile.matching.hand import Hand, HandState, Identity
 from reconcile.matching.run import hand_of
 from store.client import Store
 from store.sqlfile import read
@@ -58,29 +58,30 @@ def suggestions(
 ) -> list[dict[str, Any]]:
     """What rules suggest and nobody has decided yet, one way each, the smallest difference first.
 
-    What people decided is looked up in their acts up to K, so that nothing waits for the match job to take it in. `at_most`:
-    only differences up to this.
+    `names` of a row are its records as `MatchRequest` takes them. `at_most`: only differences up to this. What people
+    decided is looked up in their acts up to K, so that nothing waits for the match job to take it in.
     """
     given = {
         "as_of": as_of, "known_at": known_at, "workflow": workflow, "rule": rule, "at_most": at_most, "limit": limit,
     }  # fmt: skip
     rows = store.rows(read(SQL / "suggestions.sql"), given)
-    decided = {
-        name: list(hand_of(store, name, known_at).decisions().values())
-        for name in {row["rule"] for row in rows}
-    }
-    return [row for row in rows if not _is_decided(decided[row["rule"]], row)]
+    decided = {name: _decided(hand_of(store, name, known_at)) for name in {row["rule"] for row in rows}}
+    return [row for row in rows if _is_open(row, *decided[row["rule"]])]
 
 
-def _is_decided(decisions: Iterable[HandDecision], row: Mapping[str, Any]) -> bool:
-    """Whether people put one of its records elsewhere, or took exactly these apart."""
-    records = frozenset(zip(row["legs"], row["records"], strict=True))
+def _decided(hand: Hand) -> tuple[set[Identity], set[frozenset[Identity]]]:
+    """Records that people put somewhere or want to, and sets that they took apart."""
+    standing = hand.decisions().values()
     held = (HandState.TOGETHER, HandState.REQUESTED)
-    return any(
-        (one.state in held and one.members & records)
-        or (one.state is HandState.APART and one.members == records)
-        for one in decisions
+    return (
+        {record for one in standing if one.state in held for record in one.members},
+        {one.members for one in standing if one.state is HandState.APART},
     )
+
+
+def _is_open(row: Mapping[str, Any], held: set[Identity], apart: set[frozenset[Identity]]) -> bool:
+    records = frozenset(zip(row["legs"], row["records"], strict=True))
+    return held.isdisjoint(records) and records not in apart
 
 
 def headers(

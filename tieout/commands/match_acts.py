@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
@@ -125,7 +124,7 @@ def match_suggestions(
         print_json({"suggestions": rows})
         return
     print_table(
-        [{**row, "records": named_text(zip(row["legs"], row["records"], strict=True))} for row in rows],
+        [{**row, "records": " + ".join(row["names"])} for row in rows],
         ["rule", "records", "residual", "currency", "owner", "opened_at"],
     )
     if len(rows) >= limit:
@@ -147,7 +146,7 @@ def match_accept_all(
     with store_of(loaded, now, "match suggestions") as store:
         rows = _suggestions(store, loaded, rule, at_most, limit)
     actor = by or ("" if os.environ.get(TOKEN) else os.environ.get("USER", ""))
-    named = tuple(_names(row) for row in rows)
+    named = tuple(tuple(row["names"]) for row in rows)
     outcomes: list[AcceptOutcome] = []
     if named:
         with acting(loaded, now, "match accept-all") as desk:
@@ -175,10 +174,6 @@ def _suggestions(store: Store, project: Project, rule: str, at_most: str, limit:
         known = max(at.known_at, present())
         rows += suggestions(store, at.as_of, known, rule=ruling.rule.rule, at_most=largest, limit=limit)
     return sorted(rows, key=lambda row: row["difference"])[:limit]
-
-
-def _names(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(f"{leg}:{record}" for leg, record in zip(row["legs"], row["records"], strict=True))
 
 
 def match_decisions(
