@@ -59,6 +59,11 @@ SELECT 'x', {kind:String}, concat({kind:String}, key), map('key', key), amount, 
 FROM file({path:String}, 'Parquet')
 LIMIT {most:UInt64}
 """
+# The same of keys that follow each other, from the middle of all.
+NEIGHBOURS = STATES.replace(
+    "LIMIT {most:UInt64}",
+    "WHERE key >= (SELECT arraySort(groupArraySample(1001, 1)(key))[501] FROM file({path:String}, 'Parquet')) ORDER BY key LIMIT {most:UInt64}",
+)
 LINE_STATES = """
 INSERT INTO snapshots
 SELECT 'x', {kind:String}, concat(key, '/', part), mapFilter((k, v) -> v != '', map('key', key, 'quantity', toString(quantity),

@@ -60,6 +60,13 @@ def parse_window(text: Any) -> timedelta | BusinessTime:
         raise ValueError(f"{error}, or in business time like 3bd or 8bh") from None
 
 
+def counted(window: timedelta | BusinessTime) -> tuple[int, Literal["s", "bd", "bs"]]:
+    """How much of what a window is: seconds of the clock, business days, or seconds of working time."""
+    if not isinstance(window, BusinessTime):
+        return int(window.total_seconds()), "s"
+    return (window.count, "bd") if window.unit == "bd" else (window.count * 3600, "bs")
+
+
 def format_window(window: timedelta | BusinessTime) -> str:
     """The text that `parse_window` reads back."""
     return f"{window.count}{window.unit}" if isinstance(window, BusinessTime) else format_duration(window)

@@ -44,7 +44,6 @@ _NAMES = {
 }  # fmt: skip
 _NEEDS_REASON = (Action.EXPLAINED, Action.WAIVER_REQUESTED)
 _MAY_HAVE_REASON = (*_NEEDS_REASON, Action.RESOLVED)
-_NO_REASON = "no code"
 # Refusals named one by one; more of them are counted.
 _TOLD = 3
 
@@ -118,9 +117,10 @@ def form(rows: Sequence[Row], key: str) -> None:
         # A second click sends the same id: it is the same act.
         act_id = st.session_state.setdefault(f"act-id-{key}", uuid.uuid4().hex)
         seen = {str(row["exception_id"]): int(row["version"]) for row in rows}
+        lacking = _lacking(action, key)
         st.button(
             _NAMES[action], key=f"do-{key}", type="primary", on_click=_do, args=(action, seen, act_id, key, mine.actor),
-            icon=":material/check:",
+            icon=":material/check:", disabled=bool(lacking), help=lacking or None,
         )  # fmt: skip
         st.caption(f"As {words.code(mine.actor)}, {mine.role}. It is kept with your name and the time.")
 
@@ -173,16 +173,19 @@ def _standing(row: Row) -> Standing:
     return Standing(life, is_failing=not is_over, is_over=is_over)
 
 
+def _lacking(action: Action, key: str) -> str:
+    """What must be chosen before this can be done; empty when nothing is missing."""
+    if action in _NEEDS_REASON and not st.session_state.get(f"reason-{key}-{action}"):
+        return "Choose a reason first."
+    return ""
+
+
 def _fields(action: Action, mine: Me, key: str) -> None:
     """The fields that this act takes; what they hold is read from the session when the button is pressed."""
     if action is Action.ASSIGNED:
         st.text_input("To", key=f"to-{key}", max_chars=128, placeholder="a person or a team")
     if action in _MAY_HAVE_REASON:
-        codes = list(mine.reasons) if action in _NEEDS_REASON else [_NO_REASON, *mine.reasons]
-        st.selectbox(
-            "Reason", codes, key=f"reason-{key}-{action}",
-            format_func=lambda code: f"{code}: {mine.reasons[code]}" if code in mine.reasons else code,
-        )  # fmt: skip
+        choose_reason("Reason", mine, f"reason-{key}-{action}", needed=action in _NEEDS_REASON)
     today = data.clock.now().date()
     if action is Action.ACKNOWLEDGED:
         st.date_input(
@@ -202,10 +205,10 @@ def _do(action: Action, seen: Mapping[str, int], act_id: str, key: str, actor: s
         st.session_state[f"told-{key}"] = ("refused", ["You are no longer signed in as the same person."])
         return
     state = st.session_state
-    reason = str(state.get(f"reason-{key}-{action}", ""))
+    reason = str(state.get(f"reason-{key}-{action}") or "")
     request = Request(
         action, tuple(seen), act_id, seen, str(state.get(f"to-{key}", "")).strip() if action is Action.ASSIGNED else "",
-        "" if reason == _NO_REASON else reason, str(state.get(f"note-{key}", "")).strip(),
+        reason, str(state.get(f"note-{key}", "")).strip(),
         _end_of(state.get(f"until-{key}-{action}")),
     )  # fmt: skip
     try:
@@ -219,6 +222,14 @@ def _do(action: Action, seen: Mapping[str, int], act_id: str, key: str, actor: s
         state[f"note-{key}"] = ""
         state.pop(f"to-{key}", None)
     data.forget()
+
+
+def choose_reason(title: str, mine: Me, key: str, *, needed: bool) -> None:
+    """A reason code, under `key` of the session; nothing is chosen before somebody chooses it."""
+    st.selectbox(
+        title, list(mine.reasons), None, key=key, format_func=lambda code: f"{code}: {mine.reasons[code]}",
+        placeholder="choose why" if needed else "none",
+    )  # fmt: skip
 
 
 def _end_of(day: Any) -> datetime | None:

@@ -36,6 +36,10 @@ pages = [
         help="The work list: every exception, with filters that stand in the URL.",
     ),
     st.Page(
+        PAGES / "rules.py", title="Rules", icon=":material/join_inner:",
+        help="What do the matching rules decide, and what would a changed one? Totals, differences by cause, back-tests.",
+    ),
+    st.Page(
         PAGES / "transaction.py", title="Transaction", icon=":material/route:",
         help="Where is this one? Any business key or trace id, and its timeline.",
     ),

@@ -6,12 +6,15 @@ Answers for a pair (V, K) hold for good, so they are kept for minutes; what asks
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from calendars.periods import PeriodSpan, periods_of
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError
 from dashboard.names import PROJECT, TOKEN, URL
@@ -20,8 +23,11 @@ from kpis.load import SHIPPED, load_kpis
 from kpis.run import compute
 from reconcile.causes import SameHop, Segment, by_hop, by_segment
 from reconcile.explain import Explanation, explain, find
-from reconcile.items import with_items
+from reconcile.items import events_of, with_items
+from reconcile.matching.backtest import Backtest, compared, tried_versions
+from reconcile.matching.explain import near as near_records
 from reconcile.matching.hand import LAST, HandAction, HandDecision
+from reconcile.matching.model import MatchingRule
 from reconcile.matching.results import suggestions
 from reconcile.matching.run import hand_of
 from store.client import Store
@@ -67,8 +73,24 @@ def newest(name: str, **parameters: Any) -> list[Row]:
 def exceptions(workflow: str, **parameters: Any) -> list[Row]:
     """A page of the work list, each row with what people call its item. Raises StoreError."""
     asked = {"workflow": workflow, **parameters}
-    found = store().rows(read(QUERIES / "exceptions.sql"), asked)
-    return with_items(store(), workflows()[workflow], found)
+    return named(workflow, store().rows(read(QUERIES / "exceptions.sql"), asked))
+
+
+def named(workflow: str, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Exceptions, each with what people call its `item`, and `about_type` and `about_key` of the object. Raises StoreError."""
+    return with_items(store(), workflows()[workflow], rows)
+
+
+@st.cache_data(ttl="5m", max_entries=100, show_spinner=False)
+def events(workflow: str, ids: tuple[str, ...]) -> dict[str, Row]:
+    """Those of `ids` that are events, by id; what there is of each stands at `reconcile.items.events_of`. Raises StoreError."""
+    return events_of(store(), workflows()[workflow], ids)
+
+
+@st.cache_data(ttl="5m", max_entries=40, show_spinner=False)
+def periods(calendar: str, known_at: datetime) -> dict[str, PeriodSpan]:
+    """The fiscal periods of a calendar by name, in order; none without a calendar. Raises StoreError."""
+    return periods_of(store(), calendar, known_at) if calendar else {}
 
 
 def workflows() -> dict[str, Workflow]:
@@ -129,8 +151,12 @@ def story(
 @st.cache_data(ttl="5m", max_entries=50, show_spinner=False)
 def causes(workflow: str, as_of: datetime, known_at: datetime) -> tuple[list[SameHop], list[Segment]]:
     """What open exceptions have in common as of (V, K): hops, and segments. Raises StoreError."""
-    asked = store(), workflow, as_of, known_at
-    return by_hop(*asked), by_segment(*asked)
+    asked = workflow, as_of, known_at
+    # Most of their time goes into planning, which takes one core each.
+    with store().another() as own, ThreadPoolExecutor(max_workers=1) as beside:
+        hops = beside.submit(by_hop, own, *asked)
+        segments = by_segment(store(), *asked)
+        return hops.result(), segments
 
 
 @st.cache_data(ttl="10s", max_entries=100, show_spinner=False)
@@ -138,6 +164,30 @@ def by_hand(rule: str, record: str, known_at: datetime) -> list[HandDecision]:
     """What people decided by K on matches of a rule with this record, the oldest first. Raises StoreError."""
     decisions = hand_of(store(), rule, known_at).decisions().values()
     return [one for one in decisions if any(key == record for _, key in one.members)]
+
+
+@st.cache_data(ttl="5m", max_entries=100, show_spinner=False)
+def near(rule: str, version: str, record: str, as_of: datetime, known_at: datetime) -> list[Row]:
+    """Records that nearly belong to one, the nearest first, as `reconcile.matching.explain.near` gives them. Raises StoreError."""
+    found = newest("matching_rule", rule=rule, version=version)
+    content = MatchingRule.model_validate_json(found[0]["content"]) if found else None
+    return near_records(store(), content, version, record, as_of, known_at) if content else []
+
+
+@st.cache_data(ttl="10s", max_entries=20, show_spinner=False)
+def tried(workflow: str) -> list[Row]:
+    """Changed matching rules that were tried and do not decide, the newest first. Raises StoreError."""
+    return tried_versions(store(), workflow)
+
+
+@st.cache_data(ttl="5m", max_entries=20, show_spinner=False)
+def backtest(workflow: str, rule: str, version: str, as_of: datetime, known_at: datetime) -> Backtest:
+    """A version that was tried against the one that decides, as of (V, K). Raises StoreError."""
+    deciding = {
+        row["rule"]: row["version"]
+        for row in newest("rule_versions", workflow=workflow, known_at=clock.now())
+    }
+    return compared(store(), rule, deciding.get(rule, ""), version, as_of, known_at)
 
 
 @st.cache_data(ttl="10s", max_entries=50, show_spinner=False)

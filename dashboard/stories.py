@@ -4,33 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
-from dashboard import acting, charts, data, matches, panels, tables, view, words
+from dashboard import acting, charts, data, matches, panels, states, tables, view, words
 from dashboard.view import View
+from reconcile.causes import FAILED
 from reconcile.explain import Entry, Explanation, Finding
 
-Colour = Literal["red", "orange", "green", "blue", "violet", "gray"]
-
-# Colour and icon of a state; the word itself always stands beside.
-_STATES: dict[str, tuple[Colour, str]] = {
-    "MISSING": ("red", "cancel"), "ORPHAN": ("red", "link_off"), "MISMATCH": ("red", "difference"),
-    "PARTIAL": ("orange", "incomplete_circle"), "DUP_CONFIRMED": ("red", "content_copy"),
-    "DUP_SUSPECT": ("orange", "content_copy"), "UNKNOWN": ("gray", "help"), "MATCHED": ("green", "check_circle"),
-    "MATCHED_TOL": ("green", "check_circle"), "NOT_DUE": ("blue", "schedule"), "IN_FLIGHT": ("blue", "schedule"),
-    "REVERSED": ("gray", "undo"), "VOID": ("gray", "block"), "WRITTEN_OFF": ("gray", "money_off"),
-}  # fmt: skip
-_STATUSES: dict[str, Colour] = {
-    "open": "red",
-    "acknowledged": "orange",
-    "explained": "blue",
-    "waiver_requested": "violet",
-    "waived": "gray",
-    "resolved": "green",
-}
 _KINDS = {"event": "happened", "failed": "failed try", "due": "expected, not there", "state": "a system says"}
+_STATUS_WORDS = {
+    "Ok": "ok",
+    "Unset": "",
+    "Error": "failed",
+    "STATUS_CODE_OK": "ok",
+    "STATUS_CODE_UNSET": "",
+    "STATUS_CODE_ERROR": "failed",
+}
 _SYSTEMS, _TRACE = "systems say", "trace: "
 _TRANSACTION, _EXCEPTION = "app_pages/transaction.py", "app_pages/exception.py"
 
@@ -89,9 +80,15 @@ def show(look: View, object_type: str, object_key: str) -> None:
         _where_it_stands(told)
     _timeline(look, told)
     _findings(told)
-    matches.draw(look, object_key)
+    matches.draw(look, _records(object_key, told))
     _linked(look, told)
-    _spans(told)
+    _telemetry(told)
+    _set_aside(told)
+
+
+def _records(key: str, told: Explanation) -> tuple[str, ...]:
+    """What matching rules may read of an object: its state, and what happened to it."""
+    return tuple(dict.fromkeys([key, *(entry.event_id for entry in told.timeline if entry.event_id)]))
 
 
 def _told(look: View, object_type: str, object_key: str) -> Explanation:
@@ -201,13 +198,13 @@ def _findings(told: Explanation) -> None:
         if not told.findings:
             panels.nothing_due("No rule expects anything of it.")
         for finding in sorted(told.findings, key=lambda finding: not finding.failing):
-            _finding(finding, "" if _is_own(told, finding) else f" ({finding.item_type} {finding.item_key})")
+            _finding(finding, "" if _is_own(told, finding) else f" ({finding.item})")
 
 
 def _finding(finding: Finding, whose: str) -> None:
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            state_badge(finding.state)
+            states.badge(finding.state)
             st.text(f"{finding.title}{whose}", width="content")
         st.text(finding.sentence)
         if finding.failing:
@@ -215,12 +212,6 @@ def _finding(finding: Finding, whose: str) -> None:
                 _EXCEPTION, label="Open the exception", icon=":material/arrow_forward:",
                 query_params={"id": finding.exception_id},
             )  # fmt: skip
-
-
-def state_badge(state: str) -> None:
-    """A state of the contract as a badge: word, icon, colour."""
-    colour, icon = _STATES.get(state, ("gray", "help"))
-    st.badge(state.replace("_", " "), icon=f":material/{icon}:", color=colour)
 
 
 def _linked(look: View, told: Explanation) -> None:
@@ -245,20 +236,62 @@ def _linked(look: View, told: Explanation) -> None:
         )  # fmt: skip
 
 
-def _spans(told: Explanation) -> None:
+def _telemetry(told: Explanation) -> None:
+    """The traces of the object: where they failed first, what was tried again or given up, spans, and what was logged."""
     if not told.spans:
         return
     with st.container(border=True, key="panel-spans"):
-        st.subheader("Trace", anchor=False, help="The spans behind the steps.")
+        st.subheader(
+            "Traces", anchor=False, help="The spans behind the steps, and what programs logged in them."
+        )
         if told.hop:
             st.markdown(f"**First failing hop:** {words.code(told.hop)}")
+        for sentence in _tries(told.spans):
+            st.text(sentence)
+        queued = any(span["queue"] for span in told.spans)
         tables.draw(
             told.spans,
             {
                 "Start": "at", "Service": "service", "Span": "name", "Took": lambda span: words.span(_length(span)),
-                "Status": "status", "Trace id": "trace_id",
+                "Status": lambda span: _STATUS_WORDS.get(span["status"], span["status"]), "Error": "error",
+                **({"Queue": "queue"} if queued else {}), "Trace id": "trace_id",
             },
-            seconds=True, rows_seen=15, alt="Spans",
+            seconds=True, rows_seen=15, alarm=lambda span: span["status"] in FAILED, alt="Spans",
+        )  # fmt: skip
+        if told.logs:
+            st.markdown("**What was logged**")
+            tables.draw(
+                told.logs, {"When": "at", "Service": "service", "Level": "severity", "Message": "body"},
+                seconds=True, rows_seen=15, alarm=lambda row: row["severity"] in ("error", "fatal"), alt="Logs",
+            )  # fmt: skip
+
+
+def _tries(spans: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was sent again, and what ended in a queue for what failed."""
+    again = sum(span["resent"] for span in spans)
+    dead = sorted({str(span["queue"]) for span in spans if span["is_dead_letter"]})
+    return [
+        *([f"Requests were sent again {words.plural(again, 'time')}."] if again else []),
+        *(f"It went into {queue}, a queue of what failed." for queue in dead),
+    ]
+
+
+def _set_aside(told: Explanation) -> None:
+    """Records that name the object and could not be used; nothing where there are none."""
+    if not told.set_aside:
+        return
+    with st.container(border=True, key="panel-set-aside"):
+        st.subheader(
+            "Set aside", anchor=False,
+            help="Records of imports and probes that name it and could not be used. Those repaired since stay listed.",
+        )  # fmt: skip
+        tables.draw(
+            told.set_aside,
+            {
+                "When": "at", "Source": "source", "File": "file", "Line": "line",
+                "Why": lambda row: words.label_of(row["reason"]), "Detail": "detail",
+            },
+            rows_seen=10, alt="Records set aside",
         )  # fmt: skip
 
 
@@ -268,8 +301,8 @@ def exception(look: View, exception_id: str, home: Mapping[str, Any]) -> None:
     if not found:
         _not_yet(look, home)
         return
-    row = found[0]
-    told = _told(look, row["item_type"], row["item_key"])
+    (row,) = data.named(look.workflow.workflow, found)
+    told = _told(look, row["about_type"], row["about_key"])
     finding = next((finding for finding in told.findings if finding.exception_id == exception_id), None)
     with st.container(border=True, key="panel-verdict"):
         _verdict(look, row, finding)
@@ -279,8 +312,10 @@ def exception(look: View, exception_id: str, home: Mapping[str, Any]) -> None:
         _facts(look, row)
     with right, st.container(border=True, key="panel-acts", height="stretch"):
         _acts(look, row)
-    matches.draw(look, row["item_key"])
+    matches.draw(look, (row["item_key"],), row["expectation"])
     _timeline(look, told)
+    _telemetry(told)
+    _set_aside(told)
     _siblings(look, row)
 
 
@@ -293,15 +328,11 @@ def _age(row: Mapping[str, Any]) -> str:
 
 def _verdict(look: View, row: Mapping[str, Any], finding: Finding | None) -> None:
     with st.container(horizontal=True, gap="small"):
-        state_badge(row["state"])
-        st.badge(
-            row["status"].replace("_", " "),
-            icon=":material/flag:",
-            color=_STATUSES.get(row["status"], "gray"),
-        )
+        states.badge(row["state"])
+        states.status_badge(row["status"])
         st.badge(f"{_age(row)} old", icon=":material/schedule:", color="gray")
     st.subheader("What is wrong", anchor=False)
-    st.text(f"{look.type_title(row['item_type'])} {row['item_key']}: {look.title_of(row['expectation'])}")
+    st.text(f"{_item(look, row)}: {look.title_of(row['expectation'])}")
     if finding:
         st.text(finding.sentence)
     if finding and finding.todo:
@@ -312,8 +343,9 @@ def _verdict(look: View, row: Mapping[str, Any], finding: Finding | None) -> Non
 def _facts(look: View, row: Mapping[str, Any]) -> None:
     st.subheader("Facts", anchor=False)
     facts = {
-        "Item": f"{look.type_title(row['item_type'])} {row['item_key']}",
-        "Rule": f"{row['expectation']} ({row['kind']}, code {row['code']})",
+        "Item": _item(look, row),
+        "Rule": row["expectation"],
+        "Code": f"{row['code']}: {states.code_meaning(row['code'])}",
         "Owner": row["owner"],
         "Assigned to": row["assignee"] or "nobody",
         **_service_level(row),
@@ -331,8 +363,13 @@ def _facts(look: View, row: Mapping[str, Any]) -> None:
     )  # fmt: skip
     st.page_link(
         _TRANSACTION, label="Everything about this item", icon=":material/route:",
-        query_params={"key": f"{row['item_type']}:{row['item_key']}"},
+        query_params={"key": f"{row['about_type']}:{row['about_key']}"},
     )  # fmt: skip
+
+
+def _item(look: View, row: Mapping[str, Any]) -> str:
+    """What people call the item: `Invoice INV-7`, or of an event `Paid: INV-7`."""
+    return f"{look.type_title(row['item_type'])} {row['item']}" if row["item_type"] else str(row["item"])
 
 
 def _completeness(row: Mapping[str, Any]) -> dict[str, str]:
@@ -411,13 +448,8 @@ def _commands(exception_id: str) -> None:
 
 
 def _siblings(look: View, row: Mapping[str, Any]) -> None:
-    near = data.rows(
-        "siblings",
-        **look.scope,
-        expectation=row["expectation"],
-        id=row["exception_id"],
-        detected_at=row["detected_at"],
-    )
+    asked = {"expectation": row["expectation"], "id": row["exception_id"], "detected_at": row["detected_at"]}
+    near = data.named(look.workflow.workflow, data.rows("siblings", **look.scope, **asked))
     if not near:
         return
     with st.container(border=True, key="panel-siblings"):
@@ -426,8 +458,8 @@ def _siblings(look: View, row: Mapping[str, Any]) -> None:
         tables.draw(
             near,
             {
-                "Item": "item_key", "State": "state", "Since": "detected_at", "Age, days": "age_days",
-                "Status": "status", "Owner": "owner",
+                "Item": "item", "State": lambda one: states.name(one["state"]), "Since": "detected_at", "Age, days": "age_days",
+                "Status": lambda one: one["status"].replace("_", " "), "Owner": "owner",
             },
             opens=lambda one: (_EXCEPTION, {"id": one["exception_id"]}), key="sibling",
             alt="Open exceptions of the same rule",
@@ -440,15 +472,16 @@ def _siblings(look: View, row: Mapping[str, Any]) -> None:
 
 def _not_yet(look: View, home: Mapping[str, Any]) -> None:
     """The id is real, but at this time nothing is wrong with it."""
+    (home,) = data.named(look.workflow.workflow, [home])
     st.info("At this time it is no exception.", icon=":material/history:")
-    st.text(f"{look.title_of(home['expectation'])}: {look.type_title(home['item_type'])} {home['item_key']}")
+    st.text(f"{look.title_of(home['expectation'])}: {_item(look, home)}")
     st.caption(
         f"As of {words.at(look.as_of)}, as known {words.at(look.known_at)}, its rule is kept or not yet due. "
         f"It was first due {words.at(home['first_due_at'])}."
     )
     st.page_link(
         _TRANSACTION, label="Everything about this item", icon=":material/route:",
-        query_params={"key": f"{home['item_type']}:{home['item_key']}"},
+        query_params={"key": f"{home['about_type']}:{home['about_key']}"},
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from core.errors import TieoutError
 from dashboard import acting, data, tables, words
 from dashboard.view import View
+from reconcile.items import event_name
 from reconcile.life import NOTE_CHARACTERS
 from reconcile.matching.desk import AcceptOutcome
 from reconcile.matching.hand import LAST
@@ -43,11 +44,14 @@ def draw(look: View) -> None:
         st.markdown(f"**{words.plural(len(rows), 'suggestion')}**{more}")
         form = st.container()
         able = acting.able(look)
+        found = data.events(
+            look.workflow.workflow, tuple(sorted({key for row in rows for key in row["records"]}))
+        )
         chosen = tables.draw(
             rows,
             {
-                "Rule": "rule", "Records": lambda row: " + ".join(row["names"]), "Difference": lambda row: words.amount(row["residual"], row["currency"]),
-                "Amount": lambda row: _amount(row), "Owner": "owner", "Since": "opened_at",
+                "Records": lambda row: _named(look, row, found), "Difference": lambda row: words.amount(row["residual"], row["currency"]),
+                "Amount": lambda row: _amount(row), "Rule": lambda row: look.title_of(row["rule"]), "Owner": "owner", "Since": "opened_at",
             },
             key="suggestion", rows_seen=10, alt="Suggested matches",
             select=(lambda row: f"{row['rule']} {' + '.join(row['names'])}") if able else None,
@@ -59,6 +63,13 @@ def draw(look: View) -> None:
                 st.caption(
                     "Tick those that are right to accept them together; a record's own page has the other ways."
                 )
+
+
+def _named(look: View, row: Row, events: Mapping[str, Row]) -> str:
+    """The records of a suggestion as people call them."""
+    return " + ".join(
+        event_name(look.workflow, events[key]) if key in events else key for key in row["records"]
+    )
 
 
 def _form(rows: Sequence[Row]) -> None:

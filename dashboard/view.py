@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from calendars.periods import PeriodSpan
 from dashboard import data, words
 from workflows.model import Rule, Workflow
 
@@ -56,7 +57,9 @@ class Matching:
 
 @dataclass(frozen=True)
 class View:
-    """One look at one workflow. `as_of` is V, `known_at` is K; `latest` when nobody chose a day."""
+    """One look at one workflow. `as_of` is V, `known_at` is K; `latest` when nobody chose a day. `fiscal`: the fiscal
+    period that was chosen, which V is in or the end of.
+    """
 
     workflow: Workflow
     as_of: datetime
@@ -68,6 +71,7 @@ class View:
     first_at: datetime | None
     known_events: int
     known_day_chosen: bool = False
+    fiscal: str = ""
     matching: tuple[Matching, ...] = ()
 
     @property
@@ -194,13 +198,18 @@ def look(workflow: Workflow, day: date | None, known_day: date | None, period: s
     }
     newest = _newest(workflow, marks, now)
     as_of = min(newest, _end_of(day)) if day else newest
-    name, length, events = _period(workflow, period, as_of, known_at)
+    span = data.periods(workflow.period_calendar, known_at).get(period)
+    fiscal = span if span and span.starts_at <= as_of else None
+    latest = day is None and not (fiscal and fiscal.ends_at <= as_of)
+    if fiscal:
+        as_of = min(as_of, fiscal.ends_at - US)
+    name, length, events = _period(workflow, period, as_of, known_at, fiscal)
     proofs = tuple(
         _proof(workflow, rule, marks) for rule in workflow.expectations if rule.kind in _PROVEN_KINDS
     )
     return View(
-        workflow, as_of, known_at, length, name, day is None, proofs, evidence["first_at"], events, known_day is not None,
-        _matching(workflow, known_at),
+        workflow, as_of, known_at, length, name, latest, proofs, evidence["first_at"], events, known_day is not None,
+        fiscal.name if fiscal else "", _matching(workflow, known_at),
     )  # fmt: skip
 
 
@@ -245,10 +254,19 @@ def _end_of(day: date) -> datetime:
     return datetime.combine(day, time(), tzinfo=UTC) + timedelta(days=1) - US
 
 
-def _period(workflow: Workflow, name: str, as_of: datetime, known_at: datetime) -> tuple[str, timedelta, int]:
-    """Name and length of the period, and how many events there are up to its end."""
+def _period(
+    workflow: Workflow, name: str, as_of: datetime, known_at: datetime, fiscal: PeriodSpan | None
+) -> tuple[str, timedelta, int]:
+    """Name and length of the period, and how many events there are up to its end.
+
+    A fiscal period is called by its length: what is compared with it is as long, and may be no fiscal period.
+    """
     lengths = [*PERIODS.values(), as_of - EPOCH]
     *counts, events = _activity(workflow, as_of, known_at, lengths)
+    if fiscal:
+        # From just before its first moment.
+        length = as_of - fiscal.starts_at + US
+        return words.plural(max(1, round(length / timedelta(days=1))), "day"), length, events
     enough = [key for key, number in zip(PERIODS, counts, strict=True) if number >= ENOUGH_EVENTS]
     chosen = name if name in PERIODS else enough[0] if enough else "year"
     return chosen, PERIODS[chosen], events
@@ -271,18 +289,32 @@ def choose(workflows: dict[str, Workflow]) -> View:
         "As of", value=None, min_value=first_day(workflow) or date(1990, 1, 1), max_value=today, key=AS_OF, format="YYYY-MM-DD",
         bind="query-params", help="Figures as they stood at the end of this day (UTC). Empty: the newest time that can be told.",
     )  # fmt: skip
+    fiscal = _fiscal_periods(workflow)
     period = st.selectbox(
-        "Period", [AUTO, *PERIODS], key=PERIOD, bind="query-params",
+        "Period", [AUTO, *PERIODS, *fiscal], key=PERIOD, bind="query-params",
         help=f"What rates and movements are of, and what they are compared with. "
-        f"{AUTO}: the shortest one with at least {ENOUGH_EVENTS} events.",
+        f"{AUTO}: the shortest one with at least {ENOUGH_EVENTS} events."
+        f"{' A fiscal period is shown as of its end.' if fiscal else ''}",
     )  # fmt: skip
     known_day = st.date_input(
         "As known on", value=None, min_value=date(1990, 1, 1), max_value=today, key=KNOWN, format="YYYY-MM-DD",
         bind="query-params", help="Only evidence that had arrived by the end of this day (UTC). Empty: everything known.",
     )  # fmt: skip
     view = look(workflow, day, known_day, period)
-    st.caption(f"Shown: the {view.period_name} to {words.at(view.as_of)}.")
+    named = f"{view.fiscal}, " if view.fiscal else ""
+    st.caption(f"Shown: {named}the {view.period_name} to {words.at(view.as_of)}.")
     return view
+
+
+def _fiscal_periods(workflow: Workflow) -> list[str]:
+    """Names of the fiscal periods of which there may be something to see, the newest first."""
+    now, first = data.clock.now(), first_day(workflow)
+    known = data.periods(workflow.period_calendar, now.replace(minute=0, second=0, microsecond=0))
+    return [
+        span.name
+        for span in reversed(known.values())
+        if first and first <= span.ends_at.date() and span.starts_at <= now
+    ]
 
 
 def follow_permalink(url_path: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 # What stands where nothing can be said. Never 0, never 100 %.
@@ -94,13 +94,22 @@ def currency_name(currency: str) -> str:
     return currency if _CURRENCY.fullmatch(currency) else "(odd currency)"
 
 
+def number_text(text: str) -> str:
+    """`12,345.5` for a number written out, text as it is, and a dash for nothing."""
+    try:
+        # Zeros behind the point say nothing; `normalize` alone would write 1E+2.
+        return f"{Decimal(text).normalize():,f}" if text else UNKNOWN
+    except InvalidOperation:
+        return text
+
+
 def at(moment: datetime | None) -> str:
     """`13 Dec 2015, 13:55 UTC`."""
     return UNKNOWN if moment is None else f"{moment.day} {moment:%b %Y, %H:%M} UTC"
 
 
-def day(moment: datetime | None) -> str:
-    """`13 Dec 2015` (UTC)."""
+def day(moment: date | None) -> str:
+    """`13 Dec 2015`; of a time the day in UTC."""
     return UNKNOWN if moment is None else f"{moment.day} {moment:%b %Y}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import acting, data, panels, tables, view, words
+from dashboard import acting, data, panels, states, tables, view, words
 from dashboard.pivot import BUCKETS, CALENDAR_DAYS, in_business_days
 from dashboard.view import View
 from reconcile.life import Status
@@ -105,8 +105,8 @@ def table(look: View, rows: Sequence[Mapping[str, Any]], *, select: bool) -> lis
     chosen = tables.draw(
         rows,
         {
-            "Item": "item", "What is wrong": lambda row: look.title_of(row["expectation"]), "State": "state",
-            "Age, days": "age", **_clocks(rows), **_money(rows), "Owner": "owner", "Since": "detected_at",
+            "Item": "item", "What is wrong": lambda row: look.title_of(row["expectation"]), **_money(rows),
+            "State": lambda row: states.name(row["state"]), "Age, days": "age", **_clocks(rows), "Owner": "owner", "Since": "detected_at",
             "Assigned to": "assignee", "Status": lambda row: row["status"].replace("_", " "), "Code": "code",
             "Type": lambda row: look.type_title(row["item_type"]),
         },

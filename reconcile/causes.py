@@ -14,7 +14,8 @@ from store.sqlfile import read
 
 SQL = Path(__file__).parent / "sql"
 MOST_SEGMENTS = 50
-_FAILED = frozenset({"Error", "STATUS_CODE_ERROR"})
+# How spans say that they failed.
+FAILED = frozenset({"Error", "STATUS_CODE_ERROR"})
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def first_failing_hop(spans: Sequence[Mapping[str, Any]], since: datetime | None
 
     Rows as `spans.sql` gives them. The same is said for all exceptions at once in `causes_by_hop.sql`.
     """
-    failed = [span for span in spans if span["status"] in _FAILED]
+    failed = [span for span in spans if span["status"] in FAILED]
     callers = {(span["trace_id"], span["parent_span_id"]) for span in failed}
     own = [span for span in failed if (span["trace_id"], span["span_id"]) not in callers]
     if not own:

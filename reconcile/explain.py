@@ -38,11 +38,15 @@ class Entry:
     amount: Decimal | None = None
     currency: str = ""
     trace_id: str = ""
+    event_id: str = ""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One verdict in words. `sentence` says what is so and why; `todo` what the owner does next, if anything."""
+    """One verdict in words. `sentence` says what is so and why; `todo` what the owner does next, if anything.
+
+    `item` is what people call the item: its type and key, or of an event the step.
+    """
 
     expectation: str
     title: str
@@ -54,6 +58,7 @@ class Finding:
     exception_id: str
     item_type: str
     item_key: str
+    item: str
     facts: Mapping[str, Any]
 
 
@@ -74,7 +79,8 @@ class Neighbour:
 class Explanation:
     """What is known of one object as of (V, K). `headline` is the short answer; lists are in business order.
 
-    `hop` is where its traces show the first failure since it waits for what is open.
+    `hop` is where its traces show the first failure since it waits for what is open. `logs` are what programs logged in these
+    traces, `set_aside` the records of imports and probes that name it and could not be used.
     """
 
     workflow: str
@@ -89,6 +95,8 @@ class Explanation:
     neighbours: list[Neighbour] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
     spans: list[dict[str, Any]] = field(default_factory=list)
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
     hop: Hop | None = None
 
 
@@ -134,10 +142,14 @@ def explain(
     verdicts = _own_first([*expected, *evidence.matches], own_items, things)
     events, states = evidence.events, evidence.states
     windows = windows_of(store, workflow, verdicts)
+    steps = {row["event_id"]: _title(workflow, row["step"]) for row in events}
     findings = [
-        _finding(workflow, evidence.rules, row, as_of, windows.get(place, ""))
+        _finding(
+            workflow, evidence.rules, row, as_of, windows.get(place, ""),
+            f"{_kind(workflow, row['item_type'])} {row['item_key']}" if row["item_type"] else steps.get(row["item_key"], row["item_key"]),
+        )
         for place, row in enumerate(verdicts)
-    ]
+    ]  # fmt: skip
     own = [finding for finding in findings if (finding.item_type, finding.item_key) in own_items]
     return Explanation(
         workflow=workflow_name,
@@ -155,6 +167,8 @@ def explain(
         neighbours=evidence.neighbours,
         states=states,
         spans=evidence.spans,
+        logs=evidence.logs,
+        set_aside=evidence.set_aside,
         hop=_hop(own, evidence.spans),
     )
 
@@ -173,6 +187,8 @@ class _Evidence:
     states: list[dict[str, Any]]
     neighbours: list[Neighbour]
     spans: list[dict[str, Any]]
+    logs: list[dict[str, Any]]
+    set_aside: list[dict[str, Any]]
     matches: list[dict[str, Any]]
     rules: dict[str, dict[str, Any]]
 
@@ -185,6 +201,8 @@ def _evidence(store: Store, where: Mapping[str, Any], around: Mapping[str, Any])
         traces = sorted({row["trace_id"] for row in events if row["trace_id"]})[:20]
         seen = {"traces": traces, "as_of": where["as_of"], "known_at": where["known_at"]}
         spans = beside.rows(read(SQL / "spans.sql"), seen) if traces else []
+        logs = beside.rows(read(SQL / "logs.sql"), seen) if traces else []
+        set_aside = beside.rows(read(SQL / "set_aside.sql"), where)
         # A leg of events has the events of an object for items.
         told = {
             **around, "items": [*around["items"], *(row["event_id"] for row in events)], "types": [*around["types"], ""],
@@ -193,7 +211,14 @@ def _evidence(store: Store, where: Mapping[str, Any], around: Mapping[str, Any])
         rules = sorted({row["expectation"] for row in matches})
         known = beside.rows(read(SQL / "matching_rules.sql"), {**where, "rules": rules}) if rules else []
     return _Evidence(
-        events, states, neighbours, spans, matches, {row["rule"]: json.loads(row["content"]) for row in known}
+        events,
+        states,
+        neighbours,
+        spans,
+        logs,
+        set_aside,
+        matches,
+        {row["rule"]: json.loads(row["content"]) for row in known},
     )
 
 
@@ -239,6 +264,7 @@ def _event(workflow: Workflow, row: Mapping[str, Any]) -> Entry:
         amount=row["amount"],
         currency=row["currency"],
         trace_id=row["trace_id"],
+        event_id=row["event_id"],
     )
 
 
@@ -282,6 +308,7 @@ def _finding(
     row: Mapping[str, Any],
     as_of: datetime,
     window: str,
+    item: str,
 ) -> Finding:
     rule = next((rule for rule in workflow.expectations if rule.name == row["expectation"]), None)
     matched = matching.get(row["expectation"], {})
@@ -299,6 +326,7 @@ def _finding(
         exception_id=row["exception_id"],
         item_type=row["item_type"],
         item_key=row["item_key"],
+        item=item,
         facts=dict(row),
     )
 
@@ -469,7 +497,7 @@ def _title(workflow: Workflow, step: str) -> str:
 
 
 def _day(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M") if moment else "unknown"
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "unknown"
 
 
 def _span(span: timedelta) -> str:

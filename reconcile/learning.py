@@ -11,15 +11,16 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from core.duration import format_duration
+from core.duration import BusinessTime, counted, format_duration, format_window
 from reconcile.marks import text
 from store.client import Store
 from store.sqlfile import read
-from workflows.model import Learn, Workflow
+from workflows import model as rules
+from workflows.model import Workflow
 
 SQL = Path(__file__).parent / "sql"
 DAY = timedelta(days=1)
-# A cap that never caps.
+# A cap that never caps, in any unit.
 _FOREVER = timedelta(days=36_500)
 
 
@@ -35,21 +36,23 @@ def midnights_to_learn(store: Store, workflow: Workflow, version: str, until: da
         midnight += DAY
 
 
-def learn(store: Store, workflow: Workflow, version: str, midnight: datetime) -> None:
-    """Writes what each expectation with `learn` learns by `midnight`, from expectations that are written."""
+def learn(store: Store, workflow: Workflow, base: Mapping[str, Any], midnight: datetime) -> None:
+    """Writes what each expectation with `learn` learns by `midnight`, from expectations that are written.
+
+    `base` says of which version, and by which calendars it counts.
+    """
+    units = {name: counted(window)[1] for name, window in _fixed(workflow).items()}
     learns = [
         (
-            name,
-            one.quantile,
-            _seconds(one.over),
-            one.least,
-            _seconds(one.floor),
-            _seconds(one.cap or _FOREVER),
+            name, units[name], one.quantile, counted(one.over)[0], one.least,
+            counted(one.floor)[0], counted(one.cap or _FOREVER)[0],
         )
         for name, one in workflow.learns.items()
-    ]
-    given: dict[str, Any] = {"workflow": workflow.workflow, "version": version, "midnight": text(midnight)}
-    store.command(read(SQL / "learn_windows.sql"), {**given, "learns": learns})
+    ]  # fmt: skip
+    by_clock = all(unit == "s" for unit in units.values())
+    lags = read(SQL / ("lags.sql" if by_clock else "lags_by_calendar.sql")).code
+    statement = read(SQL / "learn_windows.sql").code.replace("{lags}", lags)
+    store.command(statement, {**base, "midnight": text(midnight), "learns": learns})
 
 
 def windows_of(store: Store, workflow: Workflow, verdicts: Sequence[Mapping[str, Any]]) -> dict[int, str]:
@@ -66,24 +69,39 @@ def windows_of(store: Store, workflow: Workflow, verdicts: Sequence[Mapping[str,
         (row["version"], row["expectation"], row["learned_at"]): row
         for row in store.rows(read(SQL / "learned_windows_of.sql"), asked)
     }
+    fixed = _fixed(workflow)
     return {
-        place: _window(verdicts[place], workflow.learns[at[1]], found.get(at)) for place, at in places.items()
+        place: _window(fixed[name], workflow.learns[name].least, found.get((version, name, day)))
+        for place, (version, name, day) in places.items()
     }
 
 
-def _window(verdict: Mapping[str, Any], how: Learn, learned: Mapping[str, Any] | None) -> str:
-    span = format_duration(verdict["due_at"] - verdict["opened_at"])
+def _fixed(workflow: Workflow) -> dict[str, timedelta | BusinessTime]:
+    """The windows that hold while there is too little to learn from, by the name of their expectation."""
+    return {
+        rule.name: rule.within
+        for rule in workflow.expectations
+        if isinstance(rule, rules.Sequence | rules.Landed) and rule.learn is not None
+    }
+
+
+def _window(fixed: timedelta | BusinessTime, least: int, learned: Mapping[str, Any] | None) -> str:
     if learned is None or not learned["learned"]:
         lags = learned["lags"] if learned else 0
-        return f" (window {span}, fixed: {lags:,} of the {how.least:,} lags it takes to learn one)"
+        return (
+            f" (window {format_window(fixed)}, fixed: {lags:,} of the {least:,} lags it takes to learn one)"
+        )
     day, quantile = f"{learned['learned_at']:%Y-%m-%d}", f"{learned['quantile'].normalize():f}"
-    return f" (window {span}, learned {day} from {learned['lags']:,} lags, quantile {quantile})"
+    return f" (window {_span(learned)}, learned {day} from {learned['lags']:,} lags, quantile {quantile})"
+
+
+def _span(learned: Mapping[str, Any]) -> str:
+    if learned["unit"] == "bd":
+        return f"{learned['window_bd']}bd"
+    span = format_duration(timedelta(seconds=learned["window_s"]))
+    return f"{span} of working time" if learned["unit"] == "bs" else span
 
 
 def midnight_of(moment: datetime) -> datetime:
     """The beginning of its day, UTC."""
     return datetime.combine(moment.astimezone(UTC).date(), time(), UTC)
-
-
-def _seconds(span: timedelta) -> int:
-    return int(span.total_seconds())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from core.duration import BusinessTime
+from core.duration import counted
 from workflows.model import Landed, Once, Precedence, Rule, Sequence, TieOut, Traced, Workflow
 
 
@@ -48,13 +48,8 @@ def _event_rule(workflow: Workflow, rule: Rule) -> tuple[Any, ...]:
 
 
 def _window(rule: Rule) -> tuple[int, str]:
-    """How much time a rule allows, and of what: seconds (`s`), business days (`bd`) or hours of working time (`bh`)."""
-    within = getattr(rule, "within", timedelta(0))
-    return (
-        (within.count, within.unit)
-        if isinstance(within, BusinessTime)
-        else (int(within.total_seconds()), "s")
-    )
+    """How much time a rule allows, and of what."""
+    return counted(getattr(rule, "within", timedelta(0)))
 
 
 def calendar_choice(workflow: Workflow) -> dict[str, Any]:

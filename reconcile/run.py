@@ -77,7 +77,7 @@ def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Re
     read_until = mark
     for midnight in midnights_to_learn(store, workflow, version, until):
         _follow_facts(store, workflow, base, read_until, midnight)
-        learn(store, workflow, version, midnight)
+        learn(store, workflow, base, midnight)
         read_until = max(read_until, midnight)
     _follow_facts(store, workflow, base, read_until, until)
     if references := reference_rules(workflow):

@@ -64,7 +64,8 @@ _SETTINGS = _words(
     join_use_nulls join_algorithm group_by_use_nulls union_default_mode transform_null_in cast_keep_nullable
     aggregate_functions_null_for_empty prefer_column_name_to_alias cast_string_to_dynamic_use_inference
     decimal_check_overflow asterisk_include_alias_columns asterisk_include_materialized_columns
-    describe_include_subcolumns count_distinct_implementation use_skip_indexes use_query_condition_cache async_insert
+    describe_include_subcolumns count_distinct_implementation use_skip_indexes use_query_condition_cache
+    short_circuit_function_evaluation query_plan_filter_push_down async_insert
     wait_for_async_insert wait_for_async_insert_timeout materialized_views_ignore_errors
     parallel_view_processing
     throw_on_max_partitions_per_insert_block max_partitions_per_insert_block insert_null_as_default

@@ -23,10 +23,6 @@ from core.errors import CannotRunError
 from store.client import Store
 from store.errors import FolderInUseError, NewerSchemaError
 from store.failed_writes import remove_empty_orders
-from store.sqlfile import read, statements
-
-SQL = Path(__file__).parent / "sql"
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 # A client that only asks whether the lock is held takes it for a moment; this outlasts that moment.
 _RETRIES, _RETRY_S = 5, 0.02
@@ -88,18 +84,10 @@ class DataFolder:
         return self
 
     def opened(self, store: Store) -> None:
-        """Notes which engine and which tieout wrote last. Call it when the store is open and migrated.
-
-        What is not on disk after a power cut and can be made from the rest is made anew when the machine was started since.
-        """
+        """Notes which engine and which tieout wrote last. Call it when the store is open and migrated."""
         with _explained(self.path):
-            written, boot = _written(self.path), _boot()
-            restarted = written and (boot is None or boot != written.get("boot"))
-            if restarted and store.value("SELECT count() FROM system.projections"):
-                for statement in statements(read(SQL / "renew_projections.sql").text):
-                    store.command(statement)
             engine = str(store.value("SELECT version()"))
-            _write(self.path / "engine.json", {"engine": engine, "tieout": _tieout_version(), "boot": boot})
+            _write(self.path / "engine.json", {"engine": engine, "tieout": _tieout_version()})
 
     def publish(self, running: Running) -> None:
         """Tells commands on this machine where this process listens. Call it when the listeners are up."""
@@ -246,14 +234,6 @@ def _written(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return noted if isinstance(noted, dict) else {}
-
-
-def _boot() -> str | None:
-    """Names this start of the machine; None where the system has no name for it."""
-    try:
-        return BOOT.read_text().strip()
-    except OSError:
-        return None
 
 
 def engine_version() -> str:

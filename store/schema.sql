@@ -344,7 +344,9 @@ CREATE TABLE learned_windows
     `expectation` LowCardinality(String) COMMENT 'name of the rule in the workflow file',
     `learned_at` DateTime64(6, 'UTC') COMMENT 'midnight by which it was learned, of business and of known time; it holds for what opens on that day',
     `learned` Bool COMMENT 'false while there were too few lags: the fixed window holds',
-    `window_s` Int64 COMMENT 'seconds from opening to due time, 0 while there were too few lags',
+    `unit` LowCardinality(String) DEFAULT 's' COMMENT 'what the window is of: s, seconds of the clock; bs, seconds of working time; bd, business days',
+    `window_s` Int64 COMMENT 'seconds from opening to due time, of the clock or of working time; 0 where unit is bd or while there were too few lags',
+    `window_bd` Int32 COMMENT 'business days from opening to due time where unit is bd, else 0',
     `lags` UInt64 COMMENT 'lags that ended in the time looked at and were known',
     `quantile` Decimal(9, 6) COMMENT 'share of the lags that are no longer than the window',
     `over_s` Int64 COMMENT 'how far back was looked, in seconds'
@@ -410,9 +412,11 @@ SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsy
 CREATE TABLE match_records
 (
     `rule` LowCardinality(String) COMMENT 'matching rule',
-    `version` String COMMENT 'rule version that read it',
+    `version` LowCardinality(String) COMMENT 'rule version that read it',
     `pass` UInt8 COMMENT 'which key of the rule, 1 is the first',
+    `stream` UInt64 MATERIALIZED cityHash64(rule, version, pass) COMMENT 'rule, version and pass as one number',
     `key` String COMMENT 'normalised key, its parts joined by the unit separator',
+    `record_hash` UInt64 MATERIALIZED cityHash64(leg, record) COMMENT 'leg and record as one number',
     `leg` LowCardinality(String) COMMENT 'leg of the rule',
     `record` String COMMENT 'key of the object, or event id',
     `origin` String COMMENT 'key that left it open, empty for the first pass',
@@ -434,24 +438,11 @@ CREATE TABLE match_records
     `dated` Bool COMMENT 'that counts from a date it names, not from when it is there',
     `business_day` Int32 COMMENT 'business day it counts for, of the calendar that windows are counted by; 0 without one',
     INDEX idx_known_at known_at TYPE minmax GRANULARITY 4,
-    INDEX idx_record record TYPE bloom_filter(0.01) GRANULARITY 4,
-    PROJECTION by_record
-    (
-        SELECT
-            rule,
-            version,
-            pass,
-            key,
-            cityHash64(leg, record)
-        ORDER BY
-            rule,
-            version,
-            cityHash64(leg, record)
-    )
+    INDEX idx_record record TYPE bloom_filter(0.01) GRANULARITY 4
 )
 ENGINE = MergeTree
-ORDER BY (rule, version, pass, key, leg, record, origin, occurred_at, known_at)
-SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, merge_selector_base = 12, auto_statistics_types = '', min_compress_block_size = 8192
+ORDER BY (stream, key, leg, record, origin, occurred_at, known_at)
+SETTINGS index_granularity = 512, min_compress_block_size = 8192, non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, merge_selector_base = 12, auto_statistics_types = ''
 
 CREATE TABLE matches
 (

@@ -26,7 +26,7 @@ from kpis.kpi import Kpi
 from probes.run import run_probe
 from probes.systems import Systems
 from reconcile.acts import Desk
-from reconcile.matching.run import match
+from reconcile.matching.run import match, retire
 from reconcile.policy import activate_levels
 from reconcile.run import reconcile
 from reconcile.sweep import sweep
@@ -71,7 +71,8 @@ def jobs_of(project: Project, desk: Desk | None = None, audit: AuditLog | None =
         return sum(one.expectations + one.members for one in done)
 
     def match_all(store: Store, now: datetime) -> int:
-        return sum(one.decisions for one in match(store, project.matching.values(), workflows, now))
+        decided = sum(one.decisions for one in match(store, project.matching.values(), workflows, now))
+        return decided + len(retire(store, project.matching, now))
 
     def publish(store: Store, chosen: Iterable[Kpi], job: str, now: datetime) -> int:
         run_id = uuid.uuid4().hex

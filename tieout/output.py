@@ -40,7 +40,10 @@ def print_table(
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name in names:
         numeric = all(isinstance(row.get(name), int | float | Decimal | None) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        zone = " (UTC)" if any(isinstance(row.get(name), datetime) for row in rows) else ""
+        table.add_column(
+            name.replace("_", " ") + zone, justify="right" if numeric else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in names))
     out.print(table)

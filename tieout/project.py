@@ -15,6 +15,7 @@ from collector.correlation import check as check_correlation
 from collector.follow import check as check_followed
 from collector.imports.load import load_mappings
 from collector.imports.mapping import Mapping as ImportMapping
+from collector.imports.mapping import OcelObject, StateFile
 from collector.privacy import check as check_privacy
 from collector.settings import check as check_collector
 from core.address import reachable
@@ -27,7 +28,7 @@ from kpis.load import check_names, load_kpis
 from probes.dlt import DltProbe
 from probes.load import Loaded, load_probes
 from probes.probe import ProbeFile
-from reconcile.matching.load import load_matching
+from reconcile.matching.load import Feed, load_matching
 from reconcile.matching.model import Ruling
 from reconcile.people import check as check_access
 from reconcile.policy import Policy, load_policy
@@ -114,12 +115,17 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
     findings += problems + _systems(parsed, {probe.system for probe, _ in probes.values()})
     if settings is not None:
         findings += [*_hosts(probes, settings), *_unguarded(probes, settings)]
+    stored = (
+        {name: mapping for name, (mapping, _) in mappings.items()},
+        {name: probe for name, (probe, _) in probes.items()},
+    )
     matching, problems = load_matching(
         root / "matching",
         workflows,
         {*mappings, *probes},
-        _stored_fields(mappings, probes),
+        stored_fields(*stored),
         _calendar_names(root, calendars),
+        feeds_of(*stored),
     )
     findings += problems
     kpis, problems = load_kpis([folder for folder in (SHIPPED_KPIS, root / "kpis") if folder.is_dir()])
@@ -136,7 +142,7 @@ def load_project(root: Path, flags: Mapping[str, Any] | None = None) -> tuple[Pr
         calendars,
         workflows,
         mappings,
-        {name: probe for name, (probe, _) in probes.items()},
+        stored[1],
         matching,
         kpis,
         alerts,
@@ -220,24 +226,34 @@ def _workflows(
     return {**{name: shipped[name] for name in wanted if name in shipped}, **own}, findings
 
 
-def _stored_fields(
-    mappings: Mapping[str, tuple[ImportMapping, Parsed]], probes: Mapping[str, tuple[ProbeFile, Parsed]]
+def stored_fields(
+    mappings: Mapping[str, ImportMapping], probes: Mapping[str, ProbeFile]
 ) -> dict[str, set[str]]:
     """The fields that are kept of each object type, by the allow-lists of what reads it."""
     kept: dict[str, set[str]] = {}
-    for probe, _ in probes.values():
+    for probe in probes.values():
         kept.setdefault(probe.object.type, set()).update(probe.object.fields)
-    for mapping, _ in mappings.values():
-        states = (
-            [mapping.state]
-            if mapping.state
-            else list(mapping.ocel2.objects.values())
-            if mapping.ocel2
-            else []
-        )
-        for state in states:
+    for mapping in mappings.values():
+        for state in _states(mapping):
             kept.setdefault(state.type, set()).update(state.fields)
     return kept
+
+
+def feeds_of(mappings: Mapping[str, ImportMapping], probes: Mapping[str, ProbeFile]) -> list[Feed]:
+    """Which source stores what: object type, system, name of the probe or mapping."""
+    probed = [(probe.object.type, probe.system, name) for name, probe in probes.items()]
+    imported = [
+        (state.type, (state.system if isinstance(state, OcelObject) else "") or mapping.system, name)
+        for name, mapping in mappings.items()
+        for state in _states(mapping)
+    ]
+    return [*probed, *imported]
+
+
+def _states(mapping: ImportMapping) -> list[StateFile | OcelObject]:
+    if mapping.state:
+        return [mapping.state]
+    return list(mapping.ocel2.objects.values()) if mapping.ocel2 else []
 
 
 def _kpi_names(kpis: Mapping[str, Kpi], workflows: Mapping[str, Workflow]) -> dict[str, KpiNames]:

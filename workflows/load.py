@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from core.duration import format_window
 from core.findings import Finding, nearest
 from core.yamlfile import Parsed, load
 from workflows.model import (
@@ -85,6 +86,12 @@ def _check(workflow: Workflow, parsed: Parsed, calendars: Collection[str] | None
             message = "business time needs a calendar, and not only of some segments"
             allowed = "'calendar' of the expectation, of its owner under 'owners', or of the workflow"
             out.append(parsed.finding((*at, "within"), message, allowed))
+        if isinstance(rule, Sequence | Landed) and rule.learn:
+            message = f"counted otherwise than 'within', which is {format_window(rule.within)}"
+            out += [
+                parsed.finding((*at, "learn", key), message)
+                for key in rule.learn.counted_otherwise(rule.within)
+            ]
         if isinstance(rule, Landed | Traced) and rule.step in workflow.steps:
             out += _unproven(workflow, rule, parsed, at)
         if isinstance(rule, TieOut):

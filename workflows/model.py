@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from core.duration import BusinessTime, Duration, Window
+from core.duration import BusinessTime, Duration, Window, counted
 from core.yamlfile import FileModel
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
@@ -98,23 +98,35 @@ class Expectation(FileModel):
 
 class Learn(FileModel):
     """A window learned from observed lags: at each midnight (UTC) the `quantile` of those that ended in the time `over`
-    before and were known, in whole seconds, but not below `floor` and not above `cap`. It holds for what opens on that
-    day. With fewer lags than `least`, `within` of the expectation holds.
+    before and were known, but not below `floor` and not above `cap`. It holds for what opens on that day. With fewer
+    lags than `least`, `within` of the expectation holds.
+
+    The lag of an arrival is the smallest window by which it was in time, counted as `within` is: in whole seconds, in
+    business days, or in whole seconds of working time. So are `floor` and `cap`.
     """
 
     quantile: Annotated[Decimal, Field(gt=0, le=1, decimal_places=6)] = Decimal("0.99")
     over: Duration = timedelta(days=30)
     least: Annotated[int, Field(ge=1)] = 200
-    floor: Duration = timedelta(0)
-    cap: Duration | None = None
+    floor: Window = timedelta(0)
+    cap: Window | None = None
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Learn:
-        if self.cap is not None and self.cap < self.floor:
+        (least, unit), (most, same) = (
+            counted(self.floor),
+            counted(self.floor if self.cap is None else self.cap),
+        )
+        if unit == same and most < least:
             raise ValueError("'floor' is above 'cap'")
         if not self.over:
             raise ValueError("'over' is a time to look back over, like 30d")
         return self
+
+    def counted_otherwise(self, within: timedelta | BusinessTime) -> list[str]:
+        """Which of `floor` and `cap` are in another unit than `within`."""
+        limits = {"floor": self.floor, "cap": self.cap}
+        return [name for name, limit in limits.items() if limit and counted(limit)[1] != counted(within)[1]]
 
 
 class Sequence(Expectation):
@@ -296,6 +308,11 @@ class Workflow(FileModel):
     def calendars(self) -> tuple[str, ...]:
         """Names of all calendars it counts by, in order."""
         return tuple(sorted({name for _, name in calendar_references(self)}))
+
+    @property
+    def period_calendar(self) -> str:
+        """The calendar whose fiscal periods are meant when nobody names one: its own, else the only one; empty without."""
+        return self.calendar or (self.calendars[0] if len(self.calendars) == 1 else "")
 
     @property
     def learns(self) -> dict[str, Learn]:

@@ -18,12 +18,18 @@ judged AS (
     SELECT
         multiIf({dimension:String} = '', 'total', dims[{dimension:String}] = '', 'unmapped', dims[{dimension:String}]) AS segment,
         item_type, item_key,
-        due = 1 AS is_due, isNotNull(detected_at) AS is_exception, due = 1 AND unknown = 1 AS is_unknown,
+        due = 1 AS is_due, if(kind = 'tie_out', faults > 0, isNotNull(detected_at)) AS is_exception,
+        due = 1 AND unknown = 1 AND NOT is_exception AS is_unknown,
         state IN ('NOT_DUE', 'IN_FLIGHT') AS is_immature,
         if(currency = '', 'XXX', toString(currency)) AS code,
         abs(if(kind = 'tie_out', expected, amount)) AS money
-    FROM verdicts_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
-    WHERE workflow = {workflow:String} AND due_at > {window_start:DateTime64(6, 'UTC')}
+    FROM (
+        -- Of a match one row is due, and each fault that it ever had is a row of its own.
+        SELECT *, countIf(isNotNull(detected_at)) OVER (PARTITION BY item_type, item_key, expectation) AS faults
+        FROM verdicts_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
+        WHERE workflow = {workflow:String}
+    )
+    WHERE due_at > {window_start:DateTime64(6, 'UTC')}
 ),
 items AS (
     SELECT

@@ -19,7 +19,7 @@ judged AS (
         multiIf({dimension:String} = '', 'total', dims[{dimension:String}] = '', 'unmapped', dims[{dimension:String}]) AS segment,
         due = 1 AS is_due, matched = 1 AS is_matched, unknown = 1 AS is_unknown,
         state IN ('NOT_DUE', 'IN_FLIGHT') AS is_immature,
-        failures = 0 AND isNull(detected_at) AS is_clean,
+        failures = 0 AND if(kind = 'tie_out', faults = 0, isNull(detected_at)) AS is_clean,
         if(currency = '', 'XXX', toString(currency)) AS code,
         abs(if(kind = 'tie_out', expected, amount)) AS money,
         due = 1 AND isNotNull(money) AS is_priced,
@@ -29,8 +29,13 @@ judged AS (
             kind = 'tie_out', if(sign(actual) = sign(expected), least(abs(actual), abs(expected)), NULL),
             is_matched, money,
             NULL) AS allocation
-    FROM verdicts_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
-    WHERE workflow = {workflow:String} AND due_at > {window_start:DateTime64(6, 'UTC')}
+    FROM (
+        -- Of a match one row is due, and each fault that it ever had is a row of its own.
+        SELECT *, countIf(isNotNull(detected_at)) OVER (PARTITION BY item_type, item_key, expectation) AS faults
+        FROM verdicts_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
+        WHERE workflow = {workflow:String}
+    )
+    WHERE due_at > {window_start:DateTime64(6, 'UTC')}
 ),
 counted AS (
     SELECT

@@ -37,6 +37,11 @@ SETTINGS = {
     "input_format_csv_allow_variable_number_of_columns": 1,
 }
 SIDES = ("left", "right")
+# What holds of a key, in the order of `states.sql`.
+STATES = (
+    "no key", "only right", "only left", "amount unreadable", "amount differs", "fields differ", "agree within tolerance",
+    "agree by sum", "agree",
+)  # fmt: skip
 RULES = get_args(Normalisation)
 PLACES = 12
 # Whether a difference is more than may be, by amount or by share of the left side.
@@ -125,7 +130,7 @@ def compare(
             raise ConfigurationError(f"{differences} is one of the files that are compared; write elsewhere")
     settings = {**SETTINGS, "format_csv_delimiter": wanted.delimiter}
     params: dict[str, Any] = {
-        "tolerance": str(wanted.tolerance), "share": str(wanted.percent / 100), "most": largest,
+        "tolerance": str(wanted.tolerance), "share": str(wanted.percent / 100), "most": largest, "names": list(STATES),
     }  # fmt: skip
     selects = {
         side: _extract(store, side, path, wanted, params)

@@ -6,7 +6,7 @@ that two costs are equal or they are not; the order of records does not depend o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 Edge = tuple[int, int]
@@ -49,6 +49,39 @@ def assign(
         else:
             pairs += _part({edge: edges[edge] for edge in part}, left_twins, right_twins)
     return sorted(pairs, key=lambda pair: (pair.left, pair.right)), sorted(too_large)
+
+
+def in_order(bands: Sequence[tuple[int, int]], cost: Callable[[int, int], int]) -> list[Edge]:
+    """The most pairs of records that are all alike, and of those with the least sum of `cost`, which grows with the distance.
+
+    Both sides are in order of day; `bands` say, for each on the left, from which up to which on the right it may have, neither
+    of them ever falling. Pairs that cross are then never better than the same ones uncrossed, so few steps find the best.
+    """
+    # Of the lefts so far with the first rights: more pairs outweigh all cost.
+    best, reached = [0] * (max((end for _, end in bands), default=0) + 1), 0
+    pair = 1 + sum(
+        max(cost(left, start), cost(left, end - 1)) for left, (start, end) in enumerate(bands) if start < end
+    )
+    steps: list[list[int]] = []
+    for left, (start, end) in enumerate(bands):
+        best[reached + 1 : end + 1] = [best[reached]] * (end - reached)
+        reached, above, row = end, best[start], []
+        for place in range(start + 1, end + 1):
+            together = above + pair - cost(left, place - 1)
+            above = best[place]
+            best[place] = max(together, best[place], best[place - 1])
+            row.append(1 if best[place] == above else 2 if best[place] == best[place - 1] else 0)
+        steps.append(row)
+    pairs, place = [], reached
+    for left in reversed(range(len(bands))):
+        start, end = bands[left]
+        place = min(place, end)
+        while place > start and steps[left][place - start - 1] == 2:
+            place -= 1
+        if place > start and steps[left][place - start - 1] == 0:
+            place -= 1
+            pairs.append((left, place))
+    return pairs[::-1]
 
 
 def components(edges: Iterable[Edge]) -> list[list[Edge]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 
 from reconcile.matching.model import Comparison, Limit, MatchingRule
@@ -31,6 +31,12 @@ def money_field(rule: MatchingRule) -> str:
             if one.means == means:
                 return one.field
     return ""
+
+
+def currency_number(rule: MatchingRule) -> str:
+    """The number that carries the currency of a record: the amount compared, else the price, else what there is."""
+    found = {one.means: one.field for one in reversed(rule.compare.values())}
+    return found.get("amount") or found.get("price") or found.get("quantity") or ""
 
 
 def number(rule: MatchingRule, record: Record, field: str) -> Decimal | None:
@@ -106,19 +112,22 @@ def gate(rule: MatchingRule, name: str, one: Comparison, legs: Legs) -> Gate:
         limit = one.over if difference > 0 else one.under
         most = allowed(limit, expected)
         passed = difference == 0 or limit.any or abs(difference) <= most
-        return Gate(name, one.actual, _text(expected), _text(actual), passed, difference, most)
+        return Gate(name, one.actual, value_text(expected), value_text(actual), passed, difference, most)
     if isinstance(expected, str) and isinstance(actual, str):
         return Gate(name, one.actual, expected, actual, expected == actual)
-    return Gate(name, one.actual, _text(expected), _text(actual), None)
+    return Gate(name, one.actual, value_text(expected), value_text(actual), None)
 
 
 def gates(rule: MatchingRule, legs: Legs) -> tuple[Gate, ...]:
     """All comparisons of the rule, and whether the legs speak of one currency."""
-    currencies = sorted(
-        {record.currency for records in legs.values() for record in records if record.currency}
-    )
-    same = () if len(currencies) < 2 else (Gate("currency", "", rule.currency, ", ".join(currencies), False),)
+    same = one_currency(rule, (record for records in legs.values() for record in records))
     return (*(gate(rule, name, one, legs) for name, one in rule.compare.items()), *same)
+
+
+def one_currency(rule: MatchingRule, records: Iterable[Record]) -> tuple[Gate, ...]:
+    """The test that fails where records are in several currencies; none where they are not."""
+    currencies = sorted({record.currency for record in records if record.currency})
+    return () if len(currencies) < 2 else (Gate("currency", "", rule.currency, ", ".join(currencies), False),)
 
 
 def fault(rule: MatchingRule, failed: Gate, stake: Decimal | None) -> Fault:
@@ -146,16 +155,17 @@ def stake(rule: MatchingRule, failed: Gate, legs: Legs, residual: Decimal | None
         return None if residual is None else abs(residual)
     times: Value = Decimal(1)
     if one.means == "quantity":
-        price = _first(rule, "price")
+        price = first_of(rule, "price")
         times = value_of(rule, price, legs[price.expected]) if price and price.expected in legs else None
     elif one.means == "price":
-        quantity = _first(rule, "quantity")
+        quantity = first_of(rule, "quantity")
         times = total(rule, legs[one.actual], quantity.field) if quantity else None
     with localcontext(EXACT):
         return abs(failed.difference * times).quantize(MONEY) if isinstance(times, Decimal) else None
 
 
-def _first(rule: MatchingRule, means: str) -> Comparison | None:
+def first_of(rule: MatchingRule, means: str) -> Comparison | None:
+    """The comparison by which the rule knows the amount, the quantity or the price; None where it compares none."""
     return next((one for one in rule.compare.values() if one.means == means), None)
 
 
@@ -163,8 +173,8 @@ def would_match(test: Gate) -> str:
     """What change would have let a failed gate pass."""
     if test.difference is None:
         return f"{test.name} {test.actual or 'nothing'} instead of {test.expected or 'nothing'}"
-    size = format(abs(test.difference).normalize(), "f")
-    limit = format((test.allowed or Decimal(0)).normalize(), "f")
+    size = format(abs(test.difference).normalize(), ",f")
+    limit = format((test.allowed or Decimal(0)).normalize(), ",f")
     return f"{test.name} differs by {size}, {limit} is allowed"
 
 
@@ -178,7 +188,7 @@ def may_still_grow(rule: MatchingRule, failed: Gate) -> bool:
 
 def money(rule: MatchingRule, legs: Legs) -> tuple[Decimal | None, Decimal | None, dict[Cause, Decimal]]:
     """Expected and actual money of the legs compared, and their difference by cause, summing to it exactly."""
-    amount, quantity, price = (_first(rule, means) for means in ("amount", "quantity", "price"))
+    amount, quantity, price = (first_of(rule, means) for means in ("amount", "quantity", "price"))
     parts = _quantity_and_price(rule, quantity, price, legs)
     if amount is not None:
         expected, actual = (
@@ -235,17 +245,26 @@ def _causes(
             causes["price"] = (qa * (pa - pe)).quantize(MONEY)
         expected, actual = (legs.get(side, ()) for side in sides)
         causes["fx"] = _exchange(rule, expected, actual)
+        price = first_of(rule, "price")
+        if parts is not None and price is not None and rule.numbers[price.field].rates:
+            # What the rate does to the price is told once.
+            causes["price"] -= causes["fx"]
         extras = [(total(rule, actual, name), total(rule, expected, name)) for name in rule.tax_freight]
         causes["tax_freight"] = sum(((a or ZERO) - (e or ZERO) for a, e in extras), ZERO).quantize(MONEY)
         rest = residual - sum(causes.values(), ZERO)
-        causes["rounding" if abs(rest) <= rule.rounding else "unexplained"] = rest
+    causes[rest_cause(rule, rest)] = rest
     return {cause: value for cause, value in causes.items() if value}
+
+
+def rest_cause(rule: MatchingRule, rest: Decimal) -> Cause:
+    """What a difference is put down to that nothing else explains."""
+    return "rounding" if abs(rest) <= rule.rounding else "unexplained"
 
 
 def _exchange(rule: MatchingRule, expected: Sequence[Record], actual: Sequence[Record]) -> Decimal:
     """What the same money would be less at the expected leg's rate; nothing when that leg has several rates."""
     rates = {record.rate for record in expected}
-    field = next((one.field for one in rule.compare.values() if one.means in ("amount", "price")), "")
+    field = currency_number(rule)
     if len(rates) != 1 or field not in rule.numbers or not rule.numbers[field].rates:
         return ZERO
     rate, gained = next(iter(rates)), ZERO
@@ -258,7 +277,8 @@ def _exchange(rule: MatchingRule, expected: Sequence[Record], actual: Sequence[R
     return gained.quantize(MONEY)
 
 
-def _text(value: Value) -> str:
+def value_text(value: Value) -> str:
+    """What a side of a test says, for people and to be compared; empty when it is not known."""
     if isinstance(value, Decimal):
         return format(value.normalize() if value else ZERO, "f")
     return value or ""

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reconcile.matching.cancel import cancelled
 from reconcile.matching.group import group, groups, with_many
-from reconcile.matching.hand import Accepted, Identity, Sets
+from reconcile.matching.hand import Accepted, Identity, Sets, are_of_one_leg
 from reconcile.matching.model import Key, MatchingRule
 from reconcile.matching.pairing import Pairing
 from reconcile.matching.records import Decision, Fault, Gate, Record
 from reconcile.matching.reversals import net
+
+# What a record would have to say instead.
+_WANTED = {
+    "KEY_UNMAPPED": "a key, and each code of it in its table",
+    "UOM_FACTOR": "a unit with a factor on its day",
+    "FX_RATE": "a currency with a rate on its day",
+    "TRANSFORM_ERROR": "a number or a date",
+}
 
 
 def decide(rule: MatchingRule, key: Key, records: Sequence[Record], apart: Sets = ()) -> list[Decision]:
@@ -39,7 +48,7 @@ def by_hand(
 ) -> list[Decision]:
     """Decisions on the records that people joined, of those `members` that are there.
 
-    What the rule finds wrong is no fault while all are there and exactly that was accepted: a value that changed since
+    Records of one leg cancel each other. What the rule finds wrong is no fault while all are there and exactly that was accepted: a value that changed since
     is compared anew. A key that nobody could read is no reason against people who know what it means.
     """
     standing = sorted({(one.leg, one.key): one for one in records}.values(), key=lambda one: one.order)
@@ -47,11 +56,13 @@ def by_hand(
     unusable = [_unusable(one) for one in standing if one.problem not in ("", "KEY_UNMAPPED")]
     if not usable:
         return unusable
+    is_whole = frozenset((one.leg, one.key) for one in usable) == members
+    if is_whole and are_of_one_leg(members):
+        return [*unusable, cancelled(rule, usable, accepted)]
     # Nothing comes to it by itself any more, and dates do not matter.
     together = Key(fields=rule.keys[0].fields)
     found = group(with_many(rule, many=False), together, usable, may_repeat=True)
     failed = frozenset(accepted_of(test) for test in found.gates if test.passed is False)
-    is_whole = frozenset((one.leg, one.key) for one in usable) == members
     if found.verdict == "mismatch" and not found.waits and is_whole and failed <= accepted:
         found = replace(found, verdict="matched_tol", faults=())
     return [*unusable, found]
@@ -63,4 +74,9 @@ def accepted_of(test: Gate) -> Accepted:
 
 
 def _unusable(record: Record) -> Decision:
-    return Decision("unusable", (record,), faults=(Fault(record.problem, "", record.leg, "", ""),))
+    field, found = record.wrong or ("", "")
+    return Decision(
+        "unusable",
+        (record,),
+        faults=(Fault(record.problem, field, record.leg, _WANTED[record.problem], found),),
+    )

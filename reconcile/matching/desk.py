@@ -27,6 +27,7 @@ from reconcile.matching.hand import (
     HandAct,
     HandAction,
     Identity,
+    are_of_one_leg,
 )
 from reconcile.matching.model import Ruling
 from reconcile.matching.records import Record
@@ -73,6 +74,11 @@ class MatchOutcome:
     currency: str = ""
     accepted: tuple[str, ...] = ()
     repeated: bool = False
+
+    @property
+    def is_cancelling(self) -> bool:
+        """Whether its records cancel each other, all being of one leg."""
+        return are_of_one_leg((leg, key) for leg, _, key in (name.partition(":") for name in self.records))
 
 
 @dataclass(frozen=True)

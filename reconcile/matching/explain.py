@@ -12,7 +12,7 @@ from reconcile.matching.compare import would_match
 from reconcile.matching.decide import decide
 from reconcile.matching.hand import Hand, HandAct
 from reconcile.matching.model import MatchingRule, Ruling
-from reconcile.matching.moments import Version
+from reconcile.matching.moments import Version, lasting, standing
 from reconcile.matching.records import Decision, Gate, Record
 from reconcile.matching.results import results
 from reconcile.matching.rows import BY_HAND, version_of
@@ -48,7 +48,7 @@ class Line:
 @dataclass(frozen=True)
 class Story:
     """What one rule made of a record as of (V, K). `would_match`: what change would have let it match.
-    `candidates`: records of other legs whose key is nearly the same. `by_hand`: what people did with it by K, and
+    `candidates`: what `candidates` says of it while it waits. `by_hand`: what people did with it by K, and
     `rule_alone` what the first key would say had nobody decided anything; `key_number` 0 is a decision by hand.
     """
 
@@ -109,9 +109,8 @@ def explain_match(
 
 def _rule_alone(rule: MatchingRule, told: list[Version], record: str) -> str:
     """What the first key says of the record among all that systems tell, whatever people decided; empty when it is not there."""
-    last = {one.place: one for one in told if not one.is_by_hand}
-    standing = [one.record for one in last.values() if not one.gone]
-    found = [one for one in decide(rule, rule.keys[0], standing) if record in {r.key for r in one.records}]
+    there = standing(lasting(one for one in told if not one.is_by_hand))
+    found = [one for one in decide(rule, rule.keys[0], there) if record in {r.key for r in one.records}]
     return _headline(rule, 1, found[0], record) if found else ""
 
 
@@ -126,12 +125,11 @@ def _story(
     hand: Hand,
 ) -> Story | None:
     rule, number = ruling.rule, int(row["pass"])
-    last = {one.place: one for one in told}
-    standing = [one.record for one in last.values() if not one.gone]
+    there = standing(lasting(told))
     decision = next(
         (
             one
-            for one in decider(rule, number, row["key"], hand)(standing, known_at)
+            for one in decider(rule, number, row["key"], hand)(there, known_at)
             if any(member.key == record for member in one.records)
         ),
         None,
@@ -154,7 +152,7 @@ def _story(
         gates=list(decision.gates),
         would_match=[would_match(gate) for gate in failed],
         nearest=decision.nearest,
-        candidates=list(_candidates(store, ruling, row["key"], itself, as_of, known_at))
+        candidates=list(candidates(store, rule, ruling.version, row["key"], itself, as_of, known_at))
         if decision.waits and number != BY_HAND
         else [],
         said=results(store, as_of, known_at, rule=rule.rule, items=[record]),
@@ -178,8 +176,12 @@ def _absent(ruling: Ruling, row: Mapping[str, Any], record: str) -> Story:
 def _headline(rule: MatchingRule, number: int, decision: Decision, record: str) -> str:
     words = _WORDS[decision.verdict].format(waits=" and ".join(decision.waits) or "nothing")
     by = "by hand" if number == BY_HAND else f"by {', '.join(rule.keys[number - 1].fields)}"
-    if decision.verdict == "matched_tol" and any(gate.passed is False for gate in decision.gates):
-        words = "is matched with a difference that was accepted"
+    if decision.verdict == "reversed" and number == BY_HAND:
+        words = "is cancelled"
+    if decision.verdict in ("matched_tol", "reversed") and any(
+        gate.passed is False for gate in decision.gates
+    ):
+        words = f"is {'cancelled' if decision.verdict == 'reversed' else 'matched'} with a difference that was accepted"
     others = len(decision.records) - 1
     together = f" together with {others} other record{'s' if others > 1 else ''}" if others else ""
     why = "; ".join(
@@ -194,19 +196,46 @@ def _line(record: Record) -> Line:
     return Line(record.leg, record.key, record.day.isoformat(), amount, record.currency)
 
 
-def _candidates(
-    store: Store, ruling: Ruling, key: str, record: Record, as_of: datetime, known_at: datetime
+def candidates(
+    store: Store,
+    rule: MatchingRule,
+    version: str,
+    key: str,
+    record: Record,
+    as_of: datetime,
+    known_at: datetime,
 ) -> Iterator[dict[str, Any]]:
+    """What nearly belongs to a record that stands under `key` of the first pass, the nearest first: leg, record, amount, day.
+
+    `would_match` says what would have to be otherwise.
+    """
     found = store.rows(
         read(SQL / "candidates.sql"),
         {
-            "rule": ruling.rule.rule, "version": ruling.version, "leg": record.leg, "key": key, "worth": record.worth,
+            "rule": rule.rule, "version": version, "leg": record.leg, "key": key, "worth": record.worth,
             "day": record.day, "as_of": as_of, "known_at": known_at,
         },
     )  # fmt: skip
-    names = ruling.rule.keys[0].fields
+    names = rule.keys[0].fields
     mine = key.split("\x1f")
     for one in found:
+        if one["leg"] == record.leg:
+            yield {**one, "would_match": "they cancel each other: tieout match join"}
+            continue
         theirs = one["key"].split(" / ")
         off = [f"{name} {a!r} were {b!r}" for name, a, b in zip(names, mine, theirs, strict=False) if a != b]
         yield {**one, "would_match": "if " + " and ".join(off) if off else ""}
+
+
+def near(
+    store: Store, rule: MatchingRule, version: str, record: str, as_of: datetime, known_at: datetime
+) -> list[dict[str, Any]]:
+    """`candidates` of a record by its name alone; none when the rule reads no such record."""
+    given = {"records": [record], "versions": [(rule.rule, version)], "as_of": as_of, "known_at": known_at}
+    return [
+        one
+        for row in store.rows(read(SQL / "standing_records.sql"), given)
+        for one in candidates(
+            store, rule, version, row["newest_key"], version_of(row["newest"]).record, as_of, known_at
+        )
+    ]

@@ -61,15 +61,30 @@ def _waits_for(rule: MatchingRule, test: Gate, legs: Mapping[str, Sequence[Recor
 
 
 def _repeated(rule: MatchingRule, legs: Mapping[str, Sequence[Record]]) -> tuple[Fault, ...]:
-    """Several records in a leg that has one. As many in every leg are copies of one item, not a difference."""
+    """Several records in a leg that has one. As many copies in every leg are one item, not a difference."""
     counts = {leg: len(legs.get(leg, ())) for leg in rule.leg_names}
-    if len(set(counts.values())) == 1:
-        return ()
-    return tuple(
+    faults = tuple(
         Fault("DUP_SUSPECT", leg, leg, "1", str(count))
         for leg, count in counts.items()
         if count > 1 and not rule.legs[leg].many
     )
+    are_copies = len(set(counts.values())) == 1 and not (faults and _hide_differences(rule, legs))
+    return () if are_copies else faults
+
+
+def _hide_differences(rule: MatchingRule, legs: Mapping[str, Sequence[Record]]) -> bool:
+    """Whether sums of as many records in legs that have one agree, and the records do not: 100 + 200 and 150 + 150."""
+    if any(test.passed is False for test in gates(rule, legs)):
+        return False
+    in_line = {leg: sorted(members, key=_content) for leg, members in legs.items() if not rule.legs[leg].many}
+    rows = (
+        dict(zip(in_line, ([one] for one in row), strict=True)) for row in zip(*in_line.values(), strict=True)
+    )
+    return any(test.passed is False for row in rows for test in gates(rule, row))
+
+
+def _content(record: Record) -> tuple[object, ...]:
+    return (record.texts, [number or 0 for number in record.numbers])
 
 
 def with_many(rule: MatchingRule, *, many: bool) -> MatchingRule:

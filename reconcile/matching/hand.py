@@ -134,6 +134,17 @@ def are_apart(apart: Sets, records: Iterable[Record]) -> bool:
     return any(members <= there for members in apart)
 
 
+def are_named(apart: Sets, records: Iterable[Record]) -> bool:
+    """Whether any of these records is in a set that people took apart."""
+    there = {(one.leg, one.key) for one in records}
+    return any(members & there for members in apart)
+
+
+def are_of_one_leg(members: Iterable[Identity]) -> bool:
+    """Whether these can only cancel each other, as no other leg is among them."""
+    return len({leg for leg, _ in members}) == 1
+
+
 class Hand:
     """The acts on one rule, in whatever order they are given. The same act twice is one act."""
 

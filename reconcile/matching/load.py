@@ -23,6 +23,8 @@ from workflows.model import Workflow
 
 TEST_SUFFIX = "_test"
 TABLES = "tables"
+# Object type, system, and the source that stores it.
+Feed = tuple[str, str, str]
 
 
 def load_matching(
@@ -31,16 +33,19 @@ def load_matching(
     sources: Collection[str] | None = None,
     kept: Mapping[str, Collection[str]] | None = None,
     calendars: Collection[str] | None = None,
+    feeds: Collection[Feed] = (),
 ) -> tuple[dict[str, Ruling], list[Finding]]:
     """The rules in `folder` by name, and what is wrong with the files that are not among them.
 
     `calendars` that there are and `sources` that feed the store; None when they are not known here. `kept`: fields
-    that are stored of each object type; a type that is not named there is not checked.
+    that are stored of each object type; a type that is not named there is not checked. `feeds`: which source stores what.
     """
     tables, findings = load_tables(folder / TABLES)
     rulings: dict[str, Ruling] = {}
     for file in rule_files(folder):
-        ruling, problems = load_ruling(file, tables, workflows, sources, kept, _names(folder), calendars)
+        ruling, problems = load_ruling(
+            file, tables, workflows, sources, kept, _names(folder), calendars, feeds
+        )
         if ruling and ruling.rule.rule in rulings:
             problems.append(Finding(str(file), 1, 1, f"rule {ruling.rule.rule!r} is defined twice"))
         findings += problems
@@ -62,6 +67,7 @@ def load_ruling(
     kept: Mapping[str, Collection[str]] | None = None,
     known_tables: Collection[str] = (),
     calendars: Collection[str] | None = None,
+    feeds: Collection[Feed] = (),
 ) -> tuple[Ruling | None, list[Finding]]:
     """The rule in `file` with its tables. `known_tables`: files that are there, whether or not they are right."""
     rule, parsed, findings = load(file, MatchingRule)
@@ -71,9 +77,29 @@ def load_ruling(
     findings += [*check.legs(workflows, sources, kept or {}), *check.fields(), *check.meaning()]
     findings += [*check.tables(tables, {*tables, *known_tables}), *check.business_time(calendars)]
     named = [name for _, name, _ in tables_of(rule)]
-    # A table with mistakes has its own findings; without it the rule cannot decide.
-    ruling = Ruling(rule, {name: tables[name] for name in named}) if set(named) <= set(tables) else None
+    # A table with mistakes has its own findings; without it, or its workflow, the rule cannot decide.
+    if not set(named) <= set(tables) or rule.workflow not in workflows:
+        return None, findings
+    workflow = workflows[rule.workflow]
+    legs = {
+        name: leg.model_copy(update={"sources": _sources(leg, workflow, feeds)})
+        for name, leg in rule.legs.items()
+    }
+    ruling = Ruling(
+        rule.model_copy(update={"legs": legs}),
+        {name: tables[name] for name in named},
+        dimensions=workflow.dimensions,
+    )
     return ruling, findings
+
+
+def _sources(leg: Leg, workflow: Workflow, feeds: Collection[Feed]) -> tuple[str, ...]:
+    """Sources that prove a record of this leg is not there: another system's being alive says nothing of this one."""
+    if leg.sources or leg.step:
+        return leg.sources or workflow.sources_of((leg.step,) if leg.step in workflow.steps else ())
+    storing = {source for kind, system, source in feeds if kind == leg.type and leg.system in ("", system)}
+    listed = tuple(source for source in workflow.sources if source in storing)
+    return listed or tuple(sorted(storing)) or workflow.sources
 
 
 def _names(folder: Path) -> list[str]:

@@ -25,7 +25,7 @@ Share = Annotated[Decimal, Field(ge=0)]
 SourceField = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 # Records of a rule that were written in another form are not read: they are another version.
-_FORMAT = 2
+_FORMAT = 3
 # What every record has, whatever its system calls its fields.
 OWN_FIELDS = ("@key", "@amount", "@currency")
 
@@ -58,10 +58,11 @@ class Leg(FileModel):
     `fields`: what the rule calls a field → what the source calls it; `@key`, `@amount` and `@currency` are the
     record's own. `when`: only records with one of these values count, for example only posted ones. `many`:
     several records may make up this leg of one item. `date`: field with the business day; else the day the
-    record holds from. `within`: how long after the first record of the item this leg may take, counted from its
-    `date` where its leg has one; in business time (`3bd`, `8bh`) by `calendar` of the leg, else of the rule.
-    `sources` prove that a record is not there; default: those of the workflow. `original`: field that names the
-    record this one takes back. `lookup`: numbers that no record carries, such as the price of a contract, by name.
+    record was first there and counted. `dates`: how 03/04/2026 is meant there (`iso`: it is refused). `within`: how long after the
+    first record of the item this leg may take, counted from its `date` where its leg has one; in business time
+    (`3bd`, `8bh`) by `calendar` of the leg, else of the rule.
+    `sources` prove that a record is not there, one of them is enough; default: those of the workflow that store such
+    records, where they are known, else all of them. `original`: field that names the record this one takes back. `lookup`: numbers that no record carries, such as the price of a contract, by name.
     `owner`: team that clears what is wrong with this leg, where `owners` of the rule names none for the code.
     `void_by`: steps of the workflow's item after which its earlier events of this leg count no longer.
     """
@@ -73,6 +74,7 @@ class Leg(FileModel):
     when: dict[Name, tuple[str, ...]] = Field(default_factory=dict)
     many: bool = False
     date: Name | None = None
+    dates: Literal["iso", "dmy", "mdy"] = "iso"
     within: Allowance = timedelta(0)
     calendar: Name | None = None
     sources: tuple[str, ...] = ()
@@ -320,21 +322,26 @@ class MatchingRule(FileModel):
 
 @dataclass(frozen=True)
 class Ruling:
-    """A checked rule with the tables and the versions of the calendars it reads; what decides is all of them."""
+    """A checked rule with the tables and the versions of the calendars it reads; what decides is all of them.
+
+    `dimensions`: segments of its workflow, which its decisions carry.
+    """
 
     rule: MatchingRule
     tables: Mapping[str, Table]
     calendars: Mapping[str, str] = field(default_factory=dict)
+    dimensions: tuple[str, ...] = ()
 
     @cached_property
     def version(self) -> str:
-        """Hash of the rule and of the content of its tables and calendars: another rate, another version.
+        """Hash of the rule and of the content of its tables and calendars: another rate, another version, and so is another
+        source that proves a record missing.
 
         Who may decide by hand changes nothing that the rule decides.
         """
         tables = sorted((name, table.version) for name, table in self.tables.items())
         rule = self.rule.model_dump_json(exclude={"by_hand"})
-        told = repr((_FORMAT, rule, tables, sorted(self.calendars.items())))
+        told = repr((_FORMAT, rule, tables, sorted(self.calendars.items()), self.dimensions))
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

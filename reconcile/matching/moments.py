@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
+from itertools import groupby
 
 from reconcile.matching.hand import Identity
 from reconcile.matching.model import MatchingRule
@@ -22,7 +23,7 @@ MOST_WORK = 2_000_000
 @dataclass(frozen=True)
 class Version:
     """One state of a record: from `occurred_at` on, as known from `known_at` on. `gone`: no longer under this key.
-    `origin`: the earlier key that left it open.
+    `origin`: the earlier key that left it open. `counts`: whether it is in a state that the rule asks for, such as posted.
     """
 
     record: Record
@@ -31,6 +32,7 @@ class Version:
     row_hash: str
     gone: bool
     origin: str = ""
+    counts: bool = True
     dims: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -99,7 +101,7 @@ def moments(
             )
         held = story.at(occurred_at)
         if is_new:
-            yield Moment(occurred_at, known_at, len(story.versions), held)
+            yield Moment(occurred_at, known_at, story.evidence, held)
 
 
 def _pairs(versions: Sequence[Version], mark: datetime) -> Iterator[tuple[datetime, datetime, bool]]:
@@ -126,19 +128,20 @@ class _Story:
     def __init__(
         self, rule: MatchingRule, decided: Decide, known_at: datetime, versions: list[Version]
     ) -> None:
-        self._rule, self._decided, self._known_at, self.versions = rule, decided, known_at, versions
+        self._rule, self._decided, self._known_at, self.evidence = rule, decided, known_at, len(versions)
+        self._versions = lasting(versions)
         self._faults: dict[tuple[Identity, str, str, str], Spell] = {}
         self._ended: list[tuple[Identity, Spell]] = []
 
     def at(self, occurred_at: datetime) -> tuple[Held, ...]:
         """Decisions as of V; called for rising V."""
-        seen = [version for version in self.versions if version.occurred_at <= occurred_at]
-        last = {one.place: one for one in seen}
+        seen = [version for version in self._versions if version.occurred_at <= occurred_at]
         began: dict[Identity, datetime] = {}
         for one in (one for one in seen if not one.gone):
-            began.setdefault((one.record.leg, one.record.key), one.occurred_at)
-        standing = [one.record for one in last.values() if not one.gone]
-        decisions = self._decided(standing, self._known_at)
+            identity = one.record.leg, one.record.key
+            began[identity] = min(began.get(identity, one.occurred_at), one.occurred_at)
+        there = standing(seen)
+        decisions = self._decided(there, self._known_at)
         present = {
             (_anchor(self._rule, decision), fault.code, fault.field, fault.leg): (fault, decision.verdict)
             for decision in decisions
@@ -156,7 +159,7 @@ class _Story:
             )
             for name, (fault, verdict) in present.items()
         }
-        due = _due(standing, [one.record for one in seen if not one.gone])
+        due = _due(there, [one.record for one in seen if not one.gone])
         return tuple(self._held(decision, began, due) for decision in decisions)
 
     def _held(
@@ -181,9 +184,52 @@ class _Story:
         )
 
 
-def _due(standing: Iterable[Record], seen: Iterable[Record]) -> dict[Identity, tuple[datetime, ...]]:
+def lasting(versions: Iterable[Version]) -> list[Version]:
+    """Of several versions for one business time only the last: the others were never so."""
+    return list({(one.place, one.occurred_at): one for one in versions}.values())
+
+
+def standing(seen: Iterable[Version]) -> list[Record]:
+    """Records as they stand after what is `seen` of a key, in order.
+
+    What a rule does not ask for may change without changing a match: `at` is since when a record says what it says, and one
+    that names no date is of the day it was first there, under whatever key.
+    """
+    return [record for _, own in groupby(seen, key=lambda one: one.place[:2]) for record in _of_one([*own])]
+
+
+def _of_one(own: list[Version]) -> list[Record]:
+    """The states of one record that stand: one, or one from each earlier key that left it open."""
+    if own[0].place != own[-1].place:
+        own.sort(key=lambda one: one.occurred_at)
+    last: dict[tuple[str, str, str], Version] = {}
+    said, since = None, own[0].occurred_at
+    for at, news in groupby(own, key=lambda one: one.occurred_at):
+        last |= {one.place: one for one in news}
+        says = next((_says(one.record) for one in last.values() if not one.gone), None)
+        if says != said:
+            said, since = says, at
+    undated = [
+        (one.record.day, one.record.business_day) for one in own if one.counts and not one.record.dated
+    ]
+    there = [one.record for one in last.values() if not one.gone]
+    return [_since(one, since, (one.day, one.business_day) if one.dated else min(undated)) for one in there]
+
+
+def _says(record: Record) -> tuple[object, ...]:
+    told = record.numbers, record.texts, record.currency, record.original, record.problem
+    return (*told, record.day if record.dated else None)
+
+
+def _since(record: Record, at: datetime, days: tuple[date, int]) -> Record:
+    if (record.at, record.day, record.business_day) == (at, *days):
+        return record
+    return replace(record, at=at, day=days[0], business_day=days[1])
+
+
+def _due(there: Iterable[Record], seen: Iterable[Record]) -> dict[Identity, tuple[datetime, ...]]:
     """When each leg is due by each record: from the date it names now, else from when it was first there without one."""
-    due = {(one.leg, one.key): one.due for one in standing if one.dated}
+    due = {(one.leg, one.key): one.due for one in there if one.dated}
     undated: dict[Identity, list[tuple[datetime, ...]]] = {}
     for record in seen:
         if not record.dated:

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal, localcontext
-from functools import cached_property
+from functools import cached_property, partial
 
-from reconcile.matching.assign import Cost, Edge, Pair, assign, components
+from reconcile.matching.assign import Cost, Edge, Pair, assign, components, in_order
 from reconcile.matching.compare import (
     EXACT,
     by_leg,
@@ -22,13 +22,15 @@ from reconcile.matching.compare import (
 )
 from reconcile.matching.cover import Set, covers
 from reconcile.matching.group import days_apart, group, window_gate, with_many
-from reconcile.matching.hand import Sets, are_apart
+from reconcile.matching.hand import Sets, are_apart, are_named
 from reconcile.matching.model import Key, MatchingRule
 from reconcile.matching.records import Decision, Fault, Record
 
 UNITS = Decimal(10) ** 12
 # Candidates looked at for the nearest miss.
 MOST_NEAR = 50
+# Pairs looked at among records that are alike.
+MOST_ALIKE = 1_000_000
 
 
 class Pairing:
@@ -42,7 +44,9 @@ class Pairing:
         self._free = [record for record in records if number(rule, record, self._field) is not None]
         self._found = [
             Decision(
-                "unusable", (record,), faults=(Fault("TRANSFORM_ERROR", self._field, record.leg, "", ""),)
+                "unusable",
+                (record,),
+                faults=(Fault("TRANSFORM_ERROR", self._field, record.leg, "a number", ""),),
             )
             for record in records
             if number(rule, record, self._field) is None
@@ -98,10 +102,20 @@ class Pairing:
 
     def _pair(self, *, exact_only: bool) -> None:
         self._pair_equals()
+        too_large = self._assign(exact_only=exact_only)
+        if too_large and self._pair_alike(too_large):
+            too_large = self._assign(exact_only=exact_only)
+        if too_large:
+            self._note = (
+                f"more than {self._rule.budget.max_items} records are alike; nothing was decided between them"
+            )
+            self._take(self._ambiguous(too_large, []))
+
+    def _assign(self, *, exact_only: bool) -> list[Record]:
+        """Takes the best pairs and ties; gives the records that hang together in parts too large to be assigned."""
         lefts, rights = self._sides()
         edges = self._edges(lefts, rights, exact_only=exact_only)
-        most = self._rule.budget.max_items
-        pairs, too_large = assign(edges, _twins(lefts), _twins(rights), most)
+        pairs, too_large = assign(edges, _twins(lefts), _twins(rights), self._rule.budget.max_items)
         clear, tied = _split(pairs)
         for pair in clear:
             margin = Decimal(pair.margin) / UNITS if pair.margin is not None else None
@@ -112,22 +126,51 @@ class Pairing:
                     _members(part, lefts, rights), [(lefts[a].key, rights[b].key) for a, b in part]
                 )
             )
-        if too_large:
-            self._note = f"more than {most} records are alike; nothing was decided between them"
-            self._take(self._ambiguous(_members(too_large, lefts, rights), []))
+        return _members(too_large, lefts, rights)
+
+    def _pair_alike(self, records: list[Record]) -> bool:
+        """Pairs those of a large part that differ in nothing but key and day, as a deposit of the same money each day.
+
+        Which of them pair is then a matter of days alone. Gives whether there were any.
+        """
+        found = False
+        for left, right in self._by_value(records):
+            if not left or not right or are_named(self._apart, [*left, *right]):
+                continue
+            left, right = sorted(left, key=lambda one: one.order), sorted(right, key=lambda one: one.order)
+            bands = [self._band(one, right) for one in left]
+            if sum(end - start for start, end in bands) > MOST_ALIKE:
+                continue
+            days = [one.day.toordinal() for one in left], [one.day.toordinal() for one in right]
+            pairs = in_order(bands, lambda a, b, days=days: abs(days[1][b] - days[0][a]))  # type: ignore[misc]
+            self._take(*(self._judge([left[a], right[b]]) for a, b in pairs))
+            found = found or bool(pairs)
+        return found
+
+    def _band(self, left: Record, rights: Sequence[Record]) -> tuple[int, int]:
+        """From which up to which of `rights`, in order of day, lie within the window of a record."""
+        window = self._key.window
+        if window is None:
+            return 0, len(rights)
+        apart = partial(days_apart, window, left)
+        return bisect_left(rights, window.bounds[0], key=apart), bisect_right(
+            rights, window.bounds[1], key=apart
+        )
+
+    def _by_value(self, records: Iterable[Record]) -> list[tuple[list[Record], list[Record]]]:
+        """Records that differ in nothing but key and day, of the left and of the right leg."""
+        found: dict[object, tuple[list[Record], list[Record]]] = defaultdict(lambda: ([], []))
+        for record in records:
+            found[_worth(record)][record.leg != self._left_leg].append(record)
+        return list(found.values())
 
     def _pair_equals(self) -> None:
         """As many equal records on both sides: copies, paired in order of day. Spares comparing all with all."""
         if self._key.window is not None:
             return
-        lefts, rights = self._sides()
-        by_value: dict[object, tuple[list[Record], list[Record]]] = defaultdict(lambda: ([], []))
-        for side, members in enumerate((lefts, rights)):
-            for record in members:
-                by_value[_worth(record)][side].append(record)
         pairs = [
             pair
-            for left, right in by_value.values()
+            for left, right in self._by_value(self._free)
             # Copies of which some are taken apart are not all alike.
             if len(left) == len(right) and not are_apart(self._apart, [*left, *right])
             for pair in zip(left, right, strict=True)

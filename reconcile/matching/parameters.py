@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from reconcile.matching.compare import gates, money_field
+from reconcile.matching.compare import currency_number, gates, money_field
 from reconcile.matching.model import Drop, Key, Leg, Limit, MatchingRule, Ruling, Through, in_business_days
 from workflows.model import Workflow
 
@@ -18,7 +18,7 @@ def leg_parameters(ruling: Ruling, workflow: Workflow, name: str) -> dict[str, A
     """What `extract.sql` takes to read one leg."""
     rule, leg = ruling.rule, ruling.rule.legs[name]
     places = {number: index for index, number in enumerate(rule.number_names, start=1)}
-    money = money_field(rule)
+    money = currency_number(rule)
     worth, times = _worth(rule)
     how = rule.numbers.get(money)
     return {
@@ -39,7 +39,7 @@ def leg_parameters(ruling: Ruling, workflow: Workflow, name: str) -> dict[str, A
         "converted": bool(how and how.rates),
         "currency": rule.currency,
         "currency_field": leg.fields.get(how.currency or "", "@currency") if how else "@currency",
-        "date": leg.fields[leg.date] if leg.date else "",
+        "date": leg.fields[leg.date] if leg.date else "", "dates": leg.dates,
         "tables": [(table.name, table.version) for table in ruling.tables.values()],
         "dimensions": list(workflow.dimensions),
         "within_s": [
@@ -78,13 +78,15 @@ def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[st
             (name, one.means, _place(rule, one.field, one.means), one.expected, one.actual)
             for name, one in rule.compare.items()
         ],
+        # The number without which nothing can be paired; a group only sums.
+        "needed": 0 if key.method == "group" else _place(rule, money_field(rule), "amount"),
         "window": list(key.window.bounds) if key.window else [], "in_business_days": in_business_days(key),
         "money": _money(rule),
         "header": [rule.text_names.index(field) + 1 for field in rule.header],
         "clears": "clear" if rule.outcome.auto_clear else "suggest",
         "age_by": rule.age_by, "owner": rule.owner, "calendar": rule.calendar or "", "differing": _differing(rule, key),
-        # Columns that are empty for all records of a rule are not read.
-        "has_texts": bool(rule.text_names), "has_dims": bool(workflow.dimensions),
+        # Columns that are empty for all records of a rule are not read, nor is their money where it is one of the numbers.
+        "has_texts": bool(rule.text_names), "has_dims": bool(workflow.dimensions), "has_amount": _money(rule)[0] > 0,
     }  # fmt: skip
 
 

@@ -18,10 +18,10 @@ Cause = Literal["quantity", "price", "fx", "tax_freight", "rounding", "unexplain
 class Record:
     """One record of a leg as it stands: numbers in base unit and the rule's currency, in the order of the rule.
 
-    `at`: business time it holds from, `day`: its business day. `rate`: exchange rate that was used; `worth`:
+    `at`: business time since which it says what it says, `day`: its business day. `rate`: exchange rate that was used; `worth`:
     its money.
-    `original`: key of the record it takes back. `problem`: code of what makes it unusable. `due`: when each leg is,
-    by this record alone; `dated`: from a date it names. `business_day`: which of the rule's calendar it counts for,
+    `original`: key of the record it takes back. `problem`: code of what makes it unusable, `wrong`: the
+    field of the source and what stands in it. `due`: when each leg is, by this record alone; `dated`: from a date it names. `business_day`: which of the rule's calendar it counts for,
     where a window asks for it.
     """
 
@@ -36,6 +36,7 @@ class Record:
     worth: Decimal | None = None
     original: str = ""
     problem: str = ""
+    wrong: tuple[str, ...] = ()
     due: tuple[datetime, ...] = ()
     dated: bool = False
     business_day: int = 0

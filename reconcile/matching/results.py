@@ -8,8 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from reconcile.marks import EPOCH
 from reconcile.matching.hand import Hand, HandState, Identity
-from reconcile.matching.run import hand_of
+from reconcile.matching.run import NEVER, hand_of
 from store.client import Store
 from store.sqlfile import read
 
@@ -104,6 +105,19 @@ def headers(
     )  # fmt: skip
 
 
-def bridge(store: Store, as_of: datetime, known_at: datetime, *, rule: str = "") -> list[dict[str, Any]]:
-    """What all decisions differ by, a row a rule and currency: net, gross, and by cause, the causes summing to net."""
-    return store.rows(read(SQL / "bridge.sql"), {"as_of": as_of, "known_at": known_at, "rule": rule})
+def bridge(
+    store: Store,
+    as_of: datetime,
+    known_at: datetime,
+    *,
+    rule: str = "",
+    due_after: datetime = EPOCH,
+    due_by: datetime = NEVER,
+) -> list[dict[str, Any]]:
+    """What the legs differ by, a row a rule and currency: net, gross, and by cause, the causes summing to net.
+
+    A record without its counterpart differs by all its money; `not_due` may still come, `not_proven` may be there.
+    `unknown`: records of which nothing can be said in money. `due_after` and `due_by`: only what was due then, such as in a period.
+    """
+    given = {"as_of": as_of, "known_at": known_at, "rule": rule, "due_after": due_after, "due_by": due_by}
+    return store.rows(read(SQL / "bridge.sql"), given)

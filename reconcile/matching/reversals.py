@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from reconcile.matching.compare import money_field, number
 from reconcile.matching.hand import Sets, are_apart
-from reconcile.matching.model import MatchingRule
+from reconcile.matching.model import Comparison, MatchingRule
 from reconcile.matching.records import Record
 
 
@@ -87,4 +87,12 @@ def _cancel(rule: MatchingRule, field: str, one: Record, other: Record, apart: S
     a, b = number(rule, one, field), number(rule, other, field)
     if a is None or b is None or a == 0 or a != -b or one.currency != other.currency:
         return False
+    if not all(_takes_back(rule, told, one, other) for told in rule.compare.values() if told.means != "text"):
+        return False
     return not are_apart(apart, (one, other))
+
+
+def _takes_back(rule: MatchingRule, told: Comparison, one: Record, other: Record) -> bool:
+    """Whether a number that is compared leaves nothing of the two: as many at another price are no reversal."""
+    a, b = number(rule, one, told.field), number(rule, other, told.field)
+    return a is None or b is None or a == (b if told.means == "price" else -b)

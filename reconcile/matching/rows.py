@@ -37,11 +37,14 @@ def version_of(told: Any) -> Version:
     values = list(told.values()) if isinstance(told, dict) else list(told)
     leg, key, origin, at, known_at, row_hash, gone, *said = values
     day, numbers, texts, currency, rate, worth, original, problem, dims, due, dated, business_day = said
+    code = "" if problem == "UNPOSTED" else problem
+    # Of a record that cannot be used, the field and what stands in it come after its texts.
+    size = len(texts) - (2 if code else 0)
     record = Record(
-        leg, key, at, day, tuple(numbers), tuple(texts), currency, rate, worth, original,
-        "" if problem == "UNPOSTED" else problem, tuple(due), bool(dated), business_day,
+        leg, key, at, day, tuple(numbers), tuple(texts[:size]), currency, rate, worth, original, code, tuple(texts[size:]),
+        tuple(due), bool(dated), business_day,
     )  # fmt: skip
-    return Version(record, at, known_at, row_hash, bool(gone), origin, dims)
+    return Version(record, at, known_at, row_hash, bool(gone), origin, problem != "UNPOSTED", dims)
 
 
 def act_of(row: Mapping[str, Any]) -> HandAct:

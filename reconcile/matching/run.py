@@ -29,7 +29,8 @@ SQL = Path(__file__).parent / "sql"
 FACTS_AT_ONCE = 1_500_000
 # From so many facts on it pays to look first for keys that have one state a leg.
 MANY_FACTS = 100_000
-# How many hashes of records there may be.
+# Hashes of records that are grouped at once, and how many there may be.
+HASHES_AT_ONCE = 5_000_000
 HASHES = 1 << 64
 # Rows of decisions written at once.
 ROWS_AT_ONCE = 20_000
@@ -138,7 +139,7 @@ def _read_legs(store: Store, ruling: Ruling, workflow: Workflow, since: Mapping[
 
 def _some_moved(store: Store, given: Mapping[str, Any]) -> bool:
     """Whether a record with news has ever stood under another key; looks at a share of all records at a time."""
-    shares = 1 + int(store.value(read(SQL / "news.sql"), given)) // FACTS_AT_ONCE
+    shares = 1 + int(store.value(read(SQL / "news.sql"), given)) // HASHES_AT_ONCE
     bounds = [share * HASHES // shares for share in range(shares + 1)]
     return any(
         store.value(read(SQL / "several_keys.sql"), {**given, "from_hash": low, "to_hash": high - 1})
@@ -276,11 +277,23 @@ def _keep_tables(store: Store, ruling: Ruling) -> None:
             )  # fmt: skip
 
 
+def retire(store: Store, rules: Iterable[str], now: datetime) -> list[str]:
+    """Names of the rules that decide no longer from `now` on, since they are not among `rules`: their files are gone.
+
+    Earlier views keep what they said.
+    """
+    rows = store.rows(read(SQL / "without_file.sql"), {"rules": list(rules), "now": now})
+    store.insert(
+        "matching_versions", [{**row, "version": "", "activated_at": now, "calendars": {}} for row in rows]
+    )
+    return [row["rule"] for row in rows]
+
+
 def _activate(store: Store, ruling: Ruling, now: datetime) -> None:
     """The first version decides on everything; a later one from now on."""
-    known = active_version(store, ruling.rule.rule, now)
+    known = store.value(read(SQL / "active_version.sql"), {"rule": ruling.rule.rule, "now": now})
     if known != ruling.version:
-        _keep_version(store, ruling, now if known else EPOCH)
+        _keep_version(store, ruling, EPOCH if known is None else now)
 
 
 def active_version(store: Store, rule: str, now: datetime) -> str:

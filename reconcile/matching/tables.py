@@ -20,6 +20,8 @@ from core.findings import Finding, nearest
 COLUMNS = ("from", "to", "valid_from", "valid_until")
 ALWAYS, FOREVER = date(1900, 1, 1), date(2299, 12, 31)
 MAX_FILE_BYTES = 50_000_000
+# A factor or rate is below it, so that numbers multiplied by several stay exact.
+MOST = 10**12
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,10 @@ def load_tables(folder: Path) -> tuple[dict[str, Table], list[Finding]]:
 
 
 def not_numbers(table: Table) -> Iterator[Finding]:
-    """Entries of a table of factors or rates that are not a number above zero."""
+    """Entries of a table of factors or rates that are not a number above zero, or too large to be meant."""
     for entry in table.entries:
         try:
-            fits = Decimal(entry.result) > 0
+            fits = 0 < Decimal(entry.result) < MOST
         except InvalidOperation:
             fits = False
         if not fits:

@@ -238,7 +238,10 @@ def _ways(table: Table, one: Said) -> list[frozenset[Identity]]:
 
 
 def _join(asked: Asked, table: Table) -> HandAct:
-    """Records that people know to belong together. A difference above what one may accept alone is asked for."""
+    """Records that people know to belong together, or of one leg, to cancel each other.
+
+    A difference above what one may accept alone is asked for.
+    """
     named = table.named(asked.request.records)
     _check_free(table, named)
     judged = _joinable(table, named)
@@ -369,26 +372,40 @@ def _check_free(table: Table, named: Sequence[Identity], but: HandDecision | Non
 
 def _joinable(table: Table, named: Sequence[Identity]) -> Decision:
     """What the rule says of these records together. Raises ActRefusedError where that cannot be a match."""
-    absent = [leg for leg in table.rule.leg_names if leg not in {leg for leg, _ in named}]
-    if absent:
-        raise ActRefusedError(
-            "needs", f"a match has records of every leg; none of {', '.join(absent)} is named"
-        )
+    _check_legs(table.rule, named)
     if gone := [place for place in named if place not in table.records]:
         raise ActRefusedError(
             "over", f"{named_text(gone)} is not there any more: deleted, or in a state that does not count"
         )
     judged = _judged(table, named)
-    if judged.verdict == "unusable":
-        record, problem = judged.records[0], judged.faults[0].code
+    if judged.verdict == "unusable" and not judged.faults:
         raise ActRefusedError(
-            "state", f"{record.leg}:{record.key} cannot be used ({problem}), so its difference is not known"
+            "state",
+            f"rule {table.rule.rule!r} compares no amount or quantity, so nothing shows that records cancel",
+        )
+    if judged.verdict == "unusable":
+        places = named_text((one.leg, one.key) for one in judged.records)
+        raise ActRefusedError(
+            "state", f"{places} cannot be used ({judged.faults[0].code}), so the difference is not known"
         )
     if any(test.name == "currency" for test in judged.gates):
         raise ActRefusedError(
             "state", f"{named_text(named)} are in several currencies; the rule has no rates for them"
         )
     return judged
+
+
+def _check_legs(rule: MatchingRule, named: Sequence[Identity]) -> None:
+    """Every leg is there, or several records of one, which cancel each other."""
+    legs = {leg for leg, _ in named}
+    absent = ", ".join(leg for leg in rule.leg_names if leg not in legs)
+    if not absent or (len(legs) == 1 and len(named) > 1):
+        return
+    raise ActRefusedError(
+        "needs",
+        f"a match has records of every leg; none of {absent} is named. Several records of one leg can be joined when "
+        "they cancel each other",
+    )
 
 
 def _judged(table: Table, named: Iterable[Identity]) -> Decision:

@@ -1,4 +1,4 @@
--- Objects a person may mean by a text: a business key, `type:key`, a trace id, or an exception id.
+-- Objects a person may mean by a text: a business key, `type:key`, a trace id, an exception id, or the id of an event.
 WITH
     {text:String} AS text,
     splitByChar(':', text)[1] AS maybe_type,
@@ -27,8 +27,19 @@ FROM (
     UNION ALL
     SELECT workflow, item_type, item_key, 0
     FROM exception_ids
-    WHERE length(text) = 32 AND exception_id = lower(text)
+    WHERE length(text) = 32 AND exception_id = lower(text) AND item_type != ''
     GROUP BY workflow, item_type, item_key
+    UNION ALL
+    -- An event is what a matching rule's leg of events has for an item: what it is about.
+    SELECT e.workflow, if(has(e.objects.type, i.item), i.item, e.objects.type[1]), e.objects.key[greatest(indexOf(e.objects.type, i.item), 1)], 0
+    FROM events AS e
+    LEFT JOIN (
+        SELECT workflow, JSONExtractString(argMax(content, activated_at), 'item') AS item FROM workflow_versions GROUP BY workflow
+    ) AS i ON i.workflow = e.workflow
+    WHERE length(text) = 32 AND notEmpty(e.objects.type) AND e.event_id IN (
+        SELECT lower(text)
+        UNION ALL
+        SELECT item_key FROM exception_ids WHERE length(text) = 32 AND exception_id = lower(text) AND item_type = '')
 )
 GROUP BY workflow, object_type, object_key
 ORDER BY events DESC, workflow, object_type, object_key

@@ -1,4 +1,4 @@
--- Stores expectations of rules of which some allow business days or hours of working time
+-- Stores expectations of rules of which some allow business days (bd) or seconds of working time (bs)
 INSERT INTO expectations (
     workflow, version, expectation, kind, item_type, item_key, opened_at, opened_by, opened_step, due_at,
     closed_at, closed_by, closed_as, reversed_at, failed_at, amount, currency,
@@ -16,7 +16,7 @@ placed AS (
         e.*,
         if(d.ends_at > e.opened_at AND e.unit != 's', e.calendar, '') AS counts_by,
         business_day_of(e.opened_at, d.ordinal, d.cutoff_at) + e.within AS last_day,
-        business_us_by(e.opened_at, d.business_s, d.opens_at, d.closes_at) + e.within * 3600000000 AS last_us
+        business_us_by(e.opened_at, d.business_s, d.opens_at, d.closes_at) + e.within * 1000000 AS last_us
     FROM (
 {query}
     ) AS e
@@ -27,9 +27,9 @@ SELECT
     multiIf(
         -- Business days end with the last moment that counts for the last of them.
         unit = 'bd' AND by_day.calendar != '', by_day.cutoff_at,
-        unit = 'bh' AND by_hour.calendar != '',
+        unit = 'bs' AND by_hour.calendar != '',
             greatest(opened_at, addMicroseconds(by_hour.opens_at, last_us - by_hour.before_us)),
-        addSeconds(opened_at, within * multiIf(unit = 'bd', 86400, unit = 'bh', 3600, 1))),
+        addSeconds(opened_at, within * if(unit = 'bd', 86400, 1))),
     closed_at, closed_by, closed_as, reversed_at, failed_at, amount, currency,
     code, clock, owner, tolerance_abs, tolerance_pct, sources, dims, trace_id, known_at, evidence, placed.calendar, heard_from
 FROM placed

@@ -57,7 +57,8 @@ SELECT
     m.verdict AS verdict, m.outcome AS outcome, m.group_key AS group_key, m.pass AS pass, m.item AS item, m.rank AS rank, m.place AS place,
     m.members.leg AS legs, m.members.record AS records, m.members.amount AS amounts, m.header AS header,
     m.leg AS leg, m.field AS field, m.said AS field_expected, m.found AS field_actual,
-    m.variance AS variance, m.gates AS gates, m.options AS options, m.margin AS margin, m.nearest AS nearest, m.aged_from AS aged_from
+    m.variance AS variance, m.gates AS gates, m.options AS options, m.margin AS margin, m.nearest AS nearest, m.aged_from AS aged_from,
+    m.residual AS decided_residual
 FROM (
     SELECT
         *,

@@ -2,6 +2,7 @@
 -- rules. States and their meaning: docs/reference/states.md.
 CREATE OR REPLACE VIEW expectation_verdicts_of AS
 WITH
+toDateTime64(0, 6, 'UTC') AS never,
 marks_known AS (
     SELECT source, max(complete_through) AS complete_through
     FROM watermarks
@@ -39,15 +40,13 @@ facts AS (
         if(empty(proving), NULL, arrayMax(s -> complete[toString(s)], proving)) AS watermark,
         ifNull(watermark >= e.due_at, false) AND (e.kind != 'traced' OR h.heard_through >= e.due_at) AS covered,
         e.due_at <= {as_of:DateTime64(6, 'UTC')} AS is_past_due,
-        l.expected_members AS expected_members, l.actual_members AS actual_members,
-        l.leg_currency AS leg_currency,
+        l.leg_currency AS leg_currency, l.history AS history, history[-1] AS legs,
+        legs.3 AS expected_members, legs.4 AS actual_members,
         -- A leg without members is zero; a member without amount, or two currencies, and nothing can be said.
-        e.kind = 'tie_out' AND l.members_without_amount = 0 AND l.currencies = 1 AS comparable,
-        if(comparable, l.expected_sum, NULL) AS expected,
-        if(comparable, l.actual_sum, NULL) AS actual,
+        if(legs.2, legs.5, NULL) AS expected,
+        if(legs.2, legs.6, NULL) AS actual,
         actual - expected AS residual,
-        greatest(e.tolerance_abs, CAST(e.tolerance_pct * abs(expected) / 100, 'Nullable(Decimal(38, 6))')) AS tolerated,
-        l.changed_at AS changed_at
+        greatest(e.tolerance_abs, CAST(e.tolerance_pct * abs(expected) / 100, 'Nullable(Decimal(38, 6))')) AS tolerated
     FROM expectations_of(
         as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)}) AS e
     LEFT JOIN (
@@ -87,18 +86,43 @@ judged AS (
             'UNKNOWN') AS state
     FROM facts
 ),
+-- Of a tie-out, from when to when it failed last. What cannot be told at some moment changes nothing.
+told AS (
+    SELECT
+        *,
+        arrayFold(
+            (spell, turn) -> multiIf(
+                turn.2 = 'failing' AND (spell.1 = never OR spell.2 != never), (turn.1, never),
+                turn.2 = 'agrees' AND spell.1 != never AND spell.2 = never, (spell.1, turn.1),
+                spell),
+            if(kind = 'tie_out' AND is_past_due AND state != 'UNKNOWN',
+                arrayMap(
+                    h -> (greatest(h.1, due_at), multiIf(
+                        h.3 = 0, if(covered, 'failing', ''),
+                        NOT h.2, '',
+                        abs(h.6 - h.5) <= greatest(tolerance_abs, CAST(tolerance_pct * abs(h.5) / 100, 'Decimal(38, 6)')), 'agrees',
+                        h.6 > h.5 OR covered, 'failing',
+                        '')),
+                    -- Of what was before it was due, only what still held then; before the first member came, there was none.
+                    arrayFilter((h, next) -> next > due_at,
+                        arrayPushFront(history, (never, false, 0, 0, CAST(0, 'Decimal(38, 6)'), CAST(0, 'Decimal(38, 6)'))),
+                        arrayPushBack(arrayMap(h -> h.1, history), toDateTime64('2299-12-31', 6, 'UTC')))),
+                []),
+            (never, never)) AS spell
+    FROM judged
+),
 noticed AS (
     SELECT
         *,
         multiIf(
             kind = 'once', opened_at,
             kind = 'precedence', if(state = 'UNKNOWN', NULL, opened_at),
-            kind = 'tie_out', if(state IN ('PARTIAL', 'MISSING', 'MISMATCH', 'ORPHAN'), greatest(due_at, changed_at), NULL),
+            kind = 'tie_out', nullIf(spell.1, never),
             NOT is_past_due, NULL,
             isNotNull(closed_at), if(closed_at > due_at, due_at, NULL),
             state IN ('MISSING', 'ORPHAN'), due_at,
             NULL) AS detected_at
-    FROM judged
+    FROM told
 )
 SELECT
     workflow, version, expectation, kind, code, clock, owner, item_type, item_key,
@@ -115,7 +139,11 @@ SELECT
     toUInt8(state = 'UNKNOWN') AS unknown,
     toUInt8(state IN ('MISSING', 'ORPHAN', 'DUP_CONFIRMED', 'PARTIAL', 'MISMATCH')) AS failing,
     detected_at,
-    if(isNull(detected_at), NULL, if(kind = 'once', reversed_at, closed_at)) AS resolved_at,
+    multiIf(
+        isNull(detected_at), NULL,
+        kind = 'once', reversed_at,
+        kind = 'tie_out', nullIf(spell.2, never),
+        closed_at) AS resolved_at,
     trace_id, calendar, known_at
 FROM noticed;
 

@@ -69,9 +69,8 @@ days AS (
 )
 SELECT
     f.* EXCEPT (aged_from, aged_to),
-    -- Unknown without a calendar, or when it does not reach from one end of the age to the other.
-    if(first.ends_at > f.aged_from AND last.ends_at > f.aged_to, last.ordinal - first.ordinal, NULL) AS age_business_days,
-    if(isNull(age_business_days), dateDiff('day', f.aged_from, f.aged_to), dateDiff('day', first.date, last.date)) AS age_days,
+    age_in_business_days(f.aged_from, first.ends_at, first.ordinal, f.aged_to, last.ends_at, last.ordinal) AS age_business_days,
+    age_in_days(f.aged_from, first.ends_at, first.date, f.aged_to, last.ends_at, last.date) AS age_days,
     age_bucket(age_days) AS bucket
 FROM found AS f
 ASOF LEFT JOIN days AS first ON first.of_calendar = f.calendar AND first.starts_at <= f.aged_from

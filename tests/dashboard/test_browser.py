@@ -17,7 +17,7 @@ from store.client import Store
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["", "aging", "exceptions", "transaction?key=UNPAID-1", "sources"]
+PAGES = ["", "aging", "exceptions", "transaction?key=UNPAID-1", "sources", "rules"]
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,7 @@ def test_every_page_renders_without_an_error_and_without_asking_anybody_else(
     visit.close()
 
 
+@pytest.mark.slow
 def test_a_cell_of_the_aging_table_opens_the_exceptions_it_counts(visit: Visit) -> None:
     page = visit.open("aging")
     table = page.get_by_test_id("stDataFrame").first
@@ -73,6 +74,7 @@ def test_a_cell_of_the_aging_table_opens_the_exceptions_it_counts(visit: Visit) 
     visit.clean()
 
 
+@pytest.mark.slow
 def test_a_cell_of_the_strip_opens_the_exceptions_of_its_rule(visit: Visit) -> None:
     page = visit.open("")
     chart = page.get_by_test_id("stPlotlyChart").first
@@ -102,6 +104,7 @@ def test_a_row_of_the_work_list_opens_its_exception_and_the_address_keeps(visit:
     visit.clean()
 
 
+@pytest.mark.slow
 def test_a_key_typed_into_the_search_opens_its_timeline(visit: Visit) -> None:
     page = visit.open("")
     search = page.get_by_test_id("stSidebar").get_by_role("textbox", name="Where is this one?")
@@ -115,6 +118,7 @@ def test_a_key_typed_into_the_search_opens_its_timeline(visit: Visit) -> None:
     visit.clean()
 
 
+@pytest.mark.slow
 def test_choices_stand_in_the_address_and_come_back_from_it(visit: Visit) -> None:
     page = visit.open("aging?as_of=2025-05-20&period=90+days&by=Site")
     assert page.get_by_text("As of 20 May 2025, 23:59 UTC").count() > 0
@@ -126,6 +130,7 @@ def test_choices_stand_in_the_address_and_come_back_from_it(visit: Visit) -> Non
     visit.clean()
 
 
+@pytest.mark.slow
 def test_hostile_text_of_the_data_is_shown_as_text(visit: Visit) -> None:
     for path in (
         "transaction?key=" + httpx.URL("", params={"key": company.HOSTILE_KEY}).query.decode()[4:],

@@ -92,6 +92,17 @@ def write(visit: Visit, label: str, text: str) -> None:
     visit.settled()
 
 
+def add(visit: Visit, label: str, text: str) -> None:
+    """Chooses what is offered under this name, or types what is not."""
+    field = visit.page.get_by_role("combobox", name=label)
+    field.click()
+    field.fill(text)
+    visit.page.wait_for_timeout(300)
+    field.press("Enter")
+    field.press("Escape")
+    visit.settled()
+
+
 def press(visit: Visit, name: str, said: str) -> None:
     visit.page.get_by_test_id("stMain").get_by_role("button", name=name, exact=True).click()
     visit.page.get_by_text(said).first.wait_for()
@@ -163,7 +174,7 @@ def test_a_match_is_made_by_hand_with_its_difference_and_a_suggestion_accepted(
     company.settle(
         site.store, ("shop", "SHOP-1", "1", 100), ("bank", "P60", "1", 60), ("bank", "P40", "1", 40), ("bank", "P70", "1", 70),
         ("bank", "P30", "1", 30), ("shop", "SHOP-2", "2", 50), ("bank", "P48", "3", 48),
-        ("shop", "SHOP-3", "4", 100),
+        ("shop", "SHOP-3", "4", 100), ("shop", "SHOP-4", "5", 30), ("shop", "SHOP-5", "6", -30),
     )  # fmt: skip
     ids = {
         row["item_key"]: row["exception_id"]
@@ -173,12 +184,21 @@ def test_a_match_is_made_by_hand_with_its_difference_and_a_suggestion_accepted(
     }
     ada = Visit(browser, site.address, WIDE, "light", **{HEADER: "ada"})
     page = ada.open(f"exception?id={ids['SHOP-2']}")
-    write(ada, "Together with", "P48")
+    add(ada, "Together with", "P48")
     press(ada, "Show the difference", "Difference: -2.00 EUR")
     assert page.get_by_text("You accept amount: 48, expected 50").count() == 1
+    # Nobody gives a reason by leaving what stands there.
+    assert page.get_by_test_id("stMain").get_by_role("button", name="Match by hand", exact=True).is_disabled()
+    choose(ada, "Reason for the decision", "TIMING")
     press(ada, "Match by hand", "Joined: shop:SHOP-2 + bank:P48.")
+    # What cancels it is offered.
+    page = ada.open(f"exception?id={ids['SHOP-4']}")
+    add(ada, "Together with", "shop: SHOP-5")
+    press(ada, "Show the difference", "All of them are of one leg: they cancel each other.")
+    choose(ada, "Reason for the decision", "CORRECTED")
+    press(ada, "Match by hand", "Joined: shop:SHOP-4 + shop:SHOP-5.")
     page = ada.open(f"exception?id={ids['SHOP-1']}")
-    choose(ada, "Decide", "shop:SHOP-1 + bank:P40 + bank:P60")
+    choose(ada, "Decide", "shop: SHOP-1 + bank: P40 + bank: P60")
     press(ada, "Accept the suggestion", "Accepted: shop:SHOP-1 + bank:P40 + bank:P60.")
     ada.clean()
     ada.close()
@@ -192,7 +212,7 @@ def test_a_match_is_made_by_hand_with_its_difference_and_a_suggestion_accepted(
     lin.close()
     told = site.store.rows("SELECT action, actor, reason, difference FROM match_acts ORDER BY known_at")
     assert [(row["action"], row["actor"], row["reason"], row["difference"]) for row in told] == [
-        ("joined", "ada", "TIMING", -2), ("accepted", "ada", "", 0), ("requested", "ada", "DISPUTED", -30),
+        ("joined", "ada", "TIMING", -2), ("joined", "ada", "CORRECTED", 0), ("accepted", "ada", "", 0), ("requested", "ada", "DISPUTED", -30),
         ("approved", "lin", "", -30),
     ]  # fmt: skip
 

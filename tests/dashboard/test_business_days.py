@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 
 import company
 import pytest
@@ -10,7 +11,7 @@ from opened_pages import emptied
 from streamlit.testing.v1 import AppTest
 
 from calendars.model import Calendar
-from dashboard import data, pivot
+from dashboard import data, pivot, view
 from store.client import Store
 
 OpenPage = Callable[..., AppTest]
@@ -76,3 +77,35 @@ def test_an_exception_tells_both_ages(open_page: OpenPage, engine: Store) -> Non
     assert any("6 days (4 business days) old" in markdown.value for markdown in app.markdown), [
         m.value for m in app.markdown
     ]
+
+
+@pytest.mark.slow
+def test_a_fiscal_period_of_the_calendar_can_be_chosen(open_page: OpenPage) -> None:
+    """May in Berlin ends on 31 May at 22:00 in UTC; June is not over when the sources were last complete, at noon of the 30th."""
+    page = open_page("overview", period="2025-P05")
+    assert "Shown: 2025-P05, the 31 days to 31 May 2025, 21:59 UTC" in " ".join(
+        one.value for one in page.caption
+    )
+    (period,) = (box for box in page.selectbox if box.label == "Period")
+    fiscal = [name for name in period.options if "-P" in name]
+    assert (fiscal, fiscal[0]) == (sorted(fiscal, reverse=True), "2026-P11")
+    assert fiscal[-1] == f"{view.first_day(data.workflows()['orders']):%Y-P%m}"
+    shown = period.select("2025-P06").run()
+    assert not shown.exception
+    assert "Shown: 2025-P06, the 30 days to 30 Jun 2025, 12:00 UTC" in " ".join(
+        one.value for one in shown.caption
+    )
+
+
+def test_a_fiscal_period_is_the_moments_from_its_first_to_its_last(open_page: OpenPage) -> None:
+    flow = company.workflow().model_copy(update={"calendar": OFFICE.calendar})
+    seen = view.look(flow, None, None, "2025-P05")
+    assert (seen.before, seen.as_of) == (
+        datetime(2025, 4, 30, 21, 59, 59, 999999, tzinfo=UTC),
+        datetime(2025, 5, 31, 21, 59, 59, 999999, tzinfo=UTC),
+    )
+    # A day within it is as far as it is looked at; one before it cannot be of it.
+    half = view.look(flow, date(2025, 5, 10), None, "2025-P05")
+    assert (half.before, half.fiscal) == (seen.before, "2025-P05")
+    assert view.look(flow, date(2025, 4, 10), None, "2025-P05").fiscal == ""
+    assert view.look(flow, None, None, "2025-P99").fiscal == ""

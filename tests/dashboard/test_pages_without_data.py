@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import company
@@ -11,11 +12,13 @@ import pytest
 from opened_pages import APP, OpenPage
 from streamlit.testing.v1 import AppTest
 
-from core.clock import ManualClock
+from core.clock import ManualClock, SystemClock
 from dashboard import data
 from dashboard.names import URL
 from reconcile.acts import Request
 from reconcile.life import Action
+from reconcile.matching.model import Ruling
+from reconcile.matching.run import match
 from reconcile.run import reconcile
 from store.client import Store
 from store.sqlfile import folder
@@ -27,7 +30,7 @@ VALUES = {
     "workflow": "orders", "as_of": company.END, "known_at": KNOWN, "now": KNOWN, "before": company.END - timedelta(days=30),
     "since": company.END - timedelta(days=30), "detected_at": company.END, "sources": ["erp"], "period_us": MONTH_US,
     "periods": 3, "lengths_us": [MONTH_US], "dimension": "site", "id": "0" * 32, "kpi": "K06", "version": "v", "slack_s": 0,
-    "status": "", "team": "", "holder": "", "code": "", "expectation": "", "bucket": "", "segment": "", "text": "", "record": "X", "business": False,
+    "status": "", "team": "", "holder": "", "code": "", "expectation": "", "bucket": "", "segment": "", "text": "", "records": ["X"], "rule": "r", "business": False,
     "order": "oldest", "me": "", "clock": "", "limit": 50, "offset": 0,
 }  # fmt: skip
 
@@ -285,5 +288,134 @@ def test_a_match_that_failed_shows_its_tests(store: Store, open_page: OpenPage) 
     assert not app.exception
     tables = [table.value for table in app.dataframe if "Test" in table.value]
     assert [list(row) for table in tables for row in table.to_numpy()] == [
-        ["amount", "100", "98", "0", "failed"]
+        ["Amount", "100", "98", "0", "failed"]
     ]
+    said = _said(app)
+    assert (
+        "Both sides are there, and they do not agree. Code AMOUNT: another amount. Difference: -2.00 EUR."
+        in said
+    )
+    assert "The difference by cause: unexplained -2.00 EUR." in said
+    assert "It would have matched but for this: amount differs by 2, 0 is allowed." in said
+
+
+def test_what_nearly_belongs_to_a_record_is_offered_also_where_it_would_cancel_it(
+    store: Store, open_page: OpenPage
+) -> None:
+    _one_order(store)
+    company.mark(store, "erp", company.END)
+    _in_force(store)
+    company.settle(
+        store, ("shop", "SHOP-1", "1", 100), ("bank", "BANK-9", "9", 100), ("shop", "SHOP-2", "7", -100),
+        ("bank", "BANK-3", "3", 5),
+    )  # fmt: skip
+    one = store.value("SELECT exception_id FROM exception_ids WHERE item_key = 'SHOP-1'")
+    app = open_page("exception", id=str(one))
+    assert not app.exception
+    (near,) = [table.value for table in app.dataframe if "Would match" in table.value]
+    assert [list(row) for row in near[["Leg", "Record", "Amount", "Would match"]].to_numpy()] == [
+        ["Bank", "BANK-9", "100.00 EUR", "if no '1' were '9'"],
+        ["Shop", "SHOP-2", "-100.00 EUR", "they cancel each other"],
+    ]
+    assert (
+        "What should have come by its due time has not come. Waits for bank, due 21 Jun 2025, 12:00 UTC."
+        in _said(app)
+    )
+
+
+def test_an_exception_shows_its_traces_logs_retries_and_what_was_set_aside(
+    store: Store, open_page: OpenPage
+) -> None:
+    _one_order(store, paid=None, trace=company.FAILING_TRACE)
+    company.mark(store, "erp", company.END)
+    company.mark(store, "bank", company.END)
+    at = company.days_before(10)
+    spans = company.failing_spans(at)
+    spans[1]["SpanAttributes"] |= {"http.request.resend_count": "3", "messaging.destination.name": "pay.dead"}
+    store.insert("otel_traces", spans)
+    store.insert("otel_logs", [
+        {
+            "Timestamp": at, "TraceId": company.FAILING_TRACE, "ServiceName": "bank gateway", "SeverityNumber": number, "Body": body,
+            "known_at": KNOWN,
+        }
+        for number, body in ((17, "gave up"), (9, "asking"))
+    ])  # fmt: skip
+    store.insert("snapshots", [
+        {
+            "system": "rabbit", "object_type": "queue", "object_key": "pay.dead", "fields": {"dead_letter": "true"}, "amount": None,
+            "currency": "", "deleted": False, "valid_from": at, "captured_at": KNOWN, "known_at": KNOWN, "row_hash": "q", "source": "q",
+            "run_id": "",
+        }
+    ])  # fmt: skip
+    store.insert("import_rejects", [
+        {
+            "import_id": "i", "source": "bank", "file": "paid.csv", "file_sha256": "", "line": 7, "reason": "bad_amount",
+            "detail": "amount: a number is expected", "fields": {"order": key, "amount": "x"}, "known_at": KNOWN,
+        }
+        for key in ("ONE", "TWO")
+    ])  # fmt: skip
+    _in_force(store)
+    one = store.value(
+        "SELECT exception_id FROM exception_ids WHERE item_key = 'ONE' AND expectation LIKE '%pa%'"
+    )
+    for app in (open_page("exception", id=str(one)), open_page("transaction", key="ONE")):
+        assert not app.exception
+        said = _said(app)
+        assert "**First failing hop:** `bank gateway 7.1: POST /transfers (timeout)`" in said
+        assert "Requests were sent again 3 times." in said
+        assert "It went into pay.dead, a queue of what failed." in said
+        by_first = {tuple(table.value.columns)[:3]: table.value for table in app.dataframe}
+        logs = next(table for columns, table in by_first.items() if "Level" in columns)
+        assert [list(row)[2:] for row in logs.to_numpy()] == [["info", "asking"], ["error", "gave up"]]
+        aside = next(table for columns, table in by_first.items() if "File" in columns)
+        assert [list(row)[1:] for row in aside.to_numpy()] == [
+            ["bank", "paid.csv", 7, "Bad amount", "amount: a number is expected"]
+        ]
+
+
+def test_rules_tell_what_they_come_to_and_what_a_changed_one_would_change(
+    store: Store, open_page: OpenPage
+) -> None:
+    _one_order(store)
+    company.mark(store, "erp", company.END)
+    _in_force(store)
+    assert "no matching rule" in _said(open_page("rules"))
+    company.settle(
+        store, ("shop", "S1", "1", 100), ("bank", "B1", "1", 98), ("shop", "S2", "2", 50), ("bank", "B2", "2", 50),
+        ("shop", "S3", "3", 10), ("bank", "B3", "3", 4),
+    )  # fmt: skip
+    data.forget()
+    app = open_page("rules")
+    assert not app.exception
+    assert any("tieout match backtest" in code.value for code in app.code)
+    rule = company.SETTLED.rule
+    loose = rule.compare["amount"].model_copy(
+        update={"under": rule.compare["amount"].under.model_copy(update={"abs": Decimal(3)})}
+    )
+    tried = Ruling(rule.model_copy(update={"compare": {"amount": loose}}), {})
+    match(
+        store,
+        [tried],
+        {"orders": company.workflow()},
+        SystemClock().now(),
+        settle=timedelta(0),
+        activate=False,
+    )
+    data.forget()
+    app = open_page("rules")
+    assert not app.exception
+    tables = [table.value for table in app.dataframe]
+    decided = next(table for table in tables if "Decides since" in "".join(table.columns)).set_index("Name")
+    assert list(decided.loc["settled", ["Rule", "Matches", "Open exceptions", "Matched"]]) == [
+        "The shop and the bank agree", 1, 4, "50.00 EUR",
+    ]  # fmt: skip
+    settings = next(table for table in tables if "Setting" in table)
+    assert [list(row) for row in settings.to_numpy()] == [["compare › amount › under › abs", "0", "3"]]
+    assert "1 match more and 2 open exceptions fewer, with 198.00 EUR less at stake." in _said(app)
+    figures = next(table for table in tables if "Figure" in table).set_index("Figure")
+    assert list(figures.loc["Matched"]) == ["50.00 EUR", "150.00 EUR", "+100.00 EUR"]
+    assert list(figures.loc["Open exceptions"]) == ["4", "2", "−2"]
+    changes = next(table for table in tables if "Would be" in table).set_index("Leg")
+    assert list(changes.loc["Shop", ["Records", "Amount", "Now", "Would be", "For example"]]) == [
+        1, "100.00 EUR", "MISSING", "MATCHED TOL", "S1",
+    ]  # fmt: skip

@@ -285,14 +285,20 @@ def k05(all_of: list[Verdict], view: View) -> Figures:
     if not any(v.row["kind"] == "sequence" for v in all_of):
         return {}
     late = [v for v in all_of if v.row["kind"] == "sequence" and v.state in ("MISSING", "UNKNOWN")]
-    groups = _by_item(late).values()
+    groups = list(_by_item(late).values())
     known = [group for group in groups if any(v.state == "MISSING" for v in group)]
     unclear = [group for group in groups if all(v.state == "UNKNOWN" for v in group)]
-    days = [(view.as_of.date() - v.row["due_at"].date()).days for group in known for v in group]
+    past = {
+        id(group): max((view.as_of.date() - v.row["due_at"].date()).days for v in group) for group in groups
+    }
+    days = [past[id(group)] for group in known]
     found = {
         ("items", "count"): amount(len(known), len(unclear)),
         ("without_amount", "count"): amount(sum(all(v.money is None for v in group) for group in groups)),
     }
+    for name, least, most in BUCKETS:
+        inside = [sum(least <= past[id(group)] <= most for group in part) for part in (known, unclear)]
+        found[f"count_{name}", "count"] = amount(*inside)
     if days:
         found["oldest", "days"] = amount(max(days))
     return found | _one_each("amount", known, unclear)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from kpi_world import KNOWN, START, World, day, ends, value
@@ -225,6 +226,47 @@ def test_ages_are_those_of_the_dates_and_business_days_of_the_calendar(world: Wo
     assert value(figures, "business_p50", "days") == 27
     assert value(figures, "business_p90", "days") == 33
     assert figures["total", "business_p50", "days"]["n"] == 20
+
+
+def test_overdue_items_age_by_the_dates_and_business_days_of_their_calendar(world: World) -> None:
+    """As of Monday 5 January 00:30 in Kathmandu, Sunday in UTC. The weekend is none, the 25th and the 1st are off."""
+    evening = datetime(2026, 1, 4, 18, 45, tzinfo=UTC)
+    closed = [{"date": day, "reason": "Holiday"} for day in ("2025-12-25", "2026-01-01")]
+    said = {"calendar": "ktm", "title": "K", "zone": "Asia/Kathmandu", "closures": closed, "weekdays": ["mon", "tue", "wed", "thu", "fri"]}  # fmt: skip
+    write_calendars(world.store, [Calendar.model_validate(said)], KNOWN)
+    world.calendars = ("ktm",)
+
+    def late(item: str, year: int, month: int, number: int, **columns: Any) -> None:
+        due = datetime(year, month, number, 12, tzinfo=UTC)
+        world.expect(item, opened_at=due - timedelta(days=1), due_at=due, **columns)
+
+    # Friday 2 January: three days, one of them a business day. On another step the same item is longer late.
+    late("A", 2026, 1, 2, calendar="ktm")
+    late("B", 2026, 1, 2, calendar="ktm")
+    late("B", 2025, 12, 24, calendar="ktm", expectation="billing")
+    # Nobody heard of C, whose calendar says: 27 December to 5 January, a Saturday to a Monday.
+    late("C", 2025, 12, 27, calendar="ktm", sources=["silent"])
+    late("D", 2025, 12, 24)
+    # Not due yet.
+    late("E", 2026, 1, 5, calendar="ktm")
+    world.watermark(KNOWN).write()
+    figures = world.figures("K05", as_of=evening)
+    # A is 3 days late, B 12, and D by the days of UTC 11.
+    counts = {
+        measure: (row["value"], row["low"], row["high"])
+        for (_, measure, _), row in figures.items()
+        if "count_" in measure
+    }
+    assert len(counts) == 14
+    assert {measure: found for measure, found in counts.items() if found != (0, None, None)} == {
+        "count_2_3": (1, None, None), "count_8_30": (None, 2, 3),
+        "business_count_0_1": (1, None, None), "business_count_4_7": (None, 1, 2),
+    }  # fmt: skip
+    assert (value(figures, "oldest", "days"), value(figures, "business_oldest", "days")) == (12, 6)
+    assert figures["total", "business_oldest", "days"]["n"] == 2
+    stuck = world.figures("K21", as_of=evening)
+    assert (value(stuck, "oldest", "days"), value(stuck, "business_oldest", "days")) == (12, 6)
+    assert stuck["total", "business_oldest", "days"]["n"] == 3
 
 
 def test_nothing_due_is_no_figure_and_never_0_or_100_percent(world: World) -> None:

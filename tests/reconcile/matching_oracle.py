@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import combinations
 
@@ -141,6 +141,16 @@ def standing(facts: Sequence[Fact], as_of: datetime, known_at: datetime) -> list
     return [fact for fact in last.values() if not fact.deleted and fact.state == "posted"]
 
 
+def first_days(facts: Sequence[Fact], as_of: datetime, known_at: datetime) -> dict[tuple[str, str], date]:
+    """The day each object was first in a state that counts, as of (V, K)."""
+    said: dict[tuple[str, str, datetime], Fact] = {}
+    for fact in sorted(facts, key=lambda one: (one.known_at, f"{one.number:06}")):
+        if fact.valid_from <= as_of and fact.known_at <= known_at:
+            said[fact.kind, fact.key, fact.valid_from] = fact
+    there = sorted((one for one in said.values() if one.state == "posted"), key=lambda one: one.valid_from)
+    return {(one.kind, one.key): one.valid_from.date() for one in reversed(there)}
+
+
 @dataclass(frozen=True)
 class Said:
     """What a person did: `join` or `apart` with records, `withdraw` by the name of what was said before."""
@@ -176,9 +186,13 @@ def joined_verdict(one: Said, there: Sequence[Record], tolerance: Decimal) -> tu
     """What becomes of records that a person joined, of which some may be gone or changed by now."""
     left = [record for record in there if record.leg == "bank"]
     right = [record for record in there if record.leg == "ledger"]
+    off = money(right) - money(left)
+    if (not left or not right) and {(record.leg, record.key) for record in there} == one.records:
+        # Of one leg they cancel each other: nothing is left of them, or what was accepted.
+        is_accepted = not off or one.accepted == (money(left), money(right))
+        return ("reversed" if is_accepted else "mismatch"), off
     if not left or not right:
         return "open", None
-    off = money(right) - money(left)
     if abs(off) <= tolerance:
         return ("matched_tol" if off else "matched"), off
     is_as_decided = {(record.leg, record.key) for record in there} == one.records and (

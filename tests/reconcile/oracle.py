@@ -7,7 +7,7 @@ round (it folds everything known and cuts at V afterwards), so that agreement sa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -161,6 +161,7 @@ class _World:
 
     def __init__(self, workflow: Workflow, facts: Facts, as_of: datetime, known_at: datetime) -> None:
         self.workflow, self.as_of = workflow, as_of
+        self._facts, self._known_at, self._earlier = facts, known_at, dict[datetime, _World]()
         steps = list(workflow.steps)
         known = facts.known(known_at)
         self.histories: dict[tuple[str, str], list[Event]] = {}
@@ -192,6 +193,18 @@ class _World:
             self.complete[mark.source] = max(
                 mark.complete_through, self.complete.get(mark.source, mark.complete_through)
             )
+
+    def earlier(self, as_of: datetime) -> _World:
+        """What had happened by then, as known now."""
+        if as_of not in self._earlier:
+            self._earlier[as_of] = _World(self.workflow, self._facts, as_of, self._known_at)
+        return self._earlier[as_of]
+
+    def moments(self, after: datetime) -> list[datetime]:
+        """When anything happened after then."""
+        happened = {event.occurred_at for history in self.histories.values() for event in history}
+        told = {state.valid_from for states in self.states.values() for state in states}
+        return sorted(at for at in happened | told | {link.valid_from for link in self.links} if at > after)
 
     def items(self, item_type: str) -> list[str]:
         return [key for kind, key in self.histories if kind == item_type]
@@ -429,6 +442,22 @@ def _waiting_state(row: Verdict, past_due: bool) -> str:
 
 
 def _judge_tie_out(row: Verdict, rule: TieOut, world: _World, past_due: bool) -> None:
+    """As it stands; and from when to when it failed last, by asking at every moment since it was due."""
+    _weigh(row, rule, world, past_due)
+    if not past_due or row.unknown:
+        return
+    for at in (row.due_at, *world.moments(row.due_at)):
+        then = replace(row)
+        _weigh(then, rule, world.earlier(at), past_due)
+        is_open = row.detected_at is not None and row.resolved_at is None
+        if then.failing and not is_open:
+            row.detected_at, row.resolved_at = at, None
+        elif then.matched and is_open:
+            row.resolved_at = at
+
+
+def _weigh(row: Verdict, rule: TieOut, world: _World, past_due: bool) -> None:
+    row.expected = row.actual = row.residual = None
     left, right = (_members(leg, row, world) for leg in rule.legs.values())
     everyone = left + right
     currencies = {currency for amount, currency, _ in everyone if amount is not None}
@@ -440,8 +469,6 @@ def _judge_tie_out(row: Verdict, rule: TieOut, world: _World, past_due: bool) ->
     row.state = _tie_out_state(row, rule, past_due, bool(left), bool(right))
     row.amount = None if row.residual is None else abs(row.residual)
     row.currency = min((currency for _, currency, _ in everyone if currency), default="")
-    if row.state in FAILING:
-        row.detected_at = max([row.due_at, *(since for _, _, since in everyone)])
 
 
 def _tie_out_state(row: Verdict, rule: TieOut, past_due: bool, has_expected: bool, has_actual: bool) -> str:

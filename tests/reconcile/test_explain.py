@@ -43,9 +43,9 @@ def test_a_stuck_item_says_where_it_stands_what_is_missing_and_whose_it_is(store
     story.run()
     found = told(story)
     assert found.headline == (
-        "Invoice I1 stands at 'approved' since 2026-02-03 00:00; 1 open exception, owner accounts payable. Paid in time: "
-        "received on 2026-02-01 00:00; due 2026-03-03 00:00: has not come, 90 days overdue; "
-        "its sources are complete through 2026-06-01 00:00."
+        "Invoice I1 stands at 'approved' since 2026-02-03 00:00 UTC; 1 open exception, owner accounts payable. Paid in time: "
+        "received on 2026-02-01 00:00 UTC; due 2026-03-03 00:00 UTC: has not come, 90 days overdue; "
+        "its sources are complete through 2026-06-01 00:00 UTC."
     )
     (finding,) = found.findings
     assert (finding.state, finding.failing, finding.todo) == ("MISSING", True, "Look for a payment block.")
@@ -90,7 +90,7 @@ def test_an_earlier_view_tells_only_what_was_so_and_known(store: Store) -> None:
     assert "stands at 'received'" in told(story, as_of=on(2, 10)).headline
     assert "next: a rule." in told(story, as_of=on(2, 10)).headline
     assert "stands at 'received'" in told(story, known_at=on(6, 1)).headline
-    assert told(story).headline == "Invoice I1 stands at 'paid' since 2026-02-20 00:00; nothing is open."
+    assert told(story).headline == "Invoice I1 stands at 'paid' since 2026-02-20 00:00 UTC; nothing is open."
 
 
 def test_what_nobody_can_know_yet_is_said_so(store: Store) -> None:
@@ -103,7 +103,7 @@ def test_what_nobody_can_know_yet_is_said_so(store: Store) -> None:
     findings = told(story).findings
     assert {finding.state for finding in findings} == {"UNKNOWN"}
     assert len(findings) == 4
-    assert all("complete only through 2026-01-15 00:00" in finding.sentence for finding in findings)
+    assert all("complete only through 2026-01-15 00:00 UTC" in finding.sentence for finding in findings)
     assert not any(finding.todo for finding in findings)
 
 
@@ -133,23 +133,23 @@ def test_each_kind_of_verdict_has_its_sentence(store: Store) -> None:
         (
             "payment",
             "MATCHED",
-            "received on 2026-02-01 00:00; due 2026-03-03 00:00: came on 2026-03-09 00:00, 6 days late.",
+            "received on 2026-02-01 00:00 UTC; due 2026-03-03 00:00 UTC: came on 2026-03-09 00:00 UTC, 6 days late.",
         ),
         ("tie", "PARTIAL", "invoiced 1,200.00 USD, settled 1,000.00 USD: 200.00 USD less."),
         (
             "ordered_first",
             "ORPHAN",
-            "paid on 2026-03-09 00:00, but what must come before had not come; it has not come since.",
+            "paid on 2026-03-09 00:00 UTC, but what must come before had not come; it has not come since.",
         ),
         (
             "ordered_first",
             "ORPHAN",
-            "paid on 2026-03-10 00:00, but what must come before had not come; it has not come since.",
+            "paid on 2026-03-10 00:00 UTC, but what must come before had not come; it has not come since.",
         ),
         (
             "paid_once",
             "REVERSED",
-            "paid came again on 2026-03-10 00:00 and was taken back on 2026-03-12 00:00.",
+            "paid came again on 2026-03-10 00:00 UTC and was taken back on 2026-03-12 00:00 UTC.",
         ),
     ]
 
@@ -164,7 +164,7 @@ def test_trouble_of_a_neighbour_is_told_with_its_name(store: Store) -> None:
     found = told(story)
     assert found.headline.endswith(
         "1 open exception in what it is linked to, owner accounts payable. Payment P1, paid once: "
-        "paid came again on 2026-02-04 00:00 and still stands."
+        "paid came again on 2026-02-04 00:00 UTC and still stands."
     )
     assert [(near.object_key, near.direction, near.exists, near.amount) for near in found.neighbours] == [
         ("P1", "from", True, 7)
@@ -180,7 +180,7 @@ def test_what_is_only_referred_to_is_said_to_be_just_that(store: Store) -> None:
     )
     story.run()
     found = told(story, "O1", "order")
-    assert found.headline == "Order O1 is only referred to; no event of it is known by 2026-06-01 00:00."
+    assert found.headline == "Order O1 is only referred to; no event of it is known by 2026-06-01 00:00 UTC."
     assert [finding.sentence for finding in found.findings] == [
         "It names O1, which does not exist in the state of its system."
     ]

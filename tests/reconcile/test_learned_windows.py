@@ -178,10 +178,10 @@ def test_a_verdict_says_which_window_it_was_due_by(store: Store) -> None:
         for one in explain(store, {"bills": of}, "bills", "invoice", "new", end, end).findings
     }
     assert sentences["payment0"].startswith(
-        "received on 2026-04-02 09:00; due 2026-04-02 10:00 (window 1h, learned 2026-04-02 from 11 lags, quantile 0.9): "
+        "received on 2026-04-02 09:00 UTC; due 2026-04-02 10:00 UTC (window 1h, learned 2026-04-02 from 11 lags, quantile 0.9): "
     )
     assert sentences["payment1"].startswith(
-        "received on 2026-04-02 09:00; due 2026-04-02 13:00 (window 4h, fixed: 11 of the 200 lags it takes to learn one): "
+        "received on 2026-04-02 09:00 UTC; due 2026-04-02 13:00 UTC (window 4h, fixed: 11 of the 200 lags it takes to learn one): "
     )
 
 

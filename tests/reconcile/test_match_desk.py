@@ -21,8 +21,9 @@ from calendars.table import write_calendars
 from reconcile.acts import Desk
 from reconcile.life import ActRefusedError, Role
 from reconcile.matching.desk import MatchOutcome
+from reconcile.matching.explain import explain_match
 from reconcile.matching.model import Ruling
-from reconcile.matching.results import results, suggestions
+from reconcile.matching.results import bridge, results, suggestions
 from reconcile.matching.run import match
 from reconcile.matching.verbs import AcceptRequest, MatchRequest, MatchVerb
 from reconcile.people import People
@@ -134,6 +135,72 @@ def test_suggestions_are_accepted_and_matches_made_and_undone(store: Store, desk
     assert rows[2]["said"] == "bank:FEE MISSING MISSING; ledger:197 ORPHAN ORPHAN"
 
 
+def test_records_of_one_leg_are_cancelled_and_put_back(store: Store, desk: Desk, served: RemoteDesk) -> None:
+    """A payment and its return under other keys: out of what is open, at no difference or at one that is accepted."""
+    act = Acting(desk)
+    state(store, "ledger_line", "PAID", 75, 2, account="p")
+    state(store, "ledger_line", "BACK", -75, 3, account="q")
+    state(store, "ledger_line", "LESS", -147, 3, account="r")
+    state(store, "ledger_line", "EURO", -75, 3, account="s", currency="EUR")
+    run(store, act.now)
+
+    def money(known_at: datetime) -> dict[str, Decimal]:
+        """What the ledger comes to, by state."""
+        sums: dict[str, Decimal] = {}
+        for row in results(store, day(19), known_at, rule="bank"):
+            for leg, amount in zip(row["legs"], row["amounts"], strict=True):
+                if leg == "ledger" and row["place"] == 1:
+                    sums[row["state"]] = sums.get(row["state"], Decimal(0)) + amount
+        return sums
+
+    total = sum(money(act.now).values())
+    act.refused("needs", "Several records of one leg can be joined when they cancel", "join", "PAID")
+    act.refused("state", "in several currencies", "join", "PAID", "EURO")
+    tried = act("join", "PAID", "BACK", dry_run=True)
+    assert (tried.action, tried.difference, tried.accepted, tried.is_cancelling) == ("joined", 0, (), True)
+    assert served.match(
+        MatchRequest(MatchVerb.JOIN, ("PAID", "BACK"), rule="bank", dry_run=True), "ana"
+    ).is_cancelling
+    done = act("join", "PAID", "BACK", note="returned")
+    # What is left of them is judged as the difference of any match.
+    small = act("join", "150", "LESS", seen=Decimal(3))
+    assert (small.action, small.accepted) == ("joined", ("amount: 3, expected 0",))
+    large = act("join", "70", "30", "40", by="ana")
+    assert (large.action, large.difference) == ("requested", 140)
+    act.refused("state", "waits for approval", "join", "70", "197")
+    run(store, act.now)
+    assert said(store, 19, act.now) >= {
+        ("PAID+BACK", "REVERSED"),
+        ("150+LESS", "REVERSED"),
+        ("EURO", "ORPHAN"),
+    }
+    (explained,) = [
+        one for one in explain_match(store, {"bank": BANK}, "LESS", day(19), act.now, act.now) if one.rule == "bank"
+    ]  # fmt: skip
+    assert (
+        explained.headline
+        == "LESS is cancelled with a difference that was accepted together with 1 other record, by hand."
+    )
+    assert money(act.now)["REVERSED"] == 3
+    assert sum(money(act.now).values()) == total
+    rows = {row["currency"]: row for row in bridge(store, day(19), act.now, rule="bank")}
+    assert rows["USD"]["causes"]["unexplained"] == 3
+    assert all(sum(row["causes"].values()) == row["net"] for row in rows.values())
+    # Approved by somebody else it is cancelled; undone, the rule does not cancel them again, and all is open as before.
+    act("approve", decision_id=large.decision_id, by="cy")
+    undone = act("undo", "PAID", reason="OTHER")
+    assert undone.records == ("ledger:BACK", "ledger:PAID")
+    act.refused("state", "matched with nothing", "undo", "BACK")
+    act("withdraw", decision_id=small.decision_id, note="not the same")
+    run(store, act.now)
+    assert said(store, 19, act.now) >= {
+        ("PAID", "ORPHAN"), ("BACK", "ORPHAN"), ("150", "ORPHAN"), ("LESS", "ORPHAN"), ("30+40+70", "REVERSED"),
+    }  # fmt: skip
+    assert sum(money(act.now).values()) == total
+    assert audit_of(store).verify().breaks == ()
+    assert done.decision_id != undone.decision_id
+
+
 def test_what_is_above_a_limit_needs_somebody_else(store: Store, desk: Desk) -> None:
     act = Acting(desk)
     asked = act("join", "FEE", "150")
@@ -220,7 +287,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(store: Store, desk: Desk) 
     act.refused(
         "needs", "several legs have a record 'EXACT': say bank:EXACT or ledger:EXACT", "join", "EXACT", "197"
     )
-    act.refused("needs", "records of every leg; none of bank is named", "join", "197", "8")
+    act.refused("needs", "records of every leg; none of bank is named", "join", "197")
     act.refused(
         "state", "the rule matched bank:EXACT \\+ ledger:EXACT; undo that", "join", "bank:EXACT", "197"
     )

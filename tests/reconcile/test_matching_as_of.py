@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from matching_oracle import Fact, standing
+from matching_oracle import Fact, first_days, standing
 from matching_rules import order_rule, tolerant
 from matching_world import CASH, LAST, day, decisions, store_facts, written
 
@@ -60,8 +60,11 @@ def recomputed(facts: Iterable[Fact], as_of: datetime, known_at: datetime) -> li
     """The same decisions made from what stands as of (V, K), one key of the rule after the other."""
     there = standing(list(facts), as_of, known_at)
     parts = {(KINDS[fact.kind], fact.key): (fact.account, fact.reference) for fact in there}
+    days = first_days(list(facts), as_of, known_at)
     left = [
-        Record(KINDS[fact.kind], fact.key, fact.valid_from, fact.valid_from.date(), (fact.amount,), (), "USD")
+        Record(
+            KINDS[fact.kind], fact.key, fact.valid_from, days[fact.kind, fact.key], (fact.amount,), (), "USD"
+        )
         for fact in there
     ]
     final: list[Decision] = []

@@ -78,6 +78,25 @@ def test_the_same_key_twice_on_both_sides_is_no_difference() -> None:
     assert {one.verdict for one in decided(group(), rows)} == {"matched"}
 
 
+def test_sums_of_one_key_hide_no_rows_that_differ() -> None:
+    """100 and 200 are not 150 and 150, in one key or not; copies within tolerance are."""
+
+    def rows(*ledger: str) -> list[Record]:
+        banked = [record("bank", f"b{n}", amount) for n, amount in enumerate((100, 200))]
+        return [*banked, *(record("ledger", f"l{n}", amount) for n, amount in enumerate(ledger))]
+
+    (found,) = decided(group(), rows("150", "150"))
+    assert (found.verdict, [(one.code, one.leg) for one in found.faults]) == (
+        "duplicate",
+        [("DUP_SUSPECT", "bank"), ("DUP_SUSPECT", "ledger")],
+    )
+    assert [one.verdict for one in decided(group(), rows("200", "100"))] == ["matched"]
+    near = tolerant({"abs": 1}, "group")
+    assert [one.verdict for one in decided(near, rows("200.5", "99.6"))] == ["matched_tol"]
+    (more,) = decided(near, rows("250", "100"))
+    assert [(one.code, one.amount) for one in more.faults] == [("AMOUNT", Decimal(50))]
+
+
 def test_a_better_later_pair_is_not_lost_to_the_first_acceptable_one() -> None:
     within_five = tolerant({"abs": 5})
     rows = [
@@ -187,6 +206,18 @@ def test_a_record_and_the_one_it_takes_back_leave_both_sides() -> None:
     # Without a reference nothing cancels here; with it, only the amount it is about.
     (kept,) = [one for one in decided(of, [record("bank", "b", -250), rows[0]]) if one.verdict != "open"]
     assert kept.verdict == "mismatch"
+
+
+@pytest.mark.parametrize("original", ["", "i1"])
+def test_as_many_at_another_price_take_nothing_back(original: str) -> None:
+    lines = [record("po", "p1", 10, 5), record("receipt", "r1", 10, None), record("invoice", "i1", 10, 5)]
+    credit = record("invoice", "i2", -10, 7, original=original)
+    (found,) = decided(order_rule(), [*lines, credit])
+    assert (found.verdict, len(found.records)) == ("partial", 4)
+    assert told(decided(order_rule(), [*lines, record("invoice", "i2", -10, 5, original=original)]))[1] == (
+        "reversed",
+        ("i1", "i2"),
+    )
 
 
 def test_a_credit_that_both_sides_have_is_matched_and_not_cancelled() -> None:

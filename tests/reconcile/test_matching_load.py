@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from matching_world import CASH
 
-from reconcile.matching.load import load_matching
+from reconcile.matching.load import Feed, load_matching
+from workflows.model import Workflow
 
 RULE = """\
 rule: bank
@@ -115,6 +116,39 @@ def test_a_source_that_nobody_feeds_is_found(tmp_path: Path) -> None:
 def test_a_field_that_nothing_stores_is_found(tmp_path: Path) -> None:
     kept = {"bank_line": {"acount", "amount"}}
     assert findings(tmp_path, kept=kept) == ["6:36 unknown stored field of 'bank_line': 'account' [acount]"]
+
+
+def test_what_stores_the_records_of_a_leg_proves_that_one_is_not_there(tmp_path: Path) -> None:
+    """The other system's probe being alive says nothing of this one; other proof is another version."""
+    findings(tmp_path)
+    flow = CASH.model_copy(update={"sources": ("books", "bank_feed", "gl")})
+    feeds = [
+        ("bank_line", "bank", "bank_feed"),
+        ("ledger_line", "erp", "gl"),
+        ("ledger_line", "old", "gl_before"),
+    ]
+
+    def loaded(
+        workflow: Workflow = flow, feeds: list[Feed] = feeds
+    ) -> tuple[str, dict[str, tuple[str, ...]]]:
+        ruling = load_matching(tmp_path, {"cash": workflow}, feeds=feeds)[0]["bank"]
+        return ruling.version, {name: leg.sources for name, leg in ruling.rule.legs.items()}
+
+    version, sources = loaded()
+    assert sources == {"bank": ("bank_feed",), "ledger": ("gl",)}
+    assert loaded(feeds=[])[1] == {"bank": flow.sources, "ledger": flow.sources}
+    assert loaded(CASH)[1] == {"bank": ("bank_feed",), "ledger": ("gl", "gl_before")}
+    versions = {
+        version,
+        loaded(feeds=[])[0],
+        loaded(CASH)[0],
+        loaded(flow.model_copy(update={"dimensions": ()}))[0],
+    }
+    assert len(versions) == 4
+    (tmp_path / "bank.yaml").write_text(
+        RULE.replace("{type: ledger_line,", "{type: ledger_line, system: old,")
+    )
+    assert loaded()[1]["ledger"] == ("gl_before",)
 
 
 def test_another_rate_is_another_version(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from matching_oracle import (
 )
 from matching_rules import group, record, tolerant
 
+from reconcile.matching.assign import Cost, assign, in_order
 from reconcile.matching.decide import decide
 from reconcile.matching.model import MatchingRule
 from reconcile.matching.pairing import Pairing
@@ -132,6 +133,48 @@ def test_one_record_on_each_side_is_decided_as_a_search_decides_it() -> None:
         assert found == Pairing(of, of.keys[0], records, apart).searched()
         seen.update(one.verdict for one in found)
     assert min(seen[verdict] for verdict in ("matched", "matched_tol", "mismatch", "open", "unusable")) > 20
+
+
+def test_records_that_are_alike_are_paired_as_a_search_pairs_them() -> None:
+    """However many there are: in order of day, which small cases hold against an assignment of all with all."""
+    rng = random.Random(4)
+    for _ in range(CASES // 2):
+        low, high = sorted(rng.choices(range(-3, 6), k=2))
+        lefts, rights = (sorted(rng.choices(range(14), k=rng.randrange(1, 8))) for _ in range(2))
+        bands = [
+            (sum(day - one < low for day in rights), sum(day - one <= high for day in rights))
+            for one in lefts
+        ]
+        found = in_order(bands, lambda a, b, on=(lefts, rights): abs(on[1][b] - on[0][a]))  # type: ignore[misc]
+        edges = {
+            (a, b): Cost(0, 0, abs(rights[b] - lefts[a]))
+            for a, band in enumerate(bands)
+            for b in range(*band)
+        }
+        best = [(one.left, one.right) for one in assign(edges, [0] * 9, [0] * 9, 9)[0]]
+        assert set(found) <= set(edges)
+        assert len({a for a, _ in found}) == len({b for _, b in found}) == len(found) == len(best)
+        assert sum(edges[one].days for one in found) == sum(edges[one].days for one in best)
+
+
+@pytest.mark.parametrize("tolerance", [0, 2])
+def test_the_same_money_every_day_is_matched_however_often_it_comes(tolerance: int) -> None:
+    """A deposit of 25 on each of 90 days, booked the day after, one not yet; others of nearly the same money beside them."""
+    banked = [record("bank", f"b{n:02}", 25, day=n) for n in range(90)]
+    booked = [record("ledger", f"l{n:02}", 25, day=n + 1) for n in range(90) if n != 60]
+    others = [
+        record("bank", "other", 26, day=3), record("ledger", "other", 26, day=3), record("ledger", "late", 24, day=2),
+        record("ledger", "far", 700, day=9),
+    ]  # fmt: skip
+    found = decided(rule_of("pair", tolerance, (0, 3)), [*banked, *booked, *others])
+    verdicts = Counter(one.verdict for one in found)
+    assert verdicts == (
+        {"matched": 90, "matched_tol": 1, "open": 1} if tolerance else {"matched": 90, "open": 3}
+    )
+    assert ["other", "other"] in [[one.key for one in decision.records] for decision in found]
+    left = [one for one in found if one.verdict != "matched"]
+    # The days are least when the first of all is the one that is left.
+    assert [one.key for decision in left for one in decision.records if one.leg == "bank"] == ["b00"]
 
 
 def outcome(decisions: list[Decision], terms: Terms) -> Counter[object]:

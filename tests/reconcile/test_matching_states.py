@@ -307,6 +307,9 @@ def test_an_event_that_is_not_booked_has_the_hop_that_failed_in_its_trace(store:
     run(store, of)
     (one,) = exceptions(store, 10)
     assert (one["item_type"], one["item_key"], one["code"]) == ("", "E1", "MISSING")
+    # Its id leads to what the event is about, and so does that of the event.
+    about = [{"workflow": "cash", "object_type": "bank_line", "object_key": "1", "events": 0}]
+    assert find(store, one["exception_id"]) == about
     (row,) = by_hop(store, "cash", day(10), day(79))
     assert (row.hop, row.exceptions, row.amounts) == (Hop("ledger", "POST /journal"), 1, {"USD": 5})
 

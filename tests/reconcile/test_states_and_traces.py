@@ -202,11 +202,13 @@ def test_nothing_is_concluded_from_a_time_in_which_nobody_listened(store: Store)
         return finding.sentence
 
     assert sentence("plain") == (
-        "In the state of its system since 2026-05-04 16:20, and no trace of 'Posted' tells how it came there; its source was "
+        "In the state of its system since 2026-05-04 16:20 UTC, and no trace of 'Posted' tells how it came there; its source was "
         "heard all the time."
     )
     assert sentence("gap") == (
-        "In the state of its system since 2026-05-04 13:00, and no trace of 'Posted' tells how it came there. Its source was "
+        "In the state of its system since 2026-05-04 13:00 UTC, and no trace of 'Posted' tells how it came there. Its source was "
         "not heard all the time from when it may have come, so nobody can say that it has none."
     )
-    assert sentence("lost").startswith("Posted on 2026-05-04 18:00; it is not in the state of its system, ")
+    assert sentence("lost").startswith(
+        "Posted on 2026-05-04 18:00 UTC; it is not in the state of its system, "
+    )

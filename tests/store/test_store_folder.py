@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -216,62 +215,6 @@ def test_what_wrote_last_is_noted_once_the_store_is_open(tmp_path: Path, store: 
         assert not (tmp_path / "engine.json").exists()
         folder.opened(store)
     assert json.loads((tmp_path / "engine.json").read_text())["engine"] == engine_version()
-
-
-OPENING = """
-import json, sys
-from datetime import UTC, datetime
-from pathlib import Path
-from store import folder
-from store.client import Store
-from store.errors import StoreError
-from store.migrate import migrate
-NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-folder.BOOT = Path(sys.argv[2])
-with folder.DataFolder(Path(sys.argv[1])) as data:
-    data.acquire(NOW, "test")
-    with Store(data.dsn) as store:
-        migrate(store, NOW)
-        data.opened(store)
-        if not store.value("SELECT count() FROM match_records"):
-            row = {"rule": "r", "version": "v", "pass": 1, "leg": "bank"}
-            store.insert("match_records", [{**row, "key": f"k{n}", "record": f"r{n}"} for n in range(2000)])
-        told = {"projections": store.rows("SELECT DISTINCT table, name FROM system.projections")}
-        try:
-            told["found"] = store.value("SELECT count() FROM match_records WHERE rule = 'r' AND version = 'v' "
-                                        "AND cityHash64(leg, record) < 1000000000000000000")
-        except StoreError as error:
-            told["error"] = str(error)
-print(json.dumps(told))
-"""
-
-
-@pytest.mark.slow
-def test_projections_that_a_power_cut_damaged_are_made_anew_once_the_machine_was_started_again(
-    tmp_path: Path,
-) -> None:
-    """They are not fsynced. Bytes that are not what was written fail the queries that read them, and nothing else."""
-
-    def opened(boot: str) -> dict[str, Any]:
-        (tmp_path / "boot").write_text(boot)
-        order = [sys.executable, "-c", OPENING, str(tmp_path / "data"), str(tmp_path / "boot")]
-        done = subprocess.run(order, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
-
-    first = opened("one start\n")
-    assert first["projections"] == [{"table": "match_records", "name": "by_record"}], (
-        "all there is is made anew"
-    )
-    assert 0 < first["found"] < 2000
-    files = list(tmp_path.glob("data/engine/**/by_record.proj/data.bin"))
-    assert files
-    for file in files:
-        file.write_bytes(b"\0" * file.stat().st_size)
-    assert "could not run a query" in opened("one start\n")["error"], "the machine was not started again"
-    assert opened("another start\n") == first
-    assert json.loads((tmp_path / "data" / "engine.json").read_text())["boot"] == "another start"
 
 
 def test_as_many_files_may_be_open_as_the_machine_allows(tmp_path: Path) -> None:

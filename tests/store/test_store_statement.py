@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -177,3 +179,18 @@ def test_transport_settings_are_dropped_and_others_kept() -> None:
     }
     kept = asked_settings(Role.READER, asked, LIMITS[Role.READER])
     assert kept == {"join_use_nulls": "1", "output_format_json_quote_64bit_integers": "0"}
+
+
+def test_commands_beside_a_running_tieout_may_say_what_our_own_statements_say() -> None:
+    """`tieout match run` and `backtest` run these through the endpoint."""
+    root = Path(__file__).parents[2]
+    named = {
+        name
+        for folder in ("reconcile", "kpis", "dashboard", "tieout")
+        for file in (root / folder).rglob("*.sql")
+        for settings in re.findall(r"^SETTINGS (.+)$", file.read_text(), re.MULTILINE)
+        for name in re.findall(r"(\w+) = ", settings)
+    }
+    assert named
+    for name in named:
+        assert asked_settings(Role.WRITER, {name: "1"}, LIMITS[Role.WRITER]), name

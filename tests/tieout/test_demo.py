@@ -160,6 +160,7 @@ def test_the_kpis_of_the_issue_are_there_for_both_workflows(demo: Demo) -> None:
     assert kpi(billing(demo), "K03", "open")["value"] == open_ones == billing(demo)["open_exceptions"]
 
 
+@pytest.mark.slow
 def test_running_it_again_changes_nothing(demo: Demo) -> None:
     ran = tieout("demo", "--once", "--json", "--dir", str(demo.folder))
     assert ran.code == 0, ran.err
@@ -179,6 +180,7 @@ def test_explain_tells_of_a_stuck_billing_case(demo: Demo) -> None:
     assert "ask the treating department" in story["findings"][0]["todo"].lower()
 
 
+@pytest.mark.slow
 def test_explain_tells_of_a_doubly_paid_order(demo: Demo) -> None:
     story = demo.ask("explain", "purchase_order:4")["stories"][0]
     paid = [entry for entry in story["timeline"] if entry["step"] == "payment.sent"]
@@ -194,6 +196,7 @@ def test_an_unknown_key_is_said_to_be_unknown(demo: Demo) -> None:
     assert "nothing is known of 'no-such-key'" in ran.err
 
 
+@pytest.mark.slow
 def test_ageing_by_owner_adds_up_to_all_open_exceptions(demo: Demo) -> None:
     rows = demo.ask("exceptions", "list", "--by", "owner", "--workflow", "hospital_billing")["exceptions"]
     assert sum(row["total"] for row in rows) == billing(demo)["open_exceptions"]

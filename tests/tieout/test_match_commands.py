@@ -81,6 +81,24 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+def _period(at: tuple[str, ...]) -> None:
+    """Both are due two business days after Sunday 1 March: in March, as K07 and the bridge say alike."""
+    march = ("--period", "2026-P03", "--calendar", "week")
+    (bridge,) = tieout("match", "bridge", *at, "--period", "2026-P03").json["bridge"]
+    shown = tieout("kpi", "show", "K07", *at, *march).json["figures"]
+    (net,) = (row for row in shown if row["measure"] == "net")
+    assert (bridge["period"], float(bridge["net"]), net["period"], net["value"]) == (
+        "2026-P03",
+        -2,
+        "2026-P03",
+        -2,
+    )
+    # The workflow of the rule names no calendar.
+    refused = tieout("kpi", "show", "K07", *at, "--period", "2026-P03")
+    assert refused.code == 2
+    assert "name one with --calendar: week" in " ".join(refused.err.split())
+
+
 @pytest.mark.slow
 def test_a_rule_goes_from_its_file_to_what_is_said_of_a_record(project: Path) -> None:
     at = ("--project", str(project), "--json")
@@ -96,6 +114,7 @@ def test_a_rule_goes_from_its_file_to_what_is_said_of_a_record(project: Path) ->
     ]
     (story,) = tieout("match", "explain", "PAY-2", *at, "--as-of", "2026-03-31").json["stories"]
     assert story["would_match"] == ["amount differs by 2, 0 is allowed"]
+    _period(at)
     tried = project / "tried.yaml"
     tried.write_text(RULE.replace("actual: payment}", "actual: payment, under: {pct: 5}}"))
     found = tieout("match", "backtest", str(tried), *at, "--as-of", "2026-03-31").json
@@ -137,6 +156,7 @@ def test_commands_and_bodies_of_the_page_are_there() -> None:
     assert len(AcceptBody.model_validate_json(several).request().suggestions) == 2
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_rule_or_a_name_is_told_with_its_cure(project: Path) -> None:
     file = project / "matching" / "paid.yaml"
     file.write_text(RULE.replace("expected: invoice", "expected: invoices"))

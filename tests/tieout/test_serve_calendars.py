@@ -74,3 +74,7 @@ def test_an_import_and_a_running_system_count_by_the_files(site: Path, up: Calla
     (row,) = exceptions(site)
     assert row["due_at"] == "2013-04-05T15:00:00+00:00"
     assert (row["calendar"], row["age_days"], row["age_business_days"]) == ("north", 5, 3)
+    by_owner = ("exceptions", "list", "--project", str(site), "--by", "owner", "--json")
+    for more, bucket in (((), "4-7"), (("--business-days",), "2-3")):
+        assert tieout(*by_owner, *more).json["exceptions"][0][bucket] == 1
+    assert "age business days" in tieout("exceptions", "list", "--project", str(site)).out

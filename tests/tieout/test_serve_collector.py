@@ -76,6 +76,7 @@ def test_case_114_an_open_address_needs_tls_and_known_senders(site: Path) -> Non
     assert allowed.code == 0
 
 
+@pytest.mark.slow
 def test_check_finds_a_token_that_is_not_there_and_never_shows_one(site: Path) -> None:
     add(site, TOKENS)
     missing = tieout("check", "--project", str(site))
@@ -128,6 +129,7 @@ def test_both_transports_take_spans_of_known_senders_and_figures_tell(
     assert sorted(stored(site).values()) == [1, 1]
 
 
+@pytest.mark.slow
 def test_case_113_certificates_of_the_settings_guard_both_transports(
     site: Path, up: Callable[..., Up]
 ) -> None:

@@ -76,6 +76,7 @@ def test_both_transports_keep_what_the_policy_names_and_no_more(
     assert "MRN-47110815" not in said
 
 
+@pytest.mark.slow
 def test_check_finds_a_missing_key_and_no_command_shows_one(site: Path) -> None:
     add(site, POLICY)
     missing = tieout("check", "--project", str(site))

@@ -111,6 +111,8 @@ def test_the_file_these_tests_break_is_good(tmp_path: Path) -> None:
         ("    legs:\n      invoiced", "    §legs:\n      more: {step: paid}\n      invoiced", "expectations.1.tie_out.legs: Dictionary should have at most 2 items after validation, not more"),
         ("within: 30d\n", "within: 30d\n    learn: {§quantile: 1.5}\n", "expectations.0.sequence.learn.quantile: Input should be less than or equal to 1"),
         ("within: 30d\n", "within: 30d\n    §learn: {floor: 2h, cap: 1h}\n", "expectations.0.sequence.learn: 'floor' is above 'cap'"),
+        ("within: 30d\n", "within: 30d\n    learn: {§cap: 3bd}\n", "counted otherwise than 'within', which is 30d"),
+        ("within: 30d\n", "within: 20bd\n    calendar: bank\n    learn: {§floor: 4bh}\n", "counted otherwise than 'within', which is 20bd"),
         ("within: 30d\n", "within: 30d\n    learn: {§lest: 20}\n", "unknown key 'lest'; allowed: cap, floor, least, over, quantile; did you mean 'least'?"),
         ("    legs:", "    tolerance: {§abs: some}\n    legs:", "expectations.1.tie_out.tolerance.abs: Input should be a valid decimal"),
     ],

@@ -13,8 +13,7 @@ from calendars.days import CalendarDay, calendar_days
 from calendars.model import FIRST_DAY, LAST_DAY, Calendar
 from calendars.table import table_of, version_of
 from core.errors import ConfigurationError
-from core.findings import nearest
-from tieout.commands.options import JsonOption, ProjectOption, present
+from tieout.commands.options import JsonOption, ProjectOption, named_calendar, present
 from tieout.output import message, print_json, print_table
 from tieout.project import DEFAULT, Project, open_to_read
 
@@ -49,7 +48,7 @@ def calendar_show(
 ) -> None:
     """What a calendar says of each day. Example: tieout calendar show north --from 2026-11-20 --to 2026-12-31"""
     loaded = open_to_read(project)
-    calendar = _calendar(loaded, name)
+    calendar = named_calendar(loaded, name)
     begin = _day(first, "--from") if first else present().astimezone(ZoneInfo(calendar.zone)).date()
     end = _day(last, "--to") if last else min(begin + SHOWN, LAST_DAY)
     if end < begin:
@@ -65,16 +64,6 @@ def calendar_show(
         title=f"{calendar.title}, times of {calendar.zone}",
     )
     message(_summary(days))
-
-
-def _calendar(project: Project, name: str) -> Calendar:
-    if name not in project.calendars:
-        near = nearest(name, project.calendars)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise ConfigurationError(
-            f"no calendar {name!r}; there are {', '.join(project.calendars) or 'none'}{hint}"
-        )
-    return project.calendars[name]
 
 
 def _day(text: str, option: str) -> date:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -53,6 +53,7 @@ _SHORT = [
     "due_at",
     "age_days",
     "amount",
+    "currency",
 ]
 _CLOCKS = ["severity", "hours_left"]
 
@@ -70,6 +71,9 @@ ExpectationOption = Annotated[str, typer.Option(help="Rule of the workflow.")]
 CodeOption = Annotated[str, typer.Option(help="Exception code, like PRICE.")]
 SeverityOption = Annotated[str, typer.Option(help="Severity of a service level.")]
 ClockOption = Annotated[str, typer.Option(help="Clock of a service level: running, breached, met, paused.")]
+BusinessDaysOption = Annotated[
+    bool, typer.Option("--business-days", help="With --by: in business days, where a calendar says which.")
+]
 OlderOption = Annotated[int, typer.Option("--older-than", min=0, help="Days since it began, at least.")]
 
 
@@ -103,6 +107,7 @@ def exceptions_list(
     severity: SeverityOption = "",
     clock: ClockOption = "",
     older_than: OlderOption = 0,
+    business_days: BusinessDaysOption = False,
     as_of: AsOfOption = "",
     known_at: KnownAtOption = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most.")] = 50,
@@ -114,7 +119,7 @@ def exceptions_list(
     filters = Filters(status, owner, expectation, code, severity, clock, older_than)
     with store_of(loaded, present(), "exceptions list") as store:
         if by:
-            rows = _ageing(store, loaded, workflow, by, as_of, known_at)
+            rows = _ageing(store, loaded, workflow, by, business_days, as_of, known_at)
         else:
             found = _matching(store, loaded, workflow, filters, as_of, known_at, limit, offset)
             rows = [
@@ -125,10 +130,19 @@ def exceptions_list(
     if json:
         print_json({"exceptions": rows})
         return
-    clocks = _CLOCKS if any(row.get("service_level") for row in rows) else []
-    print_table(rows, None if by else [*_SHORT, *clocks])
+    print_table(rows, None if by else _columns(rows))
     if not by and len(rows) >= limit:
         message(f"only the first {limit} of each workflow; --limit and --offset show more")
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a work list shows; of calendars and service levels only where there are some."""
+    aged = any(row["age_business_days"] is not None for row in rows)
+    clocks = _CLOCKS if any(row["service_level"] for row in rows) else []
+    shown = [*_SHORT, *clocks]
+    if aged:
+        shown.insert(shown.index("age_days") + 1, "age_business_days")
+    return shown
 
 
 @app.command("causes")
@@ -189,7 +203,7 @@ def _print_causes(title: str, hops: Sequence[SameHop], segments: Sequence[Segmen
 
 
 def _ageing(
-    store: Store, project: Project, workflow: str, by: str, as_of: str, known_at: str
+    store: Store, project: Project, workflow: str, by: str, business_days: bool, as_of: str, known_at: str
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for flow in chosen(project, workflow):
@@ -199,6 +213,7 @@ def _ageing(
             "as_of": at.as_of,
             "known_at": at.known_at,
             "dimension": dimension(flow, by),
+            "business": business_days,
         }
         rows += [
             {"workflow": flow.workflow, **row} for row in store.rows(sql(SQL / "exceptions_by.sql"), asked)

@@ -12,22 +12,35 @@ import typer
 from calendars.table import write_calendars
 from core.duration import format_duration
 from core.errors import ConfigurationError
+from reconcile.marks import EPOCH
 from reconcile.matching.backtest import Backtest, backtest
 from reconcile.matching.explain import Story, explain_match
 from reconcile.matching.load import TABLES, load_ruling
 from reconcile.matching.model import Ruling
 from reconcile.matching.results import bridge, headers, results
-from reconcile.matching.run import match
+from reconcile.matching.run import NEVER, match, retire
 from reconcile.matching.tables import load_tables
 from store.client import Store
 from store.folder import running
 from tieout.commands import match_acts
 from tieout.commands.match_acts import chosen, told_of
-from tieout.commands.options import AsOfOption, JsonOption, KnownAtOption, ProjectOption, pair, present
+from tieout.commands.options import (
+    AsOfOption,
+    CalendarOption,
+    JsonOption,
+    KnownAtOption,
+    PeriodOption,
+    ProjectOption,
+    Stretch,
+    pair,
+    parse_time,
+    present,
+    stretch,
+)
 from tieout.opening import store_of
 from tieout.output import message, out, print_json, print_table
 from tieout.pipeline import Moment
-from tieout.project import DEFAULT, Project, open_project, open_to_read
+from tieout.project import DEFAULT, Project, feeds_of, open_project, open_to_read, stored_fields
 
 match_app = typer.Typer(no_args_is_help=True, help="Records of several systems matched by keys.")
 RuleOption = Annotated[str, typer.Option("--rule", "-r", help="Only this matching rule.")]
@@ -93,17 +106,34 @@ def match_list(
 def match_bridge(
     project: ProjectOption = DEFAULT,
     rule: RuleOption = "",
+    period: PeriodOption = "",
+    calendar: CalendarOption = "",
     as_of: AsOfOption = "",
     known_at: KnownAtOption = "",
+    after: Annotated[str, typer.Option("--due-after", help="Only what was due after this time.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """What everything that was matched differs by, and why. Example: tieout match bridge --as-of 2026-03-31"""
+    """What the legs of the rules differ by, and why; of a fiscal period, what was due in it.
+
+    Example: tieout match bridge --as-of 2026-03-31, or tieout match bridge --period 2026-P03
+    """
     loaded = open_to_read(project)
     rows: list[dict[str, Any]] = []
     with store_of(loaded, present(), "match bridge") as store:
         for ruling in chosen(loaded, rule):
-            at = _pair(store, loaded, ruling, as_of, known_at)
-            rows += bridge(store, at.as_of, at.known_at, rule=ruling.rule.rule)
+            named = calendar or (period and ruling.rule.calendar) or ""
+            flow = loaded.workflows[ruling.rule.workflow]
+            asked = stretch(store, loaded, flow, period, named, as_of, known_at)
+            due_after, due_by = _due_between(asked, after)
+            found = bridge(
+                store,
+                asked.at.as_of,
+                asked.at.known_at,
+                rule=ruling.rule.rule,
+                due_after=due_after,
+                due_by=due_by,
+            )
+            rows += [{**({"period": asked.period} if asked.period else {}), **row} for row in found]
     if json:
         print_json({"bridge": rows})
         return
@@ -120,6 +150,15 @@ def match_bridge(
     )
 
 
+def _due_between(asked: Stretch, after: str) -> tuple[datetime, datetime]:
+    """After and by when the decisions were due that are asked for: within a period, after a time, or whenever."""
+    if asked.start is None:
+        return (parse_time(after) if after else EPOCH), NEVER
+    if after:
+        raise ConfigurationError("--period says what was due: all in it; leave --due-after out")
+    return asked.start, asked.at.as_of
+
+
 def match_run(project: ProjectOption = DEFAULT, rule: RuleOption = "", json: JsonOption = False) -> None:
     """Matches what has become known since the last run. Example: tieout match run"""
     loaded, now = open_project(project), present()
@@ -131,9 +170,12 @@ def match_run(project: ProjectOption = DEFAULT, rule: RuleOption = "", json: Jso
     with store_of(loaded, now, "match run", write=True) as store:
         write_calendars(store, loaded.calendars.values(), now)
         done = match(store, chosen(loaded, rule), loaded.workflows, now)
+        retired = [] if rule else retire(store, loaded.matching, now)
     if json:
-        print_json({"rules": done})
+        print_json({"rules": done, "retired": retired})
         return
+    for name in retired:
+        message(f"{name}: its file is gone; it decides nothing from now on")
     print_table(
         [{name: value for name, value in dataclasses.asdict(one).items() if name != "until"} for one in done]
     )
@@ -191,7 +233,15 @@ def _tried(project: Project, file: Path) -> Ruling:
     """The rule in `file`. Raises ConfigurationError that lists its mistakes."""
     tables, findings = load_tables(project.root / "matching" / TABLES)
     own, more = load_tables(file.parent / TABLES)
-    ruling, problems = load_ruling(file, {**tables, **own}, project.workflows, calendars=project.calendars)
+    ruling, problems = load_ruling(
+        file,
+        {**tables, **own},
+        project.workflows,
+        {*project.mappings, *project.probes},
+        stored_fields(project.mappings, project.probes),
+        calendars=project.calendars,
+        feeds=feeds_of(project.mappings, project.probes),
+    )
     found = [*findings, *more, *problems]
     if ruling is None or found:
         raise ConfigurationError("the rule has mistakes:\n" + "\n".join(one.text() for one in found))
@@ -242,4 +292,5 @@ def _show(found: Backtest, as_of: datetime) -> None:
         [{"version": "now", **row} for row in found.before]
         + [{"version": "tried", **row} for row in found.after]
     )
+    print_table([vars(one) for one in found.settings], title="what the rule says otherwise")
     print_table([{**row, "examples": ", ".join(row["examples"])} for row in found.changes], title="changes")

@@ -59,8 +59,8 @@ def register(app: typer.Typer) -> None:
 
 _ABOUT = {
     MatchVerb.ACCEPT: "Decides for what a rule suggested. Example: tieout match accept B1 L1 L2",
-    MatchVerb.JOIN: "Matches records that no rule joined; a difference is shown and kept, and above the limit of the rule "
-    "somebody else approves it. Example: tieout match join B1 L7 --reason FEE --note 'bank charge'",
+    MatchVerb.JOIN: "Matches records that no rule joined, or cancels records of one leg against each other; a difference is "
+    "shown and kept, and above the limit of the rule somebody else approves it. Example: tieout match join B1 L7 --reason FEE --note 'bank charge'",
     MatchVerb.UNDO: "Takes a match apart, whoever made it; the rule does not join these records again. "
     "Example: tieout match undo B1 --reason DUPLICATE",
     MatchVerb.APPROVE: "Grants a match that somebody else asked for. Example: tieout match approve ID",
@@ -249,9 +249,12 @@ def _do(project: ProjectOption, request: MatchRequest, by: str, *, as_json: bool
 
 def _report(request: MatchRequest, outcome: MatchOutcome, actor: str) -> None:
     what = "would be " if request.dry_run else ""
+    cancelled = ", to cancel each other" if outcome.is_cancelling else ""
     again = "; it had been done before" if outcome.repeated else ""
     message(
-        f"{' + '.join(outcome.records)}: {what}{outcome.action}" + (f" by {actor}" if actor else "") + again
+        f"{' + '.join(outcome.records)}: {what}{outcome.action}{cancelled}"
+        + (f" by {actor}" if actor else "")
+        + again
     )
     if request.verb is not MatchVerb.UNDO:
         message(f"difference {money_text(outcome.difference, outcome.currency)}")

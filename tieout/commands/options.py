@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from calendars.model import Calendar
+from calendars.periods import fiscal_period
 from core.errors import ConfigurationError
 from core.findings import nearest
 from store.client import Store
+from tieout.output import message
 from tieout.pipeline import Moment, moment
 from tieout.project import Project
 from workflows.model import Workflow
+
+_US = timedelta(microseconds=1)
 
 ProjectOption = Annotated[
     Path, typer.Option("--project", "-p", help="Project folder.", envvar="TIEOUT_PROJECT")
@@ -26,6 +32,10 @@ KnownAtOption = Annotated[
     str, typer.Option("--known-at", help="What was known then, like 2026-11-20T08:00Z.")
 ]
 WorkflowOption = Annotated[str, typer.Option("--workflow", "-w", help="Only this workflow.")]
+PeriodOption = Annotated[
+    str, typer.Option(help="Fiscal period, like 2026-P03: what fell due or happened in it, as of its end.")
+]
+CalendarOption = Annotated[str, typer.Option(help="Calendar of --period; by default that of the workflow.")]
 ByOption = Annotated[
     str, typer.Option("--by", help="Segment: owner, expectation, or a dimension of the workflow.")
 ]
@@ -52,6 +62,74 @@ def pair(store: Store, workflow: Workflow, as_of: str, known_at: str) -> Moment:
     now = moment(store, workflow, present())
     known = parse_time(known_at) if known_at else present()
     return Moment(parse_time(as_of) if as_of else now.as_of, known)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The pair figures speak of, and the start of their period: it reaches from after `start` through V.
+
+    `period` is the fiscal period asked for, if one was; `start` is None without.
+    """
+
+    at: Moment
+    start: datetime | None = None
+    period: str = ""
+
+
+def stretch(
+    store: Store,
+    project: Project,
+    workflow: Workflow,
+    period: str,
+    calendar: str,
+    as_of: str,
+    known_at: str,
+) -> Stretch:
+    """A fiscal period that a person asked for, as far as it is over; without one, `pair`. Raises ConfigurationError."""
+    if not period:
+        if calendar:
+            raise ConfigurationError("--calendar says whose --period is meant; there is no --period")
+        return Stretch(pair(store, workflow, as_of, known_at))
+    if as_of:
+        raise ConfigurationError("--period says as of when: at its end; leave --as-of out")
+    now = pair(store, workflow, "", known_at)
+    span = fiscal_period(store, _calendar_of(project, workflow, calendar), period, now.known_at)
+    if span.starts_at > now.as_of:
+        raise ConfigurationError(
+            f"{span.name} of calendar {span.calendar!r} begins at {span.starts_at:%Y-%m-%d %H:%M} UTC; "
+            f"{workflow.workflow} can be told up to {now.as_of:%Y-%m-%d %H:%M} UTC"
+        )
+    end = span.ends_at - _US
+    if now.as_of < end:
+        message(
+            f"{workflow.workflow}: {span.name} ends at {span.ends_at:%Y-%m-%d %H:%M} UTC; shown is what can be told, "
+            f"up to {now.as_of:%Y-%m-%d %H:%M} UTC"
+        )
+    # The first moment of the period is in it.
+    return Stretch(Moment(min(end, now.as_of), now.known_at), span.starts_at - _US, span.name)
+
+
+def _calendar_of(project: Project, workflow: Workflow, name: str) -> str:
+    """The calendar whose periods are meant: the one named, else the workflow's, else its only one."""
+    if name:
+        return named_calendar(project, name).calendar
+    if workflow.period_calendar:
+        return workflow.period_calendar
+    raise ConfigurationError(
+        f"workflow {workflow.workflow!r} does not say which calendar its periods are of; name one with --calendar: "
+        f"{', '.join(workflow.calendars or project.calendars) or 'there is none'}"
+    )
+
+
+def named_calendar(project: Project, name: str) -> Calendar:
+    """The calendar called `name`. Raises ConfigurationError that names the nearest."""
+    if name not in project.calendars:
+        near = nearest(name, project.calendars)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise ConfigurationError(
+            f"no calendar {name!r}; there are {', '.join(project.calendars) or 'none'}{hint}"
+        )
+    return project.calendars[name]
 
 
 def chosen(project: Project, name: str) -> list[Workflow]:

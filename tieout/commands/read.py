@@ -15,14 +15,17 @@ from reconcile.explain import Explanation, explain, find
 from tieout.commands.options import (
     AsOfOption,
     ByOption,
+    CalendarOption,
     JsonOption,
     KnownAtOption,
+    PeriodOption,
     ProjectOption,
     WorkflowOption,
     chosen,
     dimension,
     pair,
     present,
+    stretch,
 )
 from tieout.opening import store_of
 from tieout.output import out, print_json, print_table
@@ -54,11 +57,13 @@ def kpi_show(
     project: ProjectOption = DEFAULT,
     workflow: WorkflowOption = "",
     by: ByOption = "",
+    period: PeriodOption = "",
+    calendar: CalendarOption = "",
     as_of: AsOfOption = "",
     known_at: KnownAtOption = "",
     json: JsonOption = False,
 ) -> None:
-    """A KPI worked out as of any time. Example: tieout kpi show K06 --by owner --as-of 2015-06-30"""
+    """A KPI worked out as of any time, or of a fiscal period. Example: tieout kpi show K06 --by owner --as-of 2015-06-30"""
     loaded = open_to_read(project)
     wanted = _kpi(loaded, kpi)
     rows: list[dict[str, Any]] = []
@@ -66,12 +71,12 @@ def kpi_show(
         for flow in chosen(loaded, workflow):
             if not wanted.applies_to(flow):
                 continue
-            at = pair(store, flow, as_of, known_at)
-            window = loaded.settings.kpi_window or wanted.header.window
-            figures = compute(
-                store, wanted, flow.workflow, dimension(flow, by), at.as_of, at.known_at, at.as_of - window
-            )
-            rows += [{"workflow": flow.workflow, "as_of": at.as_of, **figure} for figure in figures]
+            asked = stretch(store, loaded, flow, period, calendar, as_of, known_at)
+            at = asked.at
+            start = asked.start or at.as_of - (loaded.settings.kpi_window or wanted.header.window)
+            figures = compute(store, wanted, flow.workflow, dimension(flow, by), at.as_of, at.known_at, start)
+            of = {"period": asked.period} if asked.period else {}
+            rows += [{"workflow": flow.workflow, **of, "as_of": at.as_of, **figure} for figure in figures]
     print_json(
         {"kpi": wanted.id, "title": wanted.header.title, "by": by, "figures": rows}
     ) if json else print_table(rows, title=f"{wanted.id} {wanted.header.title}")
@@ -166,8 +171,7 @@ def _tell(story: Explanation) -> None:
     if failing:
         out.print("\nOpen exceptions", markup=False)
     for finding in failing:
-        item = f"{finding.item_type} {finding.item_key}"
-        out.print(f"  {finding.state} {item}: {finding.title}", markup=False, style="bold")
+        out.print(f"  {finding.state} {finding.item}: {finding.title}", markup=False, style="bold")
         out.print(f"    {finding.sentence}", markup=False, soft_wrap=True)
         out.print(f"    owner {finding.owner}: {finding.todo}", markup=False, soft_wrap=True)
         out.print(f"    exception {finding.exception_id}", markup=False)
@@ -183,3 +187,7 @@ def _tell(story: Explanation) -> None:
         print_table(
             story.spans, ["at", "service", "name", "duration_ns", "status", "trace_id"], title="\nSpans"
         )
+    if story.logs:
+        print_table(story.logs, ["at", "service", "severity", "body"], title="\nLogs of these traces")
+    if story.set_aside:
+        print_table(story.set_aside, title="\nRecords that name it and were set aside")

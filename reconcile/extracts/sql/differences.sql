@@ -2,8 +2,8 @@
 INSERT INTO FUNCTION file({into:String}, {into_format:String})
 WITH replaceAll(states.key, '\x1f', ' / ') AS shown
 SELECT
-    if({quoted:Bool} AND match(shown, '^[=+\\-@\\t\\r]'), concat('\'', shown), shown) AS key, currency, state, left_records, right_records,
+    if({quoted:Bool} AND match(shown, '^[=+\\-@\\t\\r]'), concat('\'', shown), shown) AS key, currency, {names:Array(String)}[place] AS state, left_records, right_records,
     left_amount, right_amount, difference, arrayStringConcat(unlike, ', ') AS fields
 FROM ({states}) AS states
-WHERE NOT startsWith(state, 'agree')
+WHERE NOT agrees
 ORDER BY abs(difference) DESC, shown, currency

@@ -7,15 +7,17 @@ SELECT
     right_amount - left_amount AS difference,
     {unreadable} AS unreadable,
     {unlike} AS unlike,
+    -- A place among `names`, as texts of all keys would cost more than the join; those that agree come last.
     multiIf(
-        key = '', 'no key',
-        left_records = 0, 'only right',
-        right_records = 0, 'only left',
-        unreadable > 0, 'amount unreadable',
-        {beyond}, 'amount differs',
-        notEmpty(unlike), 'fields differ',
-        difference != 0, 'agree within tolerance',
-        left_records > 1 OR right_records > 1, 'agree by sum',
-        'agree') AS state
+        key = '', 1,
+        left_records = 0, 2,
+        right_records = 0, 3,
+        unreadable > 0, 4,
+        {beyond}, 5,
+        notEmpty(unlike), 6,
+        difference != 0, 7,
+        left_records > 1 OR right_records > 1, 8,
+        9) AS place,
+    place >= 7 AS agrees
 FROM ({left} UNION ALL {right})
 GROUP BY {by}

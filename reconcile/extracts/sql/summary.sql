@@ -1,10 +1,12 @@
 -- How many keys are in each state, and the money of both sides; of those that do not agree the keys that differ most.
 SELECT
-    state, currency, count() AS keys, sum(left_records) AS left_rows, sum(right_records) AS right_rows,
+    {names:Array(String)}[place] AS state, currency, count() AS keys, sum(left_records) AS left_rows, sum(right_records) AS right_rows,
     sum(left_amount) AS left_money, sum(right_amount) AS right_money, right_money - left_money AS difference_money,
     sum(unreadable) AS unreadable_amounts,
-    arrayMap(one -> one.2, groupArraySortedIf({most:UInt16})(
-        (-abs(difference), (replaceAll(key, '\x1f', ' / '), left_records, right_records, left_amount, right_amount, unlike)), NOT startsWith(state, 'agree'))) AS largest
+    arrayMap(
+        one -> (replaceAll(one.2, '\x1f', ' / '), one.3, one.4, one.5, one.6, one.7),
+        groupArraySortedIf({most:UInt16})(
+            (-abs(difference), key, left_records, right_records, left_amount, right_amount, unlike), NOT agrees)) AS largest
 FROM ({states})
-GROUP BY state, currency
+GROUP BY place, currency
 ORDER BY state, currency

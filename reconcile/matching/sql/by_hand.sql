@@ -17,14 +17,14 @@ turns AS (
 reached AS (
     SELECT key
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = 1
-        AND cityHash64(leg, record) IN (SELECT cityHash64(leg, record) FROM turns)
+    WHERE stream = stream_of({rule:String}, {version:String}, 1)
+        AND record_hash IN (SELECT cityHash64(leg, record) FROM turns)
 ),
 -- As systems told of them: rows of this query begin with a tilde, after everything that stands at the same times.
 states AS (
     SELECT *
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = 1 AND known_at <= until
+    WHERE stream = stream_of({rule:String}, {version:String}, 1) AND known_at <= until
         AND key IN (SELECT key FROM reached) AND (leg, record) IN (SELECT leg, record FROM turns) AND NOT startsWith(row_hash, '~')
 ),
 placed AS (
@@ -53,6 +53,6 @@ FROM rows
 WHERE at_known > toDateTime64({mark:String}, 6, 'UTC') AND (in_pass, under, leg, record, occurred_at, at_known, ordered_hash) NOT IN (
     SELECT pass, key, leg, record, occurred_at, known_at, row_hash
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass IN (0, 1)
+    WHERE stream IN (stream_of({rule:String}, {version:String}, 0), stream_of({rule:String}, {version:String}, 1))
         AND (key IN (SELECT key FROM reached) OR key IN (SELECT arrayJoin(places) FROM turns))
         AND (leg, record) IN (SELECT leg, record FROM turns) AND startsWith(row_hash, '~'))

@@ -1,4 +1,4 @@
--- Records of other legs that nearly have the key of one: the same money, or all but one part of the key.
+-- Records that nearly belong to one: of other legs with the same money or all but one part of the key, of its own with the opposite money.
 WITH
     splitByChar('\x1f', {key:String}) AS parts,
     {worth:Nullable(Decimal(38, 6))} AS worth_of_it,
@@ -7,10 +7,10 @@ candidates AS (
         leg, record, argMax(key, (occurred_at, known_at, row_hash)) AS its_key, argMax(gone, (occurred_at, known_at, row_hash)) AS is_gone,
         argMax(tuple(worth), (occurred_at, known_at, row_hash)).1 AS its_worth, argMax(day, (occurred_at, known_at, row_hash)) AS its_day
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = 1 AND leg != {leg:String} AND key != {key:String}
+    WHERE stream = stream_of({rule:String}, {version:String}, 1)
         AND occurred_at <= {as_of:DateTime64(6, 'UTC')} AND known_at <= {known_at:DateTime64(6, 'UTC')}
-        AND (worth = worth_of_it
-            OR length(parts) > 1 AND arrayCount((a, b) -> a != b, arrayResize(splitByChar('\x1f', key), length(parts)), parts) = 1)
+        AND if(leg = {leg:String}, worth_of_it != 0 AND worth = -worth_of_it, key != {key:String} AND (worth = worth_of_it
+            OR length(parts) > 1 AND arrayCount((a, b) -> a != b, arrayResize(splitByChar('\x1f', key), length(parts)), parts) = 1))
     GROUP BY leg, record
 )
 SELECT

@@ -18,7 +18,7 @@ moments AS (
 records AS (
     SELECT *
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
+    WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at <= until
         -- What cannot be used waits for no other key.
         AND problem IN ('', 'UNPOSTED') AND key IN (SELECT group_key FROM moments)
 ),
@@ -29,23 +29,29 @@ stood AS (
         groupUniqArray(r.keys[{pass:UInt8} + 1]) AS next_keys,
         -- The state that stood at that moment.
         argMax((r.day, r.numbers, r.texts, r.currency, r.rate, r.worth, r.original, r.problem, r.keys, r.dims, r.due, r.dated, r.business_day),
-            (r.occurred_at <= m.occurred_at, r.occurred_at, r.known_at, r.row_hash)) AS state
+            (r.occurred_at <= m.occurred_at, r.occurred_at, r.known_at, r.row_hash)) AS state,
+        -- One that names no date is of the day it was first there, under whatever key; of several states for one time the last ever was.
+        arraySort(groupUniqArrayIf((r.occurred_at, r.known_at, r.row_hash, r.problem != 'UNPOSTED' AND NOT r.dated, r.day, r.business_day),
+            r.occurred_at <= m.occurred_at)) AS own,
+        arraySort(arrayMap(x -> (x.5, x.6), arrayFilter((x, i) -> x.4 AND own[i + 1].1 != x.1, own, arrayEnumerate(own))))[1] AS first_day
     FROM moments AS m
     INNER JOIN records AS r ON r.key = m.group_key
     WHERE r.known_at <= m.known_at
     GROUP BY group_key, at, as_known_at, evidence, leg, record
 ),
 placed AS (
-    SELECT stood.*, next_key, is_left AND state.9[{pass:UInt8} + 1] = next_key AS is_open
+    SELECT
+        stood.*, next_key, is_left AND state.9[{pass:UInt8} + 1] = next_key AS is_open,
+        if(is_open AND NOT state.12, first_day, (state.1, state.13)) AS days
     FROM stood
     ARRAY JOIN next_keys AS next_key
 )
 SELECT
     {rule:String}, {version:String}, {pass:UInt8} + 1, next_key, leg, record, group_key, at, as_known_at,
-    lpad(toString(evidence), 10, '0') AS order_hash, NOT is_open, state.1, state.2, state.3, state.4, state.5, state.6, state.7, state.8,
-    state.9, state.10, state.11, state.12, state.13
+    lpad(toString(evidence), 10, '0') AS order_hash, NOT is_open, days.1, state.2, state.3, state.4, state.5, state.6, state.7, state.8,
+    state.9, state.10, state.11, state.12, days.2
 FROM placed
 WHERE (leg, record, next_key, group_key, at, as_known_at, order_hash) NOT IN (
     SELECT leg, record, key, origin, occurred_at, known_at, row_hash
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} + 1 AND known_at > mark AND known_at <= until)
+    WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8} + 1) AND known_at > mark AND known_at <= until)

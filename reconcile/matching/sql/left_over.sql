@@ -3,7 +3,7 @@ SELECT count() > 0 AS some
 FROM (
     SELECT 1
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8}
+    WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8})
         AND known_at > toDateTime64({mark:String}, 6, 'UTC') AND known_at <= toDateTime64({until:String}, 6, 'UTC')
         AND key >= {from_key:String} AND ({to_end:Bool} OR key < {to_key:String})
         AND key NOT IN (

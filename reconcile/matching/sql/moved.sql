@@ -6,27 +6,27 @@ INSERT INTO match_records (
 WITH
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
     toDateTime64({until:String}, 6, 'UTC') AS until,
--- Found by hash, which the table is kept by as well; what two records share is told apart below.
+-- Found by hash; what two records share is told apart below.
 movers AS (
-    SELECT cityHash64(leg, record) AS its_hash
+    SELECT record_hash AS its_hash
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = 1 AND cityHash64(leg, record) IN (
-        SELECT cityHash64(leg, record)
+    WHERE stream = stream_of({rule:String}, {version:String}, 1) AND record_hash IN (
+        SELECT record_hash
         FROM match_records
-        WHERE rule = {rule:String} AND version = {version:String} AND pass = 1 AND known_at > mark AND known_at <= until)
+        WHERE stream = stream_of({rule:String}, {version:String}, 1) AND known_at > mark AND known_at <= until)
     GROUP BY its_hash
-    HAVING min(key) != max(key)
+    HAVING min(cityHash64(key)) != max(cityHash64(key))
 ),
 reached AS (
     SELECT key
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = 1 AND cityHash64(leg, record) IN (SELECT its_hash FROM movers)
+    WHERE stream = stream_of({rule:String}, {version:String}, 1) AND record_hash IN (SELECT its_hash FROM movers)
 ),
 states AS (
     SELECT *
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = 1 AND key = keys[1] AND known_at <= until
-        AND key IN (SELECT key FROM reached) AND cityHash64(leg, record) IN (SELECT its_hash FROM movers)
+    WHERE stream = stream_of({rule:String}, {version:String}, 1) AND key = keys[1] AND known_at <= until
+        AND key IN (SELECT key FROM reached) AND record_hash IN (SELECT its_hash FROM movers)
 ),
 places AS (
     SELECT leg, record, groupUniqArray(key) AS its_keys
@@ -44,5 +44,5 @@ WHERE to_key != s.key
     AND (s.leg, s.record, to_key, s.occurred_at, s.known_at, s.row_hash) NOT IN (
         SELECT leg, record, key, occurred_at, known_at, row_hash
         FROM match_records
-        WHERE rule = {rule:String} AND version = {version:String} AND pass = 1
+        WHERE stream = stream_of({rule:String}, {version:String}, 1)
             AND key IN (SELECT key FROM reached) AND record IN (SELECT record FROM places))

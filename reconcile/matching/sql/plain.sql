@@ -16,7 +16,7 @@ WITH
 touched AS (
     SELECT key
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until
+    WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at > mark AND known_at <= until
         AND key >= {from_key:String} AND ({to_end:Bool} OR key < {to_key:String})
         AND (NOT {fresh:Bool} OR key NOT IN (
             SELECT group_key
@@ -27,8 +27,8 @@ touched AS (
         AND key NOT IN (
             SELECT key
             FROM match_records
-            WHERE {by_hand:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8}
-                AND cityHash64(leg, record) IN (
+            WHERE {by_hand:Bool} AND stream = stream_of({rule:String}, {version:String}, {pass:UInt8})
+                AND record_hash IN (
                     SELECT cityHash64(leg, record)
                     FROM match_acts
                     ARRAY JOIN members.leg AS leg, members.record AS record
@@ -39,14 +39,15 @@ grouped AS (
     SELECT
         key,
         arraySort(x -> (x.1, x.2, x.3, x.4, x.5, x.6), groupUniqArray(CAST(
-            (leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, if({has_texts:Bool}, texts, []), currency, worth,
+            (leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, if({has_texts:Bool}, texts, []), currency,
+            if({has_amount:Bool}, CAST(numbers[greatest(money.amount, 1)], 'Nullable(Decimal(38, 6))'), worth),
             original != '' OR problem NOT IN ('', 'UNPOSTED'), if({has_dims:Bool}, dims, map()),
-            if({in_business_days:Bool}, business_day, toInt32(day)), due, dated),
+            if({in_business_days:Bool}, business_day, toInt32(day)), due, dated, problem != 'UNPOSTED'),
             'Tuple(leg String, record String, origin String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), row_hash String,
             gone Bool, day Date32, numbers Array(Nullable(Decimal(38, 12))), texts Array(String), currency String,
-            worth Nullable(Decimal(38, 6)), odd Bool, dims Map(String, String), day_number Int32, due Array(DateTime64(6, \'UTC\')), dated Bool)'))) AS versions
+            worth Nullable(Decimal(38, 6)), odd Bool, dims Map(String, String), day_number Int32, due Array(DateTime64(6, \'UTC\')), dated Bool, counts Bool)'))) AS versions
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
+    WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at <= until
         AND key IN (SELECT key FROM touched)
     GROUP BY key
 ),
@@ -64,10 +65,27 @@ moments AS (
 standing AS (
     SELECT
         key, as_known_at, as_of, since, evidence,
-        arrayFilter(x -> x.occurred_at <= as_of, known) AS seen,
+        -- Of several for one business time only the last was ever so.
+        arrayFilter((x, i) -> x.occurred_at <= as_of AND (known[i + 1].leg, known[i + 1].record, known[i + 1].origin, known[i + 1].occurred_at)
+            != (x.leg, x.record, x.origin, x.occurred_at), known, arrayEnumerate(known)) AS seen,
         -- The last state of each record, legs in the order of the rule.
-        arraySort(x -> (indexOf(legs.name, x.leg), x.day, x.record), arrayFilter(
-            (x, i) -> NOT x.gone AND (seen[i + 1].leg, seen[i + 1].record, seen[i + 1].origin) != (x.leg, x.record, x.origin), seen, arrayEnumerate(seen))) AS records
+        arrayFilter((x, i) -> NOT x.gone AND (seen[i + 1].leg, seen[i + 1].record, seen[i + 1].origin) != (x.leg, x.record, x.origin),
+            seen, arrayEnumerate(seen)) AS last_states,
+        -- What the rule does not ask for may have changed since: a record is of the time from which it says what it says, and of the day
+        -- it was first there when it names none.
+        arraySort(x -> (indexOf(legs.name, x.leg), x.day, x.record), if(length(seen) = length(last_states), last_states, arrayMap(
+            (r, own, others) -> CAST((
+                r.leg, r.record, r.origin,
+                own[1 + arrayLastIndex(x -> x.gone OR (x.numbers, x.texts, x.currency, x.odd, if(x.dated, toInt32(x.day), 0))
+                    != (r.numbers, r.texts, r.currency, r.odd, if(r.dated, toInt32(r.day), 0)), own)].occurred_at,
+                r.known_at, r.row_hash, r.gone,
+                if(r.dated, r.day, arrayMin(x -> x.day, others)),
+                r.numbers, r.texts, r.currency, r.worth, r.odd, r.dims,
+                if(r.dated, r.day_number, arrayMin(x -> x.day_number, others)),
+                r.due, r.dated, r.counts), toTypeName(r)),
+            last_states,
+            arrayMap(r -> arrayFilter(x -> (x.leg, x.record, x.origin) = (r.leg, r.record, r.origin), seen), last_states),
+            arrayMap(r -> arrayFilter(x -> (x.leg, x.record) = (r.leg, r.record) AND x.counts AND NOT x.dated, seen), last_states)))) AS records
     FROM moments
 ),
 judged AS (
@@ -81,6 +99,10 @@ judged AS (
         multiIf(
             empty(records), 'none',
             has(records.odd, true), '',
+            {needed:UInt32} > 0 AND arrayExists(n -> isNull(n[greatest({needed:UInt32}, 1)]), records.numbers), '',
+            -- Since when a record is there that several earlier keys left open.
+            {pass:UInt8} > 1 AND length(arrayDistinct(arrayMap(x -> (x.leg, x.record), seen)))
+                != length(arrayDistinct(arrayMap(x -> (x.leg, x.record, x.origin), seen))), '',
             -- Something may take something back, or sums would mix currencies.
             length(their_legs) > 1 AND arrayExists(numbers -> arrayExists(n -> n < 0, numbers), their_numbers), '',
             length(arrayDistinct(arrayFilter(c -> c != '', records.currency))) > 1, '',
@@ -127,9 +149,9 @@ SELECT
     multiIf(
         money.amount > 0, if(has(present, money.expected), CAST(roundBankers(arraySum(arrayMap(x -> ifNull(x.numbers[greatest(money.amount, 1)], 0),
             arrayFilter(x -> x.leg = money.expected, records))), 6), 'Nullable(Decimal(38, 6))'), NULL),
-        money.price > 0 AND verdict = 'matched', CAST(roundBankers(multiplyDecimal(
-            arraySum(arrayMap(x -> ifNull(x.numbers[greatest(money.quantity, 1)], 0), arrayFilter(x -> x.leg = money.counted, records))),
-            ifNull(arrayFirst(x -> x.leg = money.actual, records).numbers[greatest(money.price, 1)], 0), 24), 6), 'Nullable(Decimal(38, 6))'),
+        money.price > 0 AND verdict = 'matched', CAST(roundBankers(
+            toDecimal256(arraySum(arrayMap(x -> ifNull(x.numbers[greatest(money.quantity, 1)], 0), arrayFilter(x -> x.leg = money.counted, records))), 12)
+            * ifNull(arrayFirst(x -> x.leg = money.actual, records).numbers[greatest(money.price, 1)], 0), 6), 'Nullable(Decimal(38, 6))'),
         NULL) AS worth_expected,
     multiIf(
         money.amount > 0, if(has(present, money.actual), CAST(roundBankers(arraySum(arrayMap(x -> ifNull(x.numbers[greatest(money.amount, 1)], 0),

@@ -23,9 +23,11 @@ WITH
         'Tuple(name String, place UInt8, code String, owner String, sources Array(String))'), legs, arrayEnumerate(legs)) AS absence,
 states AS (
     SELECT
-        key, toUInt8(indexOf(legs.name, leg)) AS place, record, occurred_at, known_at, day, currency, worth, dims, due,
+        key, toUInt8(indexOf(legs.name, leg)) AS place, record, occurred_at, known_at, day, currency,
+        if({has_amount:Bool}, CAST(numbers[greatest(money.amount, 1)], 'Nullable(Decimal(38, 6))'), worth) AS worth,
+        if({has_dims:Bool}, dims, map()) AS dims, due,
         if({in_business_days:Bool}, business_day, toInt32(day)) AS day_number,
-        gone OR original != '' OR problem NOT IN ('', 'UNPOSTED') AS is_odd,
+        gone OR original != '' OR problem NOT IN ('', 'UNPOSTED') OR {needed:UInt32} > 0 AND isNull(numbers[greatest({needed:UInt32}, 1)]) AS is_odd,
         arrayExists(n -> n < 0, numbers) AS is_negative,
         -- Of each comparison what this leg says, if it is between this one and another.
         arrayMap(c -> if(has(c.2, place), numbers[c.1], NULL), number_sides) AS numbers_said,
@@ -36,17 +38,17 @@ states AS (
         if(money.price > 0, ifNull(numbers[greatest(money.quantity, 1)], 0), 0) AS quantity,
         if(money.price > 0, ifNull(numbers[greatest(money.price, 1)], 0), 0) AS price
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
+    WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at <= until
         AND key >= {from_key:String} AND ({to_end:Bool} OR key < {to_key:String})
         AND ({everything:Bool} OR key IN (
             SELECT key FROM match_records
-            WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until))
+            WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at > mark AND known_at <= until))
         -- What people decided of a record, only the core knows.
         AND key NOT IN (
             SELECT key
             FROM match_records
-            WHERE {by_hand:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8}
-                AND cityHash64(leg, record) IN (
+            WHERE {by_hand:Bool} AND stream = stream_of({rule:String}, {version:String}, {pass:UInt8})
+                AND record_hash IN (
                     SELECT cityHash64(leg, record)
                     FROM match_acts
                     ARRAY JOIN members.leg AS leg, members.record AS record
@@ -113,8 +115,8 @@ SELECT
     opened_at, due_at, if(verdict = 'matched', complete_at, NULL),
     multiIf(
         money.amount > 0, if(expected_at > 0, CAST(roundBankers(records[expected_at].amount, 6), 'Nullable(Decimal(38, 6))'), NULL),
-        money.price > 0 AND verdict = 'matched', CAST(roundBankers(multiplyDecimal(
-            records[indexOf(present, indexOf(legs.name, money.counted))].quantity, records[actual_at].price, 24), 6), 'Nullable(Decimal(38, 6))'),
+        money.price > 0 AND verdict = 'matched', CAST(roundBankers(
+            toDecimal256(records[indexOf(present, indexOf(legs.name, money.counted))].quantity, 12) * records[actual_at].price, 6), 'Nullable(Decimal(38, 6))'),
         NULL) AS worth_expected,
     multiIf(
         money.amount > 0, if(actual_at > 0, CAST(roundBankers(records[actual_at].amount, 6), 'Nullable(Decimal(38, 6))'), NULL),

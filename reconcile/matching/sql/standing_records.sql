@@ -1,6 +1,6 @@
 -- Records with some of these names in the rules that decide, each as it stands as of (V, K): its newest state under its own key.
 SELECT
-    rule, leg, record,
+    rule, leg, record, argMax(key, (occurred_at, known_at, row_hash)) AS newest_key,
     argMax((leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, toString(currency), rate, worth, original,
         toString(problem), dims, due, dated, business_day), (occurred_at, known_at, row_hash)) AS newest
 FROM match_records

@@ -18,19 +18,21 @@ WITH
     arrayMap(c -> c.place, arrayFilter(c -> c.means != 'text', compares)) AS compared_numbers,
     arrayMap(c -> c.place, arrayFilter(c -> c.means = 'text', compares)) AS compared_texts,
 touched AS (
-    SELECT leg, key, record, occurred_at, known_at, day, numbers, texts, currency, worth, dims, due, business_day, gone, original, problem
+    SELECT leg, key, record, occurred_at, known_at, day, numbers, texts, currency, dims, due,
+        if({has_amount:Bool}, CAST(numbers[greatest(money.amount, 1)], 'Nullable(Decimal(38, 6))'), worth) AS worth,
+        business_day, gone, original, problem
     FROM match_records
-    WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
+    WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at <= until
         AND key >= {from_key:String} AND ({to_end:Bool} OR key < {to_key:String})
         AND ({everything:Bool} OR key IN (
             SELECT key FROM match_records
-            WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until))
+            WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at > mark AND known_at <= until))
         -- What people decided of a record, only the core knows.
         AND key NOT IN (
             SELECT key
             FROM match_records
-            WHERE {by_hand:Bool} AND rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8}
-                AND cityHash64(leg, record) IN (
+            WHERE {by_hand:Bool} AND stream = stream_of({rule:String}, {version:String}, {pass:UInt8})
+                AND record_hash IN (
                     SELECT cityHash64(leg, record)
                     FROM match_acts
                     ARRAY JOIN members.leg AS leg, members.record AS record
@@ -41,7 +43,8 @@ left_out AS (
     SELECT cityHash64(key) AS its_hash
     FROM touched
     GROUP BY its_hash
-    HAVING count() != uniqExact(leg) OR max(gone OR original != '' OR problem NOT IN ('', 'UNPOSTED'))
+    HAVING count() != uniqExact(leg) OR max(gone OR original != '' OR problem NOT IN ('', 'UNPOSTED')
+        OR {needed:UInt32} > 0 AND isNull(numbers[greatest({needed:UInt32}, 1)]))
 ),
 states AS (
     SELECT
@@ -132,7 +135,7 @@ SELECT
     if(verdict = 'matched', complete_at, NULL),
     multiIf(
         money.amount > 0, if(has_both OR legs[begins].name = money.expected, CAST(roundBankers(amount_expected, 6), 'Nullable(Decimal(38, 6))'), NULL),
-        money.price > 0 AND verdict = 'matched', CAST(roundBankers(multiplyDecimal(ifNull(counted, 0), ifNull(price, 0), 24), 6), 'Nullable(Decimal(38, 6))'),
+        money.price > 0 AND verdict = 'matched', CAST(roundBankers(toDecimal256(ifNull(counted, 0), 12) * ifNull(price, 0), 6), 'Nullable(Decimal(38, 6))'),
         NULL) AS worth_expected,
     if(money.amount > 0, if(has_both OR legs[begins].name = money.actual, CAST(roundBankers(amount_actual, 6), 'Nullable(Decimal(38, 6))'), NULL),
         worth_expected) AS worth_actual,

@@ -9,11 +9,11 @@ SELECT
         toString(problem), dims, due, dated, business_day))) AS versions,
     max(known_at) AS last_known_at
 FROM match_records
-WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at <= until
+WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at <= until
     AND key IN (
         SELECT key
         FROM match_records
-        WHERE rule = {rule:String} AND version = {version:String} AND pass = {pass:UInt8} AND known_at > mark AND known_at <= until
+        WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at > mark AND known_at <= until
             AND key >= {from_key:String} AND ({to_end:Bool} OR key < {to_key:String})
             -- Where nothing was decided before this run, a key with a plain decision has no other.
             AND (NOT {fresh:Bool} OR key NOT IN (
