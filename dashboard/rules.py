@@ -45,7 +45,7 @@ def decided(look: View) -> None:
             "Name": "rule",
         },
         opens=lambda row: (_EXCEPTIONS, {"expectation": view.label(row["rule"])}), key="rule", rows_seen=15,
-        alt="Matching rules",
+        alt="Matching rules", named=lambda row: f"{look.title_of(row['rule'])} {row['currency']}".strip(),
     )  # fmt: skip
 
 

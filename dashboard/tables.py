@@ -37,8 +37,12 @@ def draw(
     formats: Mapping[str, str] | None = None,
     widths: Mapping[str, int] | None = None,
     select: Callable[[Any], str] | None = None,
+    named: Callable[[Any], str] | None = None,
 ) -> list[Any]:
     """Draws `rows`. With `opens`, each has a button that goes there; `alarm` tints the first column of a row.
+
+    A button in a table cannot be pressed with the keyboard. With `named`, which tells rows apart, a field below the table
+    opens one by its name.
 
     With `select`, which names a row as it is, rows can be ticked; those that are come back, in the order drawn. When
     other rows are drawn, or one has changed, no tick is left: it would stand at another row.
@@ -57,7 +61,7 @@ def draw(
             args=(f"open-{key}", rows, opens),
             type="tertiary",
             pinned=True,
-            width=64,
+            width=54,
         )
     frame = pd.DataFrame({title: _series(column) for title, column in values.items()})
     picks: dict[str, Any] = {}
@@ -69,7 +73,25 @@ def draw(
         hide_index=True, width=width, height="content" if len(rows) <= rows_seen else _ROW_PX * (rows_seen + 1) + 3, placeholder=words.UNKNOWN,
         column_config={title: how for title, how in config.items() if how is not None}, alt=alt, **picks,
     )  # fmt: skip
+    if opens and named:
+        _by_name(rows, opens, named, key)
     return [rows[index] for index in drawn["selection"]["rows"] if index < len(rows)] if select else []
+
+
+def _by_name(
+    rows: Sequence[Any], opens: Callable[[Any], Target], named: Callable[[Any], str], key: str
+) -> None:
+    st.selectbox(
+        "Open one by its name", range(len(rows)), index=None, key=f"name-{key}", format_func=lambda place: named(rows[place]),
+        placeholder="Open one by its name", label_visibility="collapsed", on_change=_go_by_name, args=(f"name-{key}", rows, opens),
+    )  # fmt: skip
+
+
+def _go_by_name(key: str, rows: Sequence[Any], opens: Callable[[Any], Target]) -> None:
+    place = st.session_state[key]
+    if place is not None and 0 <= place < len(rows):
+        page, parameters = opens(rows[place])
+        view.go(page, **parameters)
 
 
 def _value(row: Any, column: str | Callable[[Any], Any]) -> Any:

@@ -101,18 +101,23 @@ def read(look: View, filters: Filters, order: str) -> tuple[list[data.Row], int]
 
 
 def table(look: View, rows: Sequence[Mapping[str, Any]], *, select: bool) -> list[Mapping[str, Any]]:
-    """The rows with a button each, and those that were selected; money and clocks only where there are some."""
+    """The rows with a button each, and those that were selected; money and clocks only where there are some.
+
+    What is at stake, how old it is and how it stands come first and are narrow: a telephone shows that much of a row. The
+    amount before the others, since half of a number is another number.
+    """
     chosen = tables.draw(
         rows,
         {
-            "Item": "item", "What is wrong": lambda row: look.title_of(row["expectation"]), **_money(rows),
-            "State": lambda row: states.name(row["state"]), "Age, days": "age", **_clocks(rows), "Owner": "owner", "Since": "detected_at",
+            "Item": "item", **_money(rows), "Age": "age", "State": lambda row: states.name(row["state"]),
+            "What is wrong": lambda row: look.title_of(row["expectation"]), **_clocks(rows), "Owner": "owner", "Since": "detected_at",
             "Assigned to": "assignee", "Status": lambda row: row["status"].replace("_", " "), "Code": "code",
             "Type": lambda row: look.type_title(row["item_type"]),
         },
         opens=lambda row: ("app_pages/exception.py", {"id": row["exception_id"]}), key="exception",
-        rows_seen=ROWS_SEEN, widths={"State": 124}, alt="Exceptions",
+        rows_seen=ROWS_SEEN, widths={"Age": 46, "In": 46, "State": 116}, alt="Exceptions",
         select=(lambda row: f"{row['exception_id']} {row['version']}") if select else None,
+        named=lambda row: f"{row['item']}: {look.title_of(row['expectation'])}",
     )  # fmt: skip
     if not _money(rows):
         st.caption(f"No amounts: {panels.no_amount()}.")
@@ -138,7 +143,7 @@ def _money(rows: Sequence[Mapping[str, Any]]) -> tables.Columns:
 
     if len(currencies) <= 1:
         return {f"Amount {name}": amount for name in currencies}
-    return {"Amount": amount, "Currency": currency}
+    return {"Amount": amount, "In": currency}
 
 
 def _select(title: str, options: list[str], key: str, *, everything: str = ALL, label: bool = False) -> str:

@@ -105,6 +105,35 @@ def test_a_row_of_the_work_list_opens_its_exception_and_the_address_keeps(visit:
 
 
 @pytest.mark.slow
+def test_a_telephone_shows_what_is_at_stake_how_old_and_how_it_stands(browser: Browser, site: str) -> None:
+    visit = Visit(browser, site, NARROW, "dark")
+    page = visit.open("exceptions")
+    # The grid tells screen readers of the columns that are drawn.
+    page.get_by_test_id("data-grid-canvas").first.scroll_into_view_if_needed()
+    titles = page.get_by_test_id("data-grid-canvas").first.locator("th").all_text_contents()
+    assert [title for title in titles if title] == ["Item", "Amount", "In", "Age", "State"]
+    visit.clean()
+    visit.close()
+
+
+@pytest.mark.slow
+def test_an_exception_is_opened_with_the_keyboard_alone(visit: Visit) -> None:
+    page = visit.open("exceptions")
+    page.get_by_test_id("stMain").focus()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        label = page.evaluate("document.activeElement.getAttribute('aria-label') || ''")
+        if "Open one by its name" in label:
+            break
+    page.keyboard.type("UNPAID-2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/exception?**")
+    visit.settled()
+    assert page.get_by_text("Order UNPAID-2: Paid within 10 days of the order").count() == 1
+    visit.clean()
+
+
+@pytest.mark.slow
 def test_a_key_typed_into_the_search_opens_its_timeline(visit: Visit) -> None:
     page = visit.open("")
     search = page.get_by_test_id("stSidebar").get_by_role("textbox", name="Where is this one?")

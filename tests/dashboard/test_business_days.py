@@ -30,7 +30,7 @@ def filled(engine: Store) -> Iterator[None]:
 def ages(app: AppTest) -> dict[str, str]:
     """Age by item, from the work list."""
     table = app.dataframe[0].value
-    return dict(zip(table["Item"], table["Age, days"].astype(str), strict=True))
+    return dict(zip(table["Item"], table["Age"].astype(str), strict=True))
 
 
 def test_the_work_list_counts_what_is_chosen(open_page: OpenPage) -> None:
