@@ -93,7 +93,8 @@ def explain_match(
     hands = {name: hand_of(store, name, known_at) for name, _ in versions}
     alone: dict[str, str] = {}
     for row in store.rows(read(SQL / "records_of.sql"), given) if versions else []:
-        name, told = row["rule"], [version_of(one) for one in row["versions"]]
+        name = row["rule"]
+        told = [version_of(rulings[name].rule, one) for one in row["versions"]]
         story = _story(store, rulings[name], row, told, record, as_of, known_at, hands[name])
         # A later key decides on what an earlier one left open.
         if story is not None and (name not in stories or story.verdict not in ("open", "none")):
@@ -236,6 +237,6 @@ def near(
         one
         for row in store.rows(read(SQL / "standing_records.sql"), given)
         for one in candidates(
-            store, rule, version, row["newest_key"], version_of(row["newest"]).record, as_of, known_at
+            store, rule, version, row["newest_key"], version_of(rule, row["newest"]).record, as_of, known_at
         )
     ]
