@@ -8,15 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from reconcile.learning import in_words
 from reconcile.matching.compare import would_match
 from reconcile.matching.decide import decide
-from reconcile.matching.hand import Hand, HandAct
+from reconcile.matching.hand import Hand, HandAct, Identity
 from reconcile.matching.model import MatchingRule, Ruling
-from reconcile.matching.moments import Version, lasting, standing
-from reconcile.matching.records import Decision, Gate, Record
+from reconcile.matching.moments import Version, due_by, earliest, lasting, standing
+from reconcile.matching.records import Decision, Due, Gate, Record
 from reconcile.matching.results import results
 from reconcile.matching.rows import BY_HAND, version_of
-from reconcile.matching.run import active_version, decider, hand_of, with_calendars
+from reconcile.matching.run import active_version, decider, hand_of, learner_of, with_calendars
 from store.client import Store
 from store.sqlfile import read
 
@@ -48,7 +49,8 @@ class Line:
 @dataclass(frozen=True)
 class Story:
     """What one rule made of a record as of (V, K). `would_match`: what change would have let it match.
-    `candidates`: what `candidates` says of it while it waits. `by_hand`: what people did with it by K, and
+    `windows`: when each leg that learns its window is due, and by which. `candidates`: what `candidates` says of it while it waits.
+    `by_hand`: what people did with it by K, and
     `rule_alone` what the first key would say had nobody decided anything; `key_number` 0 is a decision by hand.
     """
 
@@ -62,6 +64,7 @@ class Story:
     lines: list[Line]
     gates: list[Gate]
     would_match: list[str]
+    windows: list[str]
     nearest: str
     candidates: list[dict[str, Any]]
     said: list[dict[str, Any]]
@@ -126,7 +129,8 @@ def _story(
     hand: Hand,
 ) -> Story | None:
     rule, number = ruling.rule, int(row["pass"])
-    there = standing(lasting(told))
+    seen = lasting(told)
+    there = standing(seen)
     decision = next(
         (
             one
@@ -152,6 +156,7 @@ def _story(
         lines=[_line(member) for member in decision.records],
         gates=list(decision.gates),
         would_match=[would_match(gate) for gate in failed],
+        windows=_windows(store, ruling, decision, due_by(there, seen), known_at),
         nearest=decision.nearest,
         candidates=list(candidates(store, rule, ruling.version, row["key"], itself, as_of, known_at))
         if decision.waits and number != BY_HAND
@@ -170,8 +175,27 @@ def _absent(ruling: Ruling, row: Mapping[str, Any], record: str) -> Story:
     when = f" or is not in a state that counts ({gates})" if gates else ""
     return Story(
         ruling.rule.rule, ruling.rule.title, ruling.version, row["key"].replace("\x1f", " / "), int(row["pass"]), "none",
-        f"{record} does not take part: it was deleted, has another key by now{when}.", [], [], [], "", [], [],
+        f"{record} does not take part: it was deleted, has another key by now{when}.", [], [], [], [], "", [], [],
     )  # fmt: skip
+
+
+def _windows(
+    store: Store,
+    ruling: Ruling,
+    decision: Decision,
+    due: Mapping[Identity, tuple[Due, ...]],
+    now: datetime,
+) -> list[str]:
+    """Of each leg that learns its window when it is due, and by which."""
+    rule, learner = ruling.rule, learner_of(ruling, now)
+    if not rule.learns:
+        return []
+    first = dict(
+        zip(rule.leg_names, earliest(due[one.leg, one.key] for one in decision.records), strict=True)
+    )
+    days = {leg: (learner.version, rule.learned_as(leg), first[leg].learned_at) for leg in rule.learns}
+    told = in_words(store, learner, days.values())
+    return [f"{leg} due {first[leg].due_at:%Y-%m-%d %H:%M} UTC ({told[day]})" for leg, day in days.items()]
 
 
 def _headline(rule: MatchingRule, number: int, decision: Decision, record: str) -> str:

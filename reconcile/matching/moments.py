@@ -159,7 +159,7 @@ class _Story:
             )
             for name, (fault, verdict) in present.items()
         }
-        due = _due(there, [one.record for one in seen if not one.gone])
+        due = due_by(there, seen)
         return tuple(self._held(decision, began, due) for decision in decisions)
 
     def _held(
@@ -175,7 +175,7 @@ class _Story:
             for fault in decision.faults
         ]
         ended = [spell for identity, spell in self._ended if identity in own]
-        first = _earliest(due[identity] for identity in own)
+        first = earliest(due[identity] for identity in own)
         return Held(
             decision,
             (*standing, *ended),
@@ -227,17 +227,17 @@ def _since(record: Record, at: datetime, days: tuple[date, int]) -> Record:
     return replace(record, at=at, day=days[0], business_day=days[1])
 
 
-def _due(there: Iterable[Record], seen: Iterable[Record]) -> dict[Identity, tuple[Due, ...]]:
+def due_by(there: Iterable[Record], seen: Iterable[Version]) -> dict[Identity, tuple[Due, ...]]:
     """When each leg is due by each record: from the date it names now, else from when it was first there without one."""
     due = {(one.leg, one.key): one.due for one in there if one.dated}
     undated: dict[Identity, list[tuple[Due, ...]]] = {}
-    for record in seen:
+    for record in (one.record for one in seen if not one.gone):
         if not record.dated:
             undated.setdefault((record.leg, record.key), []).append(record.due)
-    return {identity: _earliest(dues) for identity, dues in undated.items()} | due
+    return {identity: earliest(dues) for identity, dues in undated.items()} | due
 
 
-def _earliest(dues: Iterable[tuple[Due, ...]]) -> tuple[Due, ...]:
+def earliest(dues: Iterable[tuple[Due, ...]]) -> tuple[Due, ...]:
     """When each leg is due by the first of some: a window that was learned later may be shorter."""
     return tuple(min(by_each) for by_each in zip(*dues, strict=True))
 
