@@ -24,7 +24,7 @@ from reconcile.matching.run import match
 from store.client import Store
 from workflows.model import Learn
 
-DAYS = 10
+DAYS = 6
 FLOWS = {"cash": CASH}
 LEARN = {"quantile": 0.8, "over": "4d", "least": 6, "floor": "30m", "cap": "20h"}
 FIXED = timedelta(hours=6)
@@ -53,9 +53,9 @@ def told(dice: random.Random) -> list[Fact]:
             Fact(kind, f"{kind}.{account}", str(account), booked, Decimal(amount), "posted", at, at + late, gone, len(facts))
         )  # fmt: skip
 
-    for account in range(110):
+    for account in range(90):
         opened = FIRST + timedelta(minutes=dice.randrange(DAYS * 1440), seconds=account)
-        slow = 1 + (opened - FIRST) / timedelta(days=5)
+        slow = 1 + (opened - FIRST) / timedelta(days=3)
         lag = timedelta(seconds=round(dice.choice([-600, 1800, 3600, 14_400, 60_000]) * slow), microseconds=dice.choice([0, 1]))  # fmt: skip
         late = [timedelta(hours=dice.choice([0, 0, 0, 2, 30, 100])) for _ in range(4)]
         dated = dice.choice(
@@ -140,19 +140,18 @@ def due_times(store: Store, as_of: datetime, known_at: datetime) -> dict[str, tu
     return {row["group_key"]: (row["due_at"], bool(row["late"])) for row in rows}
 
 
-@pytest.mark.parametrize(
-    "seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
 def test_every_window_is_learned_from_what_stood_when_its_day_began(store: Store, seed: int) -> None:
     facts = told(random.Random(seed))
     of = Ruling(learning(LEARN), {})
     how = of.rule.learns["ledger"]
-    end = FIRST + timedelta(days=DAYS + 5)
+    end = FIRST + timedelta(days=DAYS + 3)
     last = FIRST - timedelta(days=1)
     for run in (
         FIRST + timedelta(days=2, hours=5),
-        FIRST + timedelta(days=6),
-        FIRST + timedelta(days=6, hours=1),
+        FIRST + timedelta(days=4),
+        FIRST + timedelta(days=4, hours=1),
         end,
     ):
         store_facts(store, [one for one in facts if last < one.known_at <= run])
@@ -171,7 +170,7 @@ def test_every_window_is_learned_from_what_stood_when_its_day_began(store: Store
     assert {is_learned for is_learned, _, _ in windows.values()} == {True, False}
     assert timedelta(hours=20) in {one[1] for one in windows.values()}
 
-    for as_of, known_at in ((end, end), (FIRST + timedelta(days=7, hours=3), FIRST + timedelta(days=9))):
+    for as_of, known_at in ((end, end), (FIRST + timedelta(days=4, hours=3), FIRST + timedelta(days=6))):
         expected = {}
         for key, own in accounts.items():
             one = item(own, as_of, known_at)
