@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -196,6 +196,28 @@ def _windows(
     days = {leg: (learner.version, rule.learned_as(leg), first[leg].learned_at) for leg in rule.learns}
     told = in_words(store, learner, days.values())
     return [f"{leg} due {first[leg].due_at:%Y-%m-%d %H:%M} UTC ({told[day]})" for leg, day in days.items()]
+
+
+def window_of(
+    store: Store,
+    rule: MatchingRule,
+    version: str,
+    leg: str,
+    members: Sequence[Identity],
+    as_of: datetime,
+    known_at: datetime,
+) -> str:
+    """By what window `leg` of a decision on these records was due, in words; empty where it learns none."""
+    if leg not in rule.learns:
+        return ""
+    given = {
+        "rule": rule.rule, "version": version, "place": rule.leg_names.index(leg) + 1, "as_of": as_of, "known_at": known_at,
+        "members": list(members), "records": [record for _, record in members],
+    }  # fmt: skip
+    learned_at = store.value(read(SQL / "window_of.sql"), given)
+    learner = learner_of(Ruling(rule, {}), known_at)
+    day = (version, rule.learned_as(leg), learned_at)
+    return in_words(store, learner, [day])[day] if learned_at else ""
 
 
 def _headline(rule: MatchingRule, number: int, decision: Decision, record: str) -> str:

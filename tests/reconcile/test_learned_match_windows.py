@@ -17,7 +17,7 @@ from matching_rules import group, order_rule, rule
 from matching_world import AT, CASH, FIRST, complete, day, state, store_facts, written
 
 from core.findings import Finding
-from reconcile.matching.explain import explain_match
+from reconcile.matching.explain import explain_match, window_of
 from reconcile.matching.load import load_ruling
 from reconcile.matching.model import MatchingRule, Ruling
 from reconcile.matching.run import match
@@ -256,6 +256,15 @@ def test_what_people_read_names_the_window(store: Store) -> None:
         ],
         "new": ["ledger due 2026-03-02 18:00 UTC (window 6h, learned 2026-03-02 from 4 lags, quantile 0.5)"],
     }
+    version = of.version
+    asked = {
+        key: window_of(store, of.rule, version, "ledger", [("bank", key)], day(2), day(2)) for key in stories
+    }
+    assert {key: f"({words})" in stories[key][0] for key, words in asked.items()} == {
+        "early": True,
+        "new": True,
+    }
+    assert window_of(store, of.rule, version, "bank", [("bank", "new")], day(2), day(2)) == ""
 
 
 def test_suggestions_and_what_does_not_agree_teach_nothing(store: Store) -> None:
