@@ -26,6 +26,7 @@ from reconcile.explain import Explanation, explain, find
 from reconcile.items import events_of, with_items
 from reconcile.matching.backtest import Backtest, compared, tried_versions
 from reconcile.matching.explain import near as near_records
+from reconcile.matching.explain import window_of
 from reconcile.matching.hand import LAST, HandAction, HandDecision
 from reconcile.matching.model import MatchingRule
 from reconcile.matching.results import suggestions
@@ -169,9 +170,27 @@ def by_hand(rule: str, record: str, known_at: datetime) -> list[HandDecision]:
 @st.cache_data(ttl="5m", max_entries=100, show_spinner=False)
 def near(rule: str, version: str, record: str, as_of: datetime, known_at: datetime) -> list[Row]:
     """Records that nearly belong to one, the nearest first, as `reconcile.matching.explain.near` gives them. Raises StoreError."""
-    found = newest("matching_rule", rule=rule, version=version)
-    content = MatchingRule.model_validate_json(found[0]["content"]) if found else None
+    content = _rule(rule, version)
     return near_records(store(), content, version, record, as_of, known_at) if content else []
+
+
+@st.cache_data(ttl="5m", max_entries=100, show_spinner=False)
+def window(
+    rule: str,
+    version: str,
+    leg: str,
+    members: tuple[tuple[str, str], ...],
+    as_of: datetime,
+    known_at: datetime,
+) -> str:
+    """By what window a leg of a match was due, as `reconcile.matching.explain.window_of` says. Raises StoreError."""
+    content = _rule(rule, version)
+    return window_of(store(), content, version, leg, members, as_of, known_at) if content else ""
+
+
+def _rule(rule: str, version: str) -> MatchingRule | None:
+    found = newest("matching_rule", rule=rule, version=version)
+    return MatchingRule.model_validate_json(found[0]["content"]) if found else None
 
 
 @st.cache_data(ttl="10s", max_entries=20, show_spinner=False)

@@ -156,7 +156,7 @@ def _decision(look: View, row: Row, names: _Names) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         states.badge(row["state"])
         st.text(look.title_of(row["rule"]), width="content")
-    st.text(_sentence(row))
+    st.text(_sentence(look, row))
     dated = {"When": lambda one: names.when(one[1])} if names.has_events else {}
     tables.draw(
         list(zip(row["legs"], row["records"], row["amounts"], strict=True)),
@@ -187,13 +187,16 @@ def _decision(look: View, row: Row, names: _Names) -> None:
         st.text(f"The difference by cause: {parts}.")
 
 
-def _sentence(row: Row) -> str:
+def _sentence(look: View, row: Row) -> str:
     """What is so, in words: the meaning of the state, the code, and the difference."""
     parts = [states.meaning(row["state"])]
     if row["code"] and row["code"] != row["state"]:
         parts.append(f"Code {row['code']}: {states.code_meaning(row['code'])}.")
     if row["state"] in ("MISSING", "ORPHAN", "NOT_DUE", "IN_FLIGHT") and row["field"]:
-        parts.append(f"Waits for {row['field']}, due {words.at(row['due_at'])}.")
+        members = tuple(zip(row["legs"], row["records"], strict=True))
+        window = data.window(row["rule"], row["version"], row["field"], members, look.as_of, look.known_at)
+        by = f" ({window})" if window else ""
+        parts.append(f"Waits for {row['field']}, due {words.at(row['due_at'])}{by}.")
     if row["residual"]:
         parts.append(f"Difference: {words.amount(row['residual'], row['currency'])}.")
     return " ".join(part for part in parts if part)

@@ -6,7 +6,8 @@ decided. Facts are worked on up to each midnight before it is learned by.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from reconcile.marks import text
 from store.client import Store
 from store.sqlfile import read
 from workflows import model as rules
-from workflows.model import Workflow
+from workflows.model import Learn, Workflow
 
 SQL = Path(__file__).parent / "sql"
 DAY = timedelta(days=1)
@@ -24,75 +25,114 @@ DAY = timedelta(days=1)
 _FOREVER = timedelta(days=36_500)
 
 
-def midnights_to_learn(store: Store, workflow: Workflow, version: str, until: datetime) -> Iterator[datetime]:
-    """Each midnight (UTC) up to `until` by which this version has not learned yet, in order; none without `learn`."""
-    if not workflow.learns:
+@dataclass(frozen=True)
+class Learner:
+    """One version of what learns windows: `windows` by the name they have in `learned_windows`, each with the fixed one that
+    holds while there is too little to learn from.
+
+    `first_known` and `arrivals` are queries that take `given`: when there was something to learn from, and what arrived as was known
+    at a midnight: `expectation`, `calendar`, `opened_at`, `closed_at`, and the `unit` to count in.
+    """
+
+    workflow: str
+    version: str
+    windows: Mapping[str, tuple[timedelta | BusinessTime, Learn]]
+    first_known: str
+    arrivals: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """What its queries take."""
+        return {**self.given, "workflow": self.workflow, "version": self.version}
+
+
+def learner_of(workflow: Workflow, version: str, given: Mapping[str, Any] | None = None) -> Learner:
+    """What a workflow's expectations learn; who learns says by which calendars it counts."""
+    fixed = {
+        rule.name: rule.within
+        for rule in workflow.expectations
+        if isinstance(rule, rules.Sequence | rules.Landed) and rule.learn is not None
+    }
+    return Learner(
+        workflow.workflow,
+        version,
+        {name: (fixed[name], how) for name, how in workflow.learns.items()},
+        read(SQL / "first_known.sql").code,
+        read(SQL / "arrivals.sql").code,
+        given or {},
+    )
+
+
+def midnights_to_learn(store: Store, learner: Learner, until: datetime) -> Iterator[datetime]:
+    """Each midnight (UTC) up to `until` by which this version has not learned yet, in order; none where nothing is learned."""
+    if not learner.windows:
         return
-    known = store.one(read(SQL / "learned_until.sql"), {"workflow": workflow.workflow, "version": version})
-    last = known["learned_at"] or known["first_known_at"]
+    last = store.value(read(SQL / "learned_until.sql"), learner.named) or store.value(
+        learner.first_known, learner.named
+    )
     midnight = midnight_of(last) + DAY if last else until + DAY
     while midnight <= until:
         yield midnight
         midnight += DAY
 
 
-def learn(store: Store, workflow: Workflow, base: Mapping[str, Any], midnight: datetime) -> None:
-    """Writes what each expectation with `learn` learns by `midnight`, from expectations that are written.
-
-    `base` says of which version, and by which calendars it counts.
-    """
-    units = {name: counted(window)[1] for name, window in _fixed(workflow).items()}
+def learn(store: Store, learner: Learner, midnight: datetime) -> None:
+    """Writes what each window is by `midnight`, from arrivals that have been written."""
     learns = [
         (
-            name, units[name], one.quantile, counted(one.over)[0], one.least,
-            counted(one.floor)[0], counted(one.cap or _FOREVER)[0],
+            name, counted(fixed)[1], how.quantile, counted(how.over)[0], how.least, counted(how.floor)[0],
+            counted(how.cap or _FOREVER)[0],
         )
-        for name, one in workflow.learns.items()
+        for name, (fixed, how) in learner.windows.items()
     ]  # fmt: skip
-    by_clock = all(unit == "s" for unit in units.values())
+    by_clock = all(unit == "s" for _, unit, *_ in learns)
     lags = read(SQL / ("lags.sql" if by_clock else "lags_by_calendar.sql")).code
-    statement = read(SQL / "learn_windows.sql").code.replace("{lags}", lags)
-    store.command(statement, {**base, "midnight": text(midnight), "learns": learns})
+    statement = read(SQL / "learn_windows.sql").code
+    statement = statement.replace("{arrivals}", learner.arrivals).replace("{lags}", lags)
+    store.command(statement, {**learner.named, "midnight": text(midnight), "learns": learns})
+
+
+def with_learned_windows(query: str) -> str:
+    """The same rows with the windows that hold for them, of a query that gives `expectation`, `within`, `unit`, `opened_at` and
+    `known_at`.
+    """
+    return read(SQL / "with_learned_windows.sql").code.replace("{query}", query)
 
 
 def windows_of(store: Store, workflow: Workflow, verdicts: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     """In words, in brackets, by what window each of `verdicts` was due, by its place; only of expectations with `learn`."""
-    places = {
+    asked = {
         place: (row["version"], row["expectation"], midnight_of(min(row["opened_at"], row["known_at"])))
         for place, row in enumerate(verdicts)
         if row["expectation"] in workflow.learns
     }
-    if not places:
+    told = in_words(store, learner_of(workflow, ""), asked.values())
+    return {place: f" ({told[one]})" for place, one in asked.items()}
+
+
+# The version, the name of a window, and the midnight by which it was learned.
+Day = tuple[str, str, datetime]
+
+
+def in_words(store: Store, learner: Learner, days: Iterable[Day]) -> dict[Day, str]:
+    """What held on each of `days`: which window, learned from how much, or the fixed one."""
+    asked = sorted(set(days))
+    if not asked:
         return {}
-    asked = {"workflow": workflow.workflow, "asked": sorted(set(places.values()))}
-    found = {
-        (row["version"], row["expectation"], row["learned_at"]): row
-        for row in store.rows(read(SQL / "learned_windows_of.sql"), asked)
-    }
-    fixed = _fixed(workflow)
-    return {
-        place: _window(fixed[name], workflow.learns[name].least, found.get((version, name, day)))
-        for place, (version, name, day) in places.items()
-    }
+    rows = store.rows(read(SQL / "learned_windows_of.sql"), {"workflow": learner.workflow, "asked": asked})
+    found = {(row["version"], row["expectation"], row["learned_at"]): row for row in rows}
+    return {one: _window(*learner.windows[one[1]], found.get(one)) for one in asked}
 
 
-def _fixed(workflow: Workflow) -> dict[str, timedelta | BusinessTime]:
-    """The windows that hold while there is too little to learn from, by the name of their expectation."""
-    return {
-        rule.name: rule.within
-        for rule in workflow.expectations
-        if isinstance(rule, rules.Sequence | rules.Landed) and rule.learn is not None
-    }
-
-
-def _window(fixed: timedelta | BusinessTime, least: int, learned: Mapping[str, Any] | None) -> str:
+def _window(fixed: timedelta | BusinessTime, how: Learn, learned: Mapping[str, Any] | None) -> str:
     if learned is None or not learned["learned"]:
         lags = learned["lags"] if learned else 0
         return (
-            f" (window {format_window(fixed)}, fixed: {lags:,} of the {least:,} lags it takes to learn one)"
+            f"window {format_window(fixed)}, fixed: {lags:,} of the {how.least:,} lags it takes to learn one"
         )
     day, quantile = f"{learned['learned_at']:%Y-%m-%d}", f"{learned['quantile'].normalize():f}"
-    return f" (window {_span(learned)}, learned {day} from {learned['lags']:,} lags, quantile {quantile})"
+    return f"window {_span(learned)}, learned {day} from {learned['lags']:,} lags, quantile {quantile}"
 
 
 def _span(learned: Mapping[str, Any]) -> str:

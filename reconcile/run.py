@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.calendar_versions import newest_calendars
-from reconcile.learning import learn, midnights_to_learn
+from reconcile.learning import learn, learner_of, midnights_to_learn, with_learned_windows
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
 from reconcile.rules import calendar_choice, event_rules, leg_rules, reference_rules, state_rules
 from store.client import Store
@@ -87,9 +87,10 @@ def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Re
     }
     before = store.one(read(SQL / "counts.sql"))
     read_until = mark
-    for midnight in midnights_to_learn(store, workflow, version, until):
+    learner = learner_of(workflow, version, base)
+    for midnight in midnights_to_learn(store, learner, until):
         _follow_facts(store, workflow, base, read_until, midnight)
-        learn(store, workflow, base, midnight)
+        learn(store, learner, midnight)
         read_until = max(read_until, midnight)
     _follow_facts(store, workflow, base, read_until, until)
     if references := reference_rules(workflow):
@@ -130,7 +131,7 @@ def _written(workflow: Workflow, query: str) -> str:
     """
     made = read(SQL / query).code
     if workflow.learns:
-        made = read(SQL / "with_learned_windows.sql").code.replace("{query}", made)
+        made = with_learned_windows(made)
     by_calendar = any(in_business_time(rule) for rule in workflow.expectations)
     store = "write_expectations_by_calendar.sql" if by_calendar else "write_expectations.sql"
     return read(SQL / store).code.replace("{query}", made)

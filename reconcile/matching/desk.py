@@ -248,7 +248,7 @@ class MatchDesk:
         ruling = with_calendars(self._store, self._rulings[rule])
         hand = hand_of(self._store, rule, LAST)
         as_of = self._present(ruling.rule.workflow, now)
-        standing = partial(_standing, self._store, rule, ruling.version, as_of, now)
+        standing = partial(_standing, self._store, ruling, as_of, now)
         keys = {*names, *(name.partition(":")[2] for name in names)}
         said_of = partial(_said, self._store, rule, as_of, now)
         last = hand.acts[-1] if hand.acts else None
@@ -283,13 +283,15 @@ def _read_at_once(table: Table) -> Table:
 
 
 def _standing(
-    store: Store, rule: str, version: str, as_of: datetime, known_at: datetime, keys: Iterable[str]
+    store: Store, ruling: Ruling, as_of: datetime, known_at: datetime, keys: Iterable[str]
 ) -> dict[Identity, Record]:
     """Records with these keys as they stand; what is gone is not among them."""
     given = {
-        "records": sorted(set(keys) - {""}), "versions": [(rule, version)], "as_of": as_of, "known_at": known_at,
+        "records": sorted(set(keys) - {""}), "versions": [(ruling.rule.rule, ruling.version)], "as_of": as_of,
+        "known_at": known_at,
     }  # fmt: skip
-    versions = [version_of(row["newest"]) for row in store.rows(read(SQL / "standing_records.sql"), given)]
+    rows = store.rows(read(SQL / "standing_records.sql"), given)
+    versions = [version_of(ruling.rule, row["newest"]) for row in rows]
     return {(one.record.leg, one.record.key): one.record for one in versions if not one.gone}
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from reconcile.learning import in_words
 from reconcile.matching.compare import would_match
 from reconcile.matching.decide import decide
-from reconcile.matching.hand import Hand, HandAct
+from reconcile.matching.hand import Hand, HandAct, Identity
 from reconcile.matching.model import MatchingRule, Ruling
-from reconcile.matching.moments import Version, lasting, standing
-from reconcile.matching.records import Decision, Gate, Record
+from reconcile.matching.moments import Version, due_by, earliest, lasting, standing
+from reconcile.matching.records import Decision, Due, Gate, Record
 from reconcile.matching.results import results
 from reconcile.matching.rows import BY_HAND, version_of
-from reconcile.matching.run import active_version, decider, hand_of, with_calendars
+from reconcile.matching.run import active_version, decider, hand_of, learner_of, with_calendars
 from store.client import Store
 from store.sqlfile import read
 
@@ -48,7 +49,8 @@ class Line:
 @dataclass(frozen=True)
 class Story:
     """What one rule made of a record as of (V, K). `would_match`: what change would have let it match.
-    `candidates`: what `candidates` says of it while it waits. `by_hand`: what people did with it by K, and
+    `windows`: when each leg that learns its window is due, and by which. `candidates`: what `candidates` says of it while it waits.
+    `by_hand`: what people did with it by K, and
     `rule_alone` what the first key would say had nobody decided anything; `key_number` 0 is a decision by hand.
     """
 
@@ -62,6 +64,7 @@ class Story:
     lines: list[Line]
     gates: list[Gate]
     would_match: list[str]
+    windows: list[str]
     nearest: str
     candidates: list[dict[str, Any]]
     said: list[dict[str, Any]]
@@ -93,7 +96,8 @@ def explain_match(
     hands = {name: hand_of(store, name, known_at) for name, _ in versions}
     alone: dict[str, str] = {}
     for row in store.rows(read(SQL / "records_of.sql"), given) if versions else []:
-        name, told = row["rule"], [version_of(one) for one in row["versions"]]
+        name = row["rule"]
+        told = [version_of(rulings[name].rule, one) for one in row["versions"]]
         story = _story(store, rulings[name], row, told, record, as_of, known_at, hands[name])
         # A later key decides on what an earlier one left open.
         if story is not None and (name not in stories or story.verdict not in ("open", "none")):
@@ -125,7 +129,8 @@ def _story(
     hand: Hand,
 ) -> Story | None:
     rule, number = ruling.rule, int(row["pass"])
-    there = standing(lasting(told))
+    seen = lasting(told)
+    there = standing(seen)
     decision = next(
         (
             one
@@ -151,6 +156,7 @@ def _story(
         lines=[_line(member) for member in decision.records],
         gates=list(decision.gates),
         would_match=[would_match(gate) for gate in failed],
+        windows=_windows(store, ruling, decision, due_by(there, seen), known_at),
         nearest=decision.nearest,
         candidates=list(candidates(store, rule, ruling.version, row["key"], itself, as_of, known_at))
         if decision.waits and number != BY_HAND
@@ -169,8 +175,49 @@ def _absent(ruling: Ruling, row: Mapping[str, Any], record: str) -> Story:
     when = f" or is not in a state that counts ({gates})" if gates else ""
     return Story(
         ruling.rule.rule, ruling.rule.title, ruling.version, row["key"].replace("\x1f", " / "), int(row["pass"]), "none",
-        f"{record} does not take part: it was deleted, has another key by now{when}.", [], [], [], "", [], [],
+        f"{record} does not take part: it was deleted, has another key by now{when}.", [], [], [], [], "", [], [],
     )  # fmt: skip
+
+
+def _windows(
+    store: Store,
+    ruling: Ruling,
+    decision: Decision,
+    due: Mapping[Identity, tuple[Due, ...]],
+    now: datetime,
+) -> list[str]:
+    """Of each leg that learns its window when it is due, and by which."""
+    rule, learner = ruling.rule, learner_of(ruling, now)
+    if not rule.learns:
+        return []
+    first = dict(
+        zip(rule.leg_names, earliest(due[one.leg, one.key] for one in decision.records), strict=True)
+    )
+    days = {leg: (learner.version, rule.learned_as(leg), first[leg].learned_at) for leg in rule.learns}
+    told = in_words(store, learner, days.values())
+    return [f"{leg} due {first[leg].due_at:%Y-%m-%d %H:%M} UTC ({told[day]})" for leg, day in days.items()]
+
+
+def window_of(
+    store: Store,
+    rule: MatchingRule,
+    version: str,
+    leg: str,
+    members: Sequence[Identity],
+    as_of: datetime,
+    known_at: datetime,
+) -> str:
+    """By what window `leg` of a decision on these records was due, in words; empty where it learns none."""
+    if leg not in rule.learns:
+        return ""
+    given = {
+        "rule": rule.rule, "version": version, "place": rule.leg_names.index(leg) + 1, "as_of": as_of, "known_at": known_at,
+        "members": list(members), "records": [record for _, record in members],
+    }  # fmt: skip
+    learned_at = store.value(read(SQL / "window_of.sql"), given)
+    learner = learner_of(Ruling(rule, {}), known_at)
+    day = (version, rule.learned_as(leg), learned_at)
+    return in_words(store, learner, [day])[day] if learned_at else ""
 
 
 def _headline(rule: MatchingRule, number: int, decision: Decision, record: str) -> str:
@@ -236,6 +283,6 @@ def near(
         one
         for row in store.rows(read(SQL / "standing_records.sql"), given)
         for one in candidates(
-            store, rule, version, row["newest_key"], version_of(row["newest"]).record, as_of, known_at
+            store, rule, version, row["newest_key"], version_of(rule, row["newest"]).record, as_of, known_at
         )
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from core.duration import BusinessTime
+from core.duration import BusinessTime, format_window
 from core.findings import Finding, nearest
 from core.yamlfile import Location, Parsed, load
 from reconcile.matching.compare import money_field
@@ -197,7 +197,7 @@ class _Check:
             yield from self._unknown(("header", index), "field of the first key", field, rule.keys[0].fields)
 
     def business_time(self, calendars: Collection[str] | None) -> Iterator[Finding]:
-        """Calendars must be there, and what is counted in business time needs one."""
+        """Calendars must be there, what is counted in business time needs one, and limits of what is learned count alike."""
         rule = self._rule
         places: list[tuple[Location, str | None]] = [(("calendar",), rule.calendar)]
         places += [(("legs", name, "calendar"), leg.calendar) for name, leg in rule.legs.items()]
@@ -208,6 +208,9 @@ class _Check:
             if isinstance(leg.within, BusinessTime) and not (leg.calendar or rule.calendar):
                 message, allowed = "business time needs a calendar", "'calendar' of the leg or of the rule"
                 yield self._parsed.finding(("legs", name, "within"), message, allowed)
+            message = f"counted otherwise than 'within', which is {format_window(leg.within)}"
+            for limit in leg.learn.counted_otherwise(leg.within) if leg.learn else ():
+                yield self._parsed.finding(("legs", name, "learn", limit), message)
         for number, key in enumerate(rule.keys):
             if in_business_days(key) and not rule.calendar:
                 message = "business days need a calendar, the same for all legs"

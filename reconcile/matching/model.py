@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from core.duration import BusinessTime
+from core.duration import BusinessTime, counted
 from core.duration import Window as Allowance
 from core.yamlfile import FileModel
 from reconcile.matching.tables import Table
-from workflows.model import ExceptionCode, Name, Normalisation, StepName
+from workflows.model import ExceptionCode, Learn, Name, Normalisation, StepName
 
 Method = Literal["group", "pair", "subset"]
 Meaning = Literal["amount", "quantity", "price", "text"]
@@ -60,7 +60,8 @@ class Leg(FileModel):
     several records may make up this leg of one item. `date`: field with the business day; else the day the
     record was first there and counted. `dates`: how 03/04/2026 is meant there (`iso`: it is refused). `within`: how long after the
     first record of the item this leg may take, counted from its `date` where its leg has one; in business time
-    (`3bd`, `8bh`) by `calendar` of the leg, else of the rule.
+    (`3bd`, `8bh`) by `calendar` of the leg, else of the rule. `learn`: that time is learned from how long the leg took in
+    matches, and `within` holds while there are too few.
     `sources` prove that a record is not there, one of them is enough; default: those of the workflow that store such
     records, where they are known, else all of them. `original`: field that names the record this one takes back. `lookup`: numbers that no record carries, such as the price of a contract, by name.
     `owner`: team that clears what is wrong with this leg, where `owners` of the rule names none for the code.
@@ -76,6 +77,7 @@ class Leg(FileModel):
     date: Name | None = None
     dates: Literal["iso", "dmy", "mdy"] = "iso"
     within: Allowance = timedelta(0)
+    learn: Learn | None = None
     calendar: Name | None = None
     sources: tuple[str, ...] = ()
     original: Name | None = None
@@ -267,33 +269,37 @@ class MatchingRule(FileModel):
     runbook: str = ""
 
     @property
-    def clocks(self) -> tuple[tuple[int, str, str, int], ...]:
-        """What business time is counted for: the window of a key (0), or the time a leg may take (its number, from 1),
-        by which calendar, in which unit, how much of it. Empty when the rule has none.
+    def clocks(self) -> tuple[tuple[int, str, str, int, str], ...]:
+        """What is counted other than in fixed time of the clock: the window of a key (0), or the time a leg may take (its
+        number, from 1), by which calendar, in which unit, how much of it, and as what it is learned. Empty when the rule has none.
         """
-        kinds = [
-            (number, leg.calendar or self.calendar or "", leg.within)
-            for number, leg in enumerate(self.legs.values(), start=1)
-        ]
         windows = (
-            [(0, self.calendar or "", "bd", 0)] if any(in_business_days(key) for key in self.keys) else []
+            [(0, self.calendar or "", "bd", 0, "")] if any(in_business_days(key) for key in self.keys) else []
         )
-        if not windows and not any(isinstance(within, BusinessTime) for _, _, within in kinds):
+        by_calendar = any(isinstance(leg.within, BusinessTime) for leg in self.legs.values())
+        if not (windows or by_calendar or self.learns):
             return ()
-        return (
-            *windows,
-            *(
-                (number, calendar, within.unit, within.count)
-                if isinstance(within, BusinessTime)
-                else (number, "", "s", int(within.total_seconds()))
-                for number, calendar, within in kinds
-            ),
-        )
+        return (*windows, *(self._clock(number, name) for number, name in enumerate(self.legs, start=1)))
+
+    def _clock(self, number: int, name: str) -> tuple[int, str, str, int, str]:
+        leg = self.legs[name]
+        amount, unit = counted(leg.within)
+        calendar = "" if unit == "s" else leg.calendar or self.calendar or ""
+        return number, calendar, unit, amount, self.learned_as(name) if leg.learn else ""
+
+    @property
+    def learns(self) -> dict[str, Learn]:
+        """How the windows of legs are learned, by the name of the leg."""
+        return {name: leg.learn for name, leg in self.legs.items() if leg.learn is not None}
+
+    def learned_as(self, leg: str) -> str:
+        """The name under which the window of a leg stands in `learned_windows`; no expectation of a workflow is called so."""
+        return f"{self.rule}.{leg}"
 
     @property
     def calendars(self) -> tuple[str, ...]:
         """Names of the calendars it counts or ages by, in order."""
-        return tuple(sorted({self.calendar or "", *(calendar for _, calendar, _, _ in self.clocks)} - {""}))
+        return tuple(sorted({self.calendar or "", *(calendar for _, calendar, *_ in self.clocks)} - {""}))
 
     @cached_property
     def number_names(self) -> tuple[str, ...]:

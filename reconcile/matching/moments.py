@@ -13,7 +13,7 @@ from itertools import groupby
 
 from reconcile.matching.hand import Identity
 from reconcile.matching.model import MatchingRule
-from reconcile.matching.records import Decision, Fault, Record
+from reconcile.matching.records import Decision, Due, Fault, Record
 
 # Records looked at for one key in one run. A key with very many records is decided at fewer moments, evenly taken;
 # between two of them the earlier one stands.
@@ -69,7 +69,7 @@ class Held:
     decision: Decision
     spells: tuple[Spell, ...]
     opened_at: datetime
-    due: Mapping[str, datetime]
+    due: Mapping[str, Due]
 
 
 @dataclass(frozen=True)
@@ -159,14 +159,14 @@ class _Story:
             )
             for name, (fault, verdict) in present.items()
         }
-        due = _due(there, [one.record for one in seen if not one.gone])
+        due = due_by(there, seen)
         return tuple(self._held(decision, began, due) for decision in decisions)
 
     def _held(
         self,
         decision: Decision,
         began: Mapping[Identity, datetime],
-        due: Mapping[Identity, tuple[datetime, ...]],
+        due: Mapping[Identity, tuple[Due, ...]],
     ) -> Held:
         anchor = _anchor(self._rule, decision)
         own = {(record.leg, record.key) for record in decision.records}
@@ -175,7 +175,7 @@ class _Story:
             for fault in decision.faults
         ]
         ended = [spell for identity, spell in self._ended if identity in own]
-        first = _earliest(due[identity] for identity in own)
+        first = earliest(due[identity] for identity in own)
         return Held(
             decision,
             (*standing, *ended),
@@ -227,19 +227,19 @@ def _since(record: Record, at: datetime, days: tuple[date, int]) -> Record:
     return replace(record, at=at, day=days[0], business_day=days[1])
 
 
-def _due(there: Iterable[Record], seen: Iterable[Record]) -> dict[Identity, tuple[datetime, ...]]:
+def due_by(there: Iterable[Record], seen: Iterable[Version]) -> dict[Identity, tuple[Due, ...]]:
     """When each leg is due by each record: from the date it names now, else from when it was first there without one."""
     due = {(one.leg, one.key): one.due for one in there if one.dated}
-    undated: dict[Identity, list[tuple[datetime, ...]]] = {}
-    for record in seen:
+    undated: dict[Identity, list[tuple[Due, ...]]] = {}
+    for record in (one.record for one in seen if not one.gone):
         if not record.dated:
             undated.setdefault((record.leg, record.key), []).append(record.due)
-    return {identity: _earliest(dues) for identity, dues in undated.items()} | due
+    return {identity: earliest(dues) for identity, dues in undated.items()} | due
 
 
-def _earliest(dues: Iterable[tuple[datetime, ...]]) -> tuple[datetime, ...]:
-    """When each leg is due by the first of some."""
-    return tuple(min(moments) for moments in zip(*dues, strict=True))
+def earliest(dues: Iterable[tuple[Due, ...]]) -> tuple[Due, ...]:
+    """When each leg is due by the first of some: a window that was learned later may be shorter."""
+    return tuple(min(by_each) for by_each in zip(*dues, strict=True))
 
 
 def _anchor(rule: MatchingRule, decision: Decision) -> Identity:

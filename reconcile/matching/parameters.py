@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import orjson
 
+from core.duration import counted
 from reconcile.matching.compare import currency_number, gates, money_field
 from reconcile.matching.model import Drop, Key, Leg, Limit, MatchingRule, Ruling, Through, in_business_days
 from workflows.model import Workflow
@@ -44,10 +44,7 @@ def leg_parameters(ruling: Ruling, workflow: Workflow, name: str) -> dict[str, A
         "date": leg.fields[leg.date] if leg.date else "", "dates": leg.dates,
         "tables": [(table.name, table.version) for table in ruling.tables.values()],
         "dimensions": list(workflow.dimensions),
-        "within_s": [
-            int(one.within.total_seconds()) if isinstance(one.within, timedelta) else 0 for one in rule.legs.values()
-        ],
-        "clocks": list(rule.clocks), "calendars": list(ruling.calendars),
+        "clocks": list(rule.clocks), "calendars": list(ruling.calendars), "learns": bool(rule.learns),
     }  # fmt: skip
 
 
@@ -87,6 +84,9 @@ def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[st
         "header": [rule.text_names.index(field) + 1 for field in rule.header],
         "clears": "clear" if rule.outcome.auto_clear else "suggest",
         "age_by": rule.age_by, "owner": rule.owner, "calendar": rule.calendar or "", "differing": _differing(rule, key),
+        # Windows of the clock that are fixed are added to what a record counts from; other due times stand in the records.
+        "due_is_stored": bool(rule.clocks), "within_s": [counted(leg.within)[0] for leg in rule.legs.values()],
+        "learns": bool(rule.learns),
         # Columns that are empty for all records of a rule are not read, nor is their money where it is one of the numbers.
         "has_texts": bool(rule.text_names), "has_dims": bool(workflow.dimensions), "has_amount": _money(rule)[0] > 0,
     }  # fmt: skip

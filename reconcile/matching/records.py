@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Verdict = Literal[
     "none", "open", "matched", "matched_tol", "partial", "mismatch", "ambiguous", "duplicate", "reversed", "unusable"
 ]  # fmt: skip
 Cause = Literal["quantity", "price", "fx", "tax_freight", "rounding", "unexplained"]
+
+
+# Of a window that is fixed.
+NOT_LEARNED = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Due(NamedTuple):
+    """From when the window of a leg counts, when the leg is due, and the midnight (UTC) by which the window was learned,
+    if one was by then.
+    """
+
+    counts_from: datetime
+    due_at: datetime
+    learned_at: datetime = NOT_LEARNED
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ class Record:
     original: str = ""
     problem: str = ""
     wrong: tuple[str, ...] = ()
-    due: tuple[datetime, ...] = ()
+    due: tuple[Due, ...] = ()
     dated: bool = False
     business_day: int = 0
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
+from core.duration import counted
 from reconcile.matching.hand import Accepted, HandAct, HandAction
 from reconcile.matching.model import MatchingRule, Ruling
 from reconcile.matching.moments import Held, Moment, Version
 from reconcile.matching.parameters import sources_of
-from reconcile.matching.records import Decision, Record
+from reconcile.matching.records import Decision, Due, Record
 from workflows.model import Workflow
 
 MONEY = Decimal("0.000001")
@@ -32,19 +33,41 @@ _OUTCOMES = {
 }  # fmt: skip
 
 
-def version_of(told: Any) -> Version:
+def version_of(rule: MatchingRule, told: Any) -> Version:
     """One state as `undecided.sql` gives it."""
     values = list(told.values()) if isinstance(told, dict) else list(told)
     leg, key, origin, at, known_at, row_hash, gone, *said = values
-    day, numbers, texts, currency, rate, worth, original, problem, dims, due, dated, business_day = said
+    (
+        day,
+        numbers,
+        texts,
+        currency,
+        rate,
+        worth,
+        original,
+        problem,
+        dims,
+        counts_from,
+        due,
+        dated,
+        business_day,
+    ) = said
     code = "" if problem == "UNPOSTED" else problem
     # Of a record that cannot be used, the field and what stands in it come after its texts.
     size = len(texts) - (2 if code else 0)
     record = Record(
         leg, key, at, day, tuple(numbers), tuple(texts[:size]), currency, rate, worth, original, code, tuple(texts[size:]),
-        tuple(due), bool(dated), business_day,
+        _due(rule, counts_from, due), bool(dated), business_day,
     )  # fmt: skip
     return Version(record, at, known_at, row_hash, bool(gone), origin, problem != "UNPOSTED", dims)
+
+
+def _due(rule: MatchingRule, counts_from: datetime, stored: Iterable[Any]) -> tuple[Due, ...]:
+    """When each leg is due by a record: as it is stored, or a fixed window of the clock after what the record counts from."""
+    if rule.clocks:
+        return tuple(Due(*(one.values() if isinstance(one, dict) else one)) for one in stored)
+    spans = (timedelta(seconds=counted(leg.within)[0]) for leg in rule.legs.values())
+    return tuple(Due(counts_from, counts_from + span) for span in spans)
 
 
 def act_of(row: Mapping[str, Any]) -> HandAct:
@@ -96,7 +119,8 @@ def _row(
     records = sorted(decision.records, key=lambda one: (rule.leg_names.index(one.leg), one.day, one.key))
     first = records[0] if records else None
     matched = decision.verdict in ("matched", "matched_tol")
-    due_at = max(held.due.values(), default=held.opened_at)
+    due_at = max((due.due_at for due in held.due.values()), default=held.opened_at)
+    lags = _lags(rule, held) if matched and rule.learns else []
     aged_from = due_at
     if rule.age_by == "record" and records:
         day = min(record.day for record in records)
@@ -118,6 +142,8 @@ def _row(
         "opened_at": held.opened_at,
         "due_at": due_at,
         "closed_at": max(record.at for record in records) if matched else None,
+        "lags.from": [begins for begins, _ in lags],
+        "lags.until": [ends for _, ends in lags],
         "expected": decision.expected,
         "actual": decision.actual,
         "residual": decision.residual,
@@ -138,14 +164,14 @@ def points_of(rule: MatchingRule, workflow: Workflow, held: Held, due_at: dateti
     """What there is to say of a decision, each with its own due time and owner; the first one counts."""
     decision = held.decision
     matched = decision.verdict in ("matched", "matched_tol")
-    within = {leg: held.due[leg] for leg in decision.waits}
+    within = {leg: held.due[leg].due_at for leg in decision.waits}
     grows = within if decision.verdict == "partial" else {}
     points = []
     for spell in held.spells:
         fault, since = spell.fault, spell.since
         if spell.growing and spell.until is not None:
             # What was made up for before it was due was never wrong.
-            since = max(since, held.due[fault.leg])
+            since = max(since, held.due[fault.leg].due_at)
             if spell.until <= since:
                 continue
         points.append({
@@ -173,6 +199,17 @@ def points_of(rule: MatchingRule, workflow: Workflow, held: Held, due_at: dateti
             "since": due_at, "due_at": due_at,
         })  # fmt: skip
     return sorted(points, key=lambda point: (point["rank"], point["since"], point["code"], point["field"]))
+
+
+def _lags(rule: MatchingRule, held: Held) -> list[tuple[datetime, datetime]]:
+    """Of each leg of a match from when its window counted, and when it was whole."""
+    return [
+        (
+            held.due[leg].counts_from,
+            max(record.at for record in held.decision.records if record.leg == leg),
+        )
+        for leg in rule.leg_names
+    ]
 
 
 def _nested(name: str, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.calendar_versions import newest_calendars
+from reconcile.learning import Learner, learn, midnights_to_learn, with_learned_windows
 from reconcile.marks import EPOCH, facts, last_mark, read_up_to, set_mark, text
 from reconcile.matching.decide import by_hand, decide
 from reconcile.matching.hand import Hand
@@ -92,7 +93,7 @@ def _one(
     mark = read_up_to(store, job, last)
     done = Matched(rule.rule, version, 0, 0, until)
     if not last or mark != last["read_up_to"] or known != last["facts_then"]:
-        done = _work(store, ruling, workflow, mark, until, now)
+        done = _follow(store, ruling, workflow, mark, until, now)
         if not last or until > last["read_up_to"]:
             set_mark(store, job, until, known, now)
     # Only what is worked out decides: a view never shows half a version.
@@ -101,6 +102,41 @@ def _one(
     elif not last:
         _keep_version(store, ruling, NEVER)
     return done
+
+
+def _follow(
+    store: Store, ruling: Ruling, workflow: Workflow, mark: datetime, until: datetime, now: datetime
+) -> Matched:
+    """Decides what became known in (mark, until]; where windows are learned, up to each midnight before it is learned by."""
+    decisions = judged = 0
+    learner = learner_of(ruling, now)
+    for midnight in midnights_to_learn(store, learner, until):
+        if mark < midnight and facts(store, midnight) > facts(store, mark):
+            done = _work(store, ruling, workflow, mark, midnight, now)
+            decisions, judged, mark = decisions + done.decisions, judged + done.judged, midnight
+        learn(store, learner, midnight)
+    done = _work(store, ruling, workflow, mark, until, now)
+    return replace(done, decisions=decisions + done.decisions, judged=judged + done.judged)
+
+
+def learner_of(ruling: Ruling, now: datetime) -> Learner:
+    """What of a rule is learned: how long its legs may take."""
+    rule, legs = ruling.rule, ruling.rule.legs
+    return Learner(
+        rule.workflow,
+        ruling.version,
+        {rule.learned_as(name): (legs[name].within, how) for name, how in rule.learns.items()},
+        read(SQL / "first_known.sql").code,
+        read(SQL / "arrivals.sql").code,
+        {
+            "rule": rule.rule, "calendars": list(ruling.calendars), "calendars_at": now,
+            "types": [leg.type for leg in legs.values() if leg.type],
+            "steps": [step for leg in legs.values() for step in leg.steps],
+            "legs": [
+                (rule.learned_as(name), leg.calendar or rule.calendar or "") for name, leg in legs.items()
+            ],
+        },
+    )  # fmt: skip
 
 
 def _work(
@@ -152,6 +188,9 @@ def _extract(rule: MatchingRule, leg: Leg) -> str:
     asks pays.
     """
     due = read(SQL / ("due_by_calendar.sql" if rule.clocks else "due.sql")).code
+    due = due.replace(
+        "{windows}", with_learned_windows("SELECT * FROM asked") if rule.learns else "SELECT * FROM asked"
+    )
     told = read(SQL / ("told_by_tables.sql" if leg.lookup else "told.sql")).code
     voided = read(SQL / "voided.sql").code if leg.void_by else ""
     return (
@@ -226,7 +265,7 @@ def _judge(
     judged = 0
     waiting: list[dict[str, Any]] = []
     for row in store.rows(read(SQL / "undecided.sql"), given):
-        versions = [version_of(told) for told in row["versions"]]
+        versions = [version_of(ruling.rule, told) for told in row["versions"]]
         decided_by = decider(ruling.rule, number, row["key"], hand)
         for moment in moments(ruling.rule, decided_by, versions, mark):
             decided = rows_of(ruling, workflow, number, row["key"], moment, versions)

@@ -42,7 +42,7 @@ TEST_SUFFIX = "_test"
 SQL = Path(__file__).parent / "sql"
 TABLES = (
     "snapshots", "events", "event_objects", "object_links", "watermarks", "match_records", "matches", "matching_versions",
-    "matching_tables", "marks",
+    "matching_tables", "learned_windows", "marks",
 )  # fmt: skip
 _TIMES = {"key", "at", "known_at", "deleted"}
 

@@ -25,7 +25,8 @@ CREATE OR REPLACE TABLE match_records_new (
     problem LowCardinality(String) COMMENT 'exception code of what makes it unusable',
     keys Array(String) COMMENT 'its key for each pass',
     dims Map(LowCardinality(String), String) COMMENT 'segments',
-    due Array(DateTime64(6, 'UTC')) COMMENT 'when each leg of the rule is due by this record alone',
+    counts_from DateTime64(6, 'UTC') COMMENT 'from when windows count by this record alone: the date it names, else when it is there',
+    due Array(Tuple(counts_from DateTime64(6, 'UTC'), due_at DateTime64(6, 'UTC'), learned_at DateTime64(6, 'UTC'))) COMMENT 'of each leg from when its window counts, when it is due and when that window was learned, by this record alone; empty where windows are of the clock and fixed',
     dated Bool COMMENT 'that counts from a date it names, not from when it is there',
     business_day Int32 COMMENT 'business day it counts for, of the calendar that windows are counted by; 0 without one',
     INDEX idx_known_at known_at TYPE minmax GRANULARITY 4,
@@ -37,7 +38,7 @@ SETTINGS index_granularity = 512, min_compress_block_size = 8192, non_replicated
     old_parts_lifetime = 480, merge_selector_base = 12, auto_statistics_types = ''
 AS SELECT
     rule, version, pass, key, leg, record, origin, occurred_at, known_at, substring(row_hash, 1, if(startsWith(row_hash, '~'), 51, 16)), gone, day,
-    numbers, texts, currency, rate, worth, original, problem, keys, dims, due, dated, business_day
+    numbers, texts, currency, rate, worth, original, problem, keys, dims, occurred_at, arrayMap(d -> (occurred_at, d, toDateTime64(0, 6, 'UTC')), due), dated, business_day
 FROM match_records;
 
 DROP TABLE IF EXISTS match_records;

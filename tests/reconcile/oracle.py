@@ -161,7 +161,7 @@ class _World:
 
     def __init__(self, workflow: Workflow, facts: Facts, as_of: datetime, known_at: datetime) -> None:
         self.workflow, self.as_of = workflow, as_of
-        self._facts, self._known_at, self._earlier = facts, known_at, dict[datetime, _World]()
+        self._known_at = known_at
         steps = list(workflow.steps)
         known = facts.known(known_at)
         self.histories: dict[tuple[str, str], list[Event]] = {}
@@ -189,16 +189,29 @@ class _World:
         for states in self.states.values():
             states.sort(key=lambda s: (s.valid_from, s.known_at, s.row_hash))
         self.complete: dict[str, datetime] = {}
+        self._watermarks = known.watermarks
         for mark in known.watermarks:
             self.complete[mark.source] = max(
                 mark.complete_through, self.complete.get(mark.source, mark.complete_through)
             )
 
-    def earlier(self, as_of: datetime) -> _World:
-        """What had happened by then, as known now."""
-        if as_of not in self._earlier:
-            self._earlier[as_of] = _World(self.workflow, self._facts, as_of, self._known_at)
-        return self._earlier[as_of]
+    def around(self, item: tuple[str, str]) -> Facts:
+        """All that is known of an item and of what it is linked with, however far."""
+        reached, waiting = {item}, [item]
+        while waiting:
+            others = [(kind, key) for _, kind, key, _ in self.ways.get(waiting.pop(), ())]
+            waiting += [one for one in dict.fromkeys(others) if one not in reached]
+            reached.update(others)
+        return Facts(
+            tuple(event for one in reached for event in self.histories.get(one, ())),
+            tuple(link for link in self.links if (link.from_type, link.from_key) in reached),
+            tuple(state for one in reached for state in self.states.get(one, ())),
+            self._watermarks,
+        )
+
+    def earlier(self, facts: Facts, as_of: datetime) -> _World:
+        """What had happened of them by then, as known now."""
+        return _World(self.workflow, facts, as_of, self._known_at)
 
     def moments(self, after: datetime) -> list[datetime]:
         """When anything happened after then."""
@@ -446,9 +459,10 @@ def _judge_tie_out(row: Verdict, rule: TieOut, world: _World, past_due: bool) ->
     _weigh(row, rule, world, past_due)
     if not past_due or row.unknown:
         return
-    for at in (row.due_at, *world.moments(row.due_at)):
+    facts = world.around((row.item_type, row.item_key))
+    for at in (row.due_at, *world.earlier(facts, world.as_of).moments(row.due_at)):
         then = replace(row)
-        _weigh(then, rule, world.earlier(at), past_due)
+        _weigh(then, rule, world.earlier(facts, at), past_due)
         is_open = row.detected_at is not None and row.resolved_at is None
         if then.failing and not is_open:
             row.detected_at, row.resolved_at = at, None

@@ -268,6 +268,8 @@ def _tell(story: Story) -> None:
         out.print(f"  {mark:<7} {gate.name} {sides}", markup=False)
     for change in story.would_match:
         out.print(f"  would have matched: {change}", markup=False, soft_wrap=True)
+    for window in story.windows:
+        out.print(f"  {window}", markup=False, soft_wrap=True)
     if story.nearest:
         out.print(f"  nearest: {story.nearest}", markup=False, soft_wrap=True)
     for one in story.candidates:

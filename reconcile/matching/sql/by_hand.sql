@@ -3,7 +3,7 @@
 -- decided anew. A turn is where a record was between two acts; what was known before it holds from its beginning on.
 INSERT INTO match_records (
     rule, version, pass, key, leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, rate, worth,
-    original, problem, keys, dims, due, dated, business_day
+    original, problem, keys, dims, counts_from, due, dated, business_day
 )
 WITH
     toDateTime64({until:String}, 6, 'UTC') AS until,
@@ -48,7 +48,7 @@ rows AS (
 SELECT
     rule, version, in_pass, under, leg, record, '', occurred_at, at_known,
     ordered_hash, is_gone, day, numbers, texts, currency, rate, worth, original,
-    problem, keys, dims, due, dated, business_day
+    problem, keys, dims, counts_from, due, dated, business_day
 FROM rows
 WHERE at_known > toDateTime64({mark:String}, 6, 'UTC') AND (in_pass, under, leg, record, occurred_at, at_known, ordered_hash) NOT IN (
     SELECT pass, key, leg, record, occurred_at, known_at, row_hash

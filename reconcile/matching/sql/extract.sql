@@ -1,7 +1,7 @@
 -- Records of one leg that became known since the mark, as the rule sees them: keys, numbers, texts
 INSERT INTO match_records (
     rule, version, pass, key, leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, rate, worth,
-    original, problem, keys, dims, due, dated, business_day
+    original, problem, keys, dims, counts_from, due, dated, business_day
 )
 WITH
     {gates:Array(Tuple(field String, allowed Array(String)))} AS gates,
@@ -150,7 +150,7 @@ SELECT
         f[{currency_field:String}] = '' AND NOT {names_currency:Bool}, {currency:String}, f[{currency_field:String}]),
     if({money:UInt32} = 0, toDecimal128('1', 12), ifNull(figures[greatest({money:UInt32}, 1)].3, 1)),
     worth, if(empty(original_parts), '', said_parts[1]), problem, keys,
-    mapFilter((k, v) -> has({dimensions:Array(String)}, k), f), due, isNotNull(day_said), business_day
+    mapFilter((k, v) -> has({dimensions:Array(String)}, k), f), counts_from, due, isNotNull(day_said), business_day
 FROM built
 WHERE (record, key, occurred_at, known_at, row_hash) NOT IN (
     SELECT record, key, occurred_at, known_at, row_hash

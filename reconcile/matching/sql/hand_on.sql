@@ -2,7 +2,7 @@
 -- Every record that was ever under this key gets a row for each moment that was decided: what holds then, for it as for the key.
 INSERT INTO match_records (
     rule, version, pass, key, leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, rate, worth,
-    original, problem, keys, dims, due, dated, business_day
+    original, problem, keys, dims, counts_from, due, dated, business_day
 )
 WITH
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
@@ -28,7 +28,7 @@ stood AS (
         has(any(m.left_open), (leg, record)) AS is_left,
         groupUniqArray(r.keys[{pass:UInt8} + 1]) AS next_keys,
         -- The state that stood at that moment.
-        argMax((r.day, r.numbers, r.texts, r.currency, r.rate, r.worth, r.original, r.problem, r.keys, r.dims, r.due, r.dated, r.business_day),
+        argMax((r.day, r.numbers, r.texts, r.currency, r.rate, r.worth, r.original, r.problem, r.keys, r.dims, r.counts_from, r.due, r.dated, r.business_day),
             (r.occurred_at <= m.occurred_at, r.occurred_at, r.known_at, r.row_hash)) AS state,
         -- One that names no date is of the day it was first there, under whatever key; of several states for one time the last ever was.
         arraySort(groupUniqArrayIf((r.occurred_at, r.known_at, r.row_hash, r.problem != 'UNPOSTED' AND NOT r.dated, r.day, r.business_day),
@@ -42,14 +42,14 @@ stood AS (
 placed AS (
     SELECT
         stood.*, next_key, is_left AND state.9[{pass:UInt8} + 1] = next_key AS is_open,
-        if(is_open AND NOT state.12, first_day, (state.1, state.13)) AS days
+        if(is_open AND NOT state.13, first_day, (state.1, state.14)) AS days
     FROM stood
     ARRAY JOIN next_keys AS next_key
 )
 SELECT
     {rule:String}, {version:String}, {pass:UInt8} + 1, next_key, leg, record, group_key, at, as_known_at,
     lpad(toString(evidence), 10, '0') AS order_hash, NOT is_open, days.1, state.2, state.3, state.4, state.5, state.6, state.7, state.8,
-    state.9, state.10, state.11, state.12, days.2
+    state.9, state.10, state.11, state.12, state.13, days.2
 FROM placed
 WHERE (leg, record, next_key, group_key, at, as_known_at, order_hash) NOT IN (
     SELECT leg, record, key, origin, occurred_at, known_at, row_hash

@@ -1,7 +1,7 @@
 -- A record that has changed its key is written under every key it ever had: where it no longer stands, as gone.
 INSERT INTO match_records (
     rule, version, pass, key, leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, currency, rate, worth,
-    original, problem, keys, dims, due, dated, business_day
+    original, problem, keys, dims, counts_from, due, dated, business_day
 )
 WITH
     toDateTime64({mark:String}, 6, 'UTC') AS mark,
@@ -36,7 +36,7 @@ places AS (
 )
 SELECT
     s.rule, s.version, 1, to_key, s.leg, s.record, '', s.occurred_at, s.known_at, s.row_hash, true, s.day, s.numbers,
-    s.texts, s.currency, s.rate, s.worth, s.original, s.problem, s.keys, s.dims, s.due, s.dated, s.business_day
+    s.texts, s.currency, s.rate, s.worth, s.original, s.problem, s.keys, s.dims, s.counts_from, s.due, s.dated, s.business_day
 FROM states AS s
 INNER JOIN places AS p ON p.leg = s.leg AND p.record = s.record
 ARRAY JOIN p.its_keys AS to_key

@@ -2,7 +2,7 @@
 -- One row for each moment (V, K) from which something else holds. A key with any other moment is left to the core.
 INSERT INTO matches (
     rule, version, workflow, pass, group_key, item, occurred_at, known_at, evidence, verdict, outcome, final,
-    members.leg, members.type, members.record, members.day, members.amount, header, opened_at, due_at, closed_at,
+    members.leg, members.type, members.record, members.day, members.amount, header, opened_at, due_at, closed_at, lags.from, lags.until,
     expected, actual, residual, currency, points.rank, points.code, points.field, points.leg, points.said, points.found, points.amount,
     points.owner, points.since, points.until, points.due_at, points.sources, gates, options, aged_from, dims, calendar
 )
@@ -42,10 +42,11 @@ grouped AS (
             (leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, if({has_texts:Bool}, texts, []), currency,
             if({has_amount:Bool}, CAST(numbers[greatest(money.amount, 1)], 'Nullable(Decimal(38, 6))'), worth),
             original != '' OR problem NOT IN ('', 'UNPOSTED'), if({has_dims:Bool}, dims, map()),
-            if({in_business_days:Bool}, business_day, toInt32(day)), due, dated, problem != 'UNPOSTED'),
+            if({in_business_days:Bool}, business_day, toInt32(day)), counts_from, if({due_is_stored:Bool}, due, []), dated, problem != 'UNPOSTED'),
             'Tuple(leg String, record String, origin String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), row_hash String,
             gone Bool, day Date32, numbers Array(Nullable(Decimal(38, 12))), texts Array(String), currency String,
-            worth Nullable(Decimal(38, 6)), odd Bool, dims Map(String, String), day_number Int32, due Array(DateTime64(6, \'UTC\')), dated Bool, counts Bool)'))) AS versions
+            worth Nullable(Decimal(38, 6)), odd Bool, dims Map(String, String), day_number Int32, counts_from DateTime64(6, \'UTC\'),
+            due Array(Tuple(counts_from DateTime64(6, \'UTC\'), due_at DateTime64(6, \'UTC\'), learned_at DateTime64(6, \'UTC\'))), dated Bool, counts Bool)'))) AS versions
     FROM match_records
     WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at <= until
         AND key IN (SELECT key FROM touched)
@@ -82,7 +83,7 @@ standing AS (
                 if(r.dated, r.day, arrayMin(x -> x.day, others)),
                 r.numbers, r.texts, r.currency, r.worth, r.odd, r.dims,
                 if(r.dated, r.day_number, arrayMin(x -> x.day_number, others)),
-                r.due, r.dated, r.counts), toTypeName(r)),
+                r.counts_from, r.due, r.dated, r.counts), toTypeName(r)),
             last_states,
             arrayMap(r -> arrayFilter(x -> (x.leg, x.record, x.origin) = (r.leg, r.record, r.origin), seen), last_states),
             arrayMap(r -> arrayFilter(x -> (x.leg, x.record) = (r.leg, r.record) AND x.counts AND NOT x.dated, seen), last_states)))) AS records
@@ -130,9 +131,13 @@ decided AS (
         arrayMin(lives.occurred_at) AS opened_at,
         -- From the date that a record has now, or from when it was first there.
         arrayMap(r -> (r.leg, r.record), arrayFilter(r -> r.dated, records)) AS dated_now,
-        arrayReduce('minForEach', if(NOT has(lives.dated, true), lives.due, arrayConcat(
-            arrayFilter((d, its_dated) -> its_dated, records.due, records.dated),
-            arrayFilter((d, x) -> NOT x.dated AND NOT has(dated_now, (x.leg, x.record)), lives.due, lives)))) AS dues,
+        if(NOT has(lives.dated, true), lives, arrayConcat(
+            arrayFilter(r -> r.dated, records), arrayFilter(x -> NOT x.dated AND NOT has(dated_now, (x.leg, x.record)), lives))) AS openers,
+        arrayMin(openers.counts_from) AS counts_from,
+        -- From when the window of each leg counts, and when it is due.
+        if({due_is_stored:Bool}, arrayMap(d -> (d.1, d.2), arrayReduce('minForEach', openers.due)),
+            arrayMap(s -> (counts_from, addSeconds(counts_from, s)), {within_s:Array(Int64)})) AS waits,
+        waits.2 AS dues,
         arraySort(l -> (dues[indexOf(legs.name, l.name)], if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), l.name),
             arrayFilter(l -> NOT has(present, l.name), legs)) AS absent,
         arrayMax(dues) AS due_at
@@ -146,6 +151,8 @@ SELECT
     records.leg, arrayMap(x -> legs.type[indexOf(legs.name, x.leg)], records), records.record, records.day, records.worth,
     arrayStringConcat(arrayMap(i -> records[1].texts[i], {header:Array(UInt32)}), '\x1f'),
     opened_at, due_at, if(verdict = 'matched', arrayMax(records.occurred_at), NULL),
+    if({learns:Bool} AND verdict = 'matched', waits.1, []),
+    if({learns:Bool} AND verdict = 'matched', arrayMap(l -> arrayMax(arrayMap(x -> x.occurred_at, arrayFilter(x -> x.leg = l.name, records))), legs), []),
     multiIf(
         money.amount > 0, if(has(present, money.expected), CAST(roundBankers(arraySum(arrayMap(x -> ifNull(x.numbers[greatest(money.amount, 1)], 0),
             arrayFilter(x -> x.leg = money.expected, records))), 6), 'Nullable(Decimal(38, 6))'), NULL),

@@ -2,7 +2,7 @@
 -- Says what plain.sql says of them, without looking for the state that stands: it is most keys of most rules.
 INSERT INTO matches (
     rule, version, workflow, pass, group_key, item, occurred_at, known_at, evidence, verdict, outcome, final,
-    members.leg, members.type, members.record, members.day, members.amount, header, opened_at, due_at, closed_at,
+    members.leg, members.type, members.record, members.day, members.amount, header, opened_at, due_at, closed_at, lags.from, lags.until,
     expected, actual, residual, currency, points.rank, points.code, points.field, points.leg, points.said, points.found, points.amount,
     points.owner, points.since, points.until, points.due_at, points.sources, gates, options, aged_from, dims, calendar
 )
@@ -25,7 +25,7 @@ states AS (
     SELECT
         key, toUInt8(indexOf(legs.name, leg)) AS place, record, occurred_at, known_at, day, currency,
         if({has_amount:Bool}, CAST(numbers[greatest(money.amount, 1)], 'Nullable(Decimal(38, 6))'), worth) AS worth,
-        if({has_dims:Bool}, dims, map()) AS dims, due,
+        if({has_dims:Bool}, dims, map()) AS dims, counts_from, if({due_is_stored:Bool}, due, []) AS due,
         if({in_business_days:Bool}, business_day, toInt32(day)) AS day_number,
         gone OR original != '' OR problem NOT IN ('', 'UNPOSTED') OR {needed:UInt32} > 0 AND isNull(numbers[greatest({needed:UInt32}, 1)]) AS is_odd,
         arrayExists(n -> n < 0, numbers) AS is_negative,
@@ -59,10 +59,11 @@ plain AS (
     SELECT
         key,
         arraySort(x -> x.1, groupArray(CAST(
-            (place, record, occurred_at, known_at, day, amount, quantity, price, header, currency, worth, dims, day_number, due),
+            (place, record, occurred_at, known_at, day, amount, quantity, price, header, currency, worth, dims, day_number, counts_from, due),
             'Tuple(place UInt8, record String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), day Date32,
             amount Decimal(38, 12), quantity Decimal(38, 12), price Decimal(38, 12), header String, currency LowCardinality(String),
-            worth Nullable(Decimal(38, 6)), dims Map(LowCardinality(String), String), day_number Int32, due Array(DateTime64(6, \'UTC\')))'))) AS states,
+            worth Nullable(Decimal(38, 6)), dims Map(LowCardinality(String), String), day_number Int32, counts_from DateTime64(6, \'UTC\'),
+            due Array(Tuple(counts_from DateTime64(6, \'UTC\'), due_at DateTime64(6, \'UTC\'), learned_at DateTime64(6, \'UTC\'))))'))) AS states,
         count() AS size,
         min(occurred_at) AS first_at, max(occurred_at) AS last_at, min(known_at) AS first_known_at, max(known_at) AS last_known_at
     FROM states
@@ -98,7 +99,11 @@ decided AS (
         if(length(present) < length(legs), 'open', 'matched') AS verdict,
         arrayMin(records.occurred_at) AS opened_at,
         arrayMax(records.occurred_at) AS complete_at,
-        arrayReduce('minForEach', records.due) AS dues,
+        arrayMin(records.counts_from) AS counts_from,
+        -- From when the window of each leg counts, and when it is due.
+        if({due_is_stored:Bool}, arrayMap(d -> (d.1, d.2), arrayReduce('minForEach', records.due)),
+            arrayMap(s -> (counts_from, addSeconds(counts_from, s)), {within_s:Array(Int64)})) AS waits,
+        waits.2 AS dues,
         arrayMax(dues) AS due_at,
         if(verdict = 'matched', [], arraySort(
             l -> (dues[l.place], l.code, l.name), arrayFilter(l -> NOT has(present, l.place), absence))) AS absent,
@@ -113,6 +118,7 @@ SELECT
     arrayMap(p -> legs.name[p], present), arrayMap(p -> legs.type[p], present), records.record, records.day, records.worth,
     records[1].header,
     opened_at, due_at, if(verdict = 'matched', complete_at, NULL),
+    if({learns:Bool} AND verdict = 'matched', waits.1, []), if({learns:Bool} AND verdict = 'matched', records.occurred_at, []),
     multiIf(
         money.amount > 0, if(expected_at > 0, CAST(roundBankers(records[expected_at].amount, 6), 'Nullable(Decimal(38, 6))'), NULL),
         money.price > 0 AND verdict = 'matched', CAST(roundBankers(

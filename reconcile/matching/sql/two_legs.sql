@@ -3,7 +3,7 @@
 -- and allows no difference it also decides keys whose amounts differ, and says of them what the core says.
 INSERT INTO matches (
     rule, version, workflow, pass, group_key, item, occurred_at, known_at, evidence, verdict, outcome, final,
-    members.leg, members.type, members.record, members.day, members.amount, header, opened_at, due_at, closed_at,
+    members.leg, members.type, members.record, members.day, members.amount, header, opened_at, due_at, closed_at, lags.from, lags.until,
     expected, actual, residual, currency, points.rank, points.code, points.field, points.leg, points.said, points.found, points.amount,
     points.owner, points.since, points.until, points.due_at, points.sources, gates, options, aged_from, dims, calendar, variance
 )
@@ -18,7 +18,7 @@ WITH
     arrayMap(c -> c.place, arrayFilter(c -> c.means != 'text', compares)) AS compared_numbers,
     arrayMap(c -> c.place, arrayFilter(c -> c.means = 'text', compares)) AS compared_texts,
 touched AS (
-    SELECT leg, key, record, occurred_at, known_at, day, numbers, texts, currency, dims, due,
+    SELECT leg, key, record, occurred_at, known_at, day, numbers, texts, currency, dims, counts_from, due,
         if({has_amount:Bool}, CAST(numbers[greatest(money.amount, 1)], 'Nullable(Decimal(38, 6))'), worth) AS worth,
         business_day, gone, original, problem
     FROM match_records
@@ -49,7 +49,9 @@ left_out AS (
 states AS (
     SELECT
         leg, key, true AS there, record, occurred_at, known_at, day, worth, currency, dims,
-        due[1] AS due_1, due[2] AS due_2,
+        -- From when the window of each leg counts, and when it is due.
+        if({due_is_stored:Bool}, (due[1].1, due[1].2), (counts_from, addSeconds(counts_from, {within_s:Array(Int64)}[1]))) AS due_1,
+        if({due_is_stored:Bool}, (due[2].1, due[2].2), (counts_from, addSeconds(counts_from, {within_s:Array(Int64)}[2]))) AS due_2,
         if({in_business_days:Bool}, business_day, toInt32(day)) AS day_number,
         arrayStringConcat(arrayMap(i -> texts[i], {header:Array(UInt32)}), '\x1f') AS header,
         arrayMap(i -> numbers[i], compared_numbers) AS numbers_said,
@@ -110,8 +112,9 @@ decided AS (
         *,
         first_known + second_known AS evidence,
         multiIf(NOT has_both, 'open', numbers_agree, 'matched', 'mismatch') AS verdict,
-        multiIf(has_both, least(due_1_by_first, due_1_by_second), has_first, due_1_by_first, due_1_by_second) AS first_due,
-        multiIf(has_both, least(due_2_by_first, due_2_by_second), has_first, due_2_by_first, due_2_by_second) AS second_due,
+        multiIf(has_both, least(due_1_by_first, due_1_by_second), has_first, due_1_by_first, due_1_by_second) AS first_leg,
+        multiIf(has_both, least(due_2_by_first, due_2_by_second), has_first, due_2_by_first, due_2_by_second) AS second_leg,
+        first_leg.2 AS first_due, second_leg.2 AS second_due,
         greatest(first_due, second_due) AS due_at,
         -- The leg that is there or the first, and the one that is not there or the last.
         if(has_first, 1, 2) AS begins, if(has_first, 2, 1) AS about,
@@ -133,6 +136,8 @@ SELECT
     multiIf(has_both, least(first_at, second_at), has_first, first_at, second_at),
     due_at,
     if(verdict = 'matched', complete_at, NULL),
+    if({learns:Bool} AND verdict = 'matched', [first_leg.1, second_leg.1], []),
+    if({learns:Bool} AND verdict = 'matched', [first_at, second_at], []),
     multiIf(
         money.amount > 0, if(has_both OR legs[begins].name = money.expected, CAST(roundBankers(amount_expected, 6), 'Nullable(Decimal(38, 6))'), NULL),
         money.price > 0 AND verdict = 'matched', CAST(roundBankers(toDecimal256(ifNull(counted, 0), 12) * ifNull(price, 0), 6), 'Nullable(Decimal(38, 6))'),

@@ -6,7 +6,7 @@ SELECT
     key,
     arraySort(x -> (x.1, x.2, x.3, x.4, x.5, x.6), groupUniqArray((
         leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, texts, toString(currency), rate, worth, original,
-        toString(problem), dims, due, dated, business_day))) AS versions,
+        toString(problem), dims, counts_from, due, dated, business_day))) AS versions,
     max(known_at) AS last_known_at
 FROM match_records
 WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at <= until
