@@ -110,8 +110,9 @@ def test_a_telephone_shows_what_is_at_stake_how_old_and_how_it_stands(browser: B
     page = visit.open("exceptions")
     # The grid tells screen readers of the columns that are drawn.
     page.get_by_test_id("data-grid-canvas").first.scroll_into_view_if_needed()
-    titles = page.get_by_test_id("data-grid-canvas").first.locator("th").all_text_contents()
-    assert [title for title in titles if title] == ["Item", "Amount", "In", "Age", "State"]
+    heads = page.get_by_test_id("data-grid-canvas").first.locator("th")
+    heads.last.wait_for(state="attached")
+    assert [title for title in heads.all_text_contents() if title] == ["Item", "Amount", "In", "Age", "State"]
     visit.clean()
     visit.close()
 
