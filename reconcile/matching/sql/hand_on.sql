@@ -19,8 +19,7 @@ records AS (
     SELECT *
     FROM match_records
     WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at <= until
-        -- What cannot be used waits for no other key.
-        AND problem IN ('', 'UNPOSTED') AND key IN (SELECT group_key FROM moments)
+        AND key IN (SELECT group_key FROM moments)
 ),
 stood AS (
     SELECT
@@ -30,14 +29,18 @@ stood AS (
         -- The state that stood at that moment.
         argMax((r.day, r.numbers, r.texts, r.currency, r.rate, r.worth, r.original, r.problem, r.keys, r.dims, r.due, r.dated, r.business_day),
             (r.occurred_at <= m.occurred_at, r.occurred_at, r.known_at, r.row_hash)) AS state,
-        -- One that names no date is of the day it was first there, under whatever key; of several states for one time the last ever was.
-        arraySort(groupUniqArrayIf((r.occurred_at, r.known_at, r.row_hash, r.problem != 'UNPOSTED' AND NOT r.dated, r.day, r.business_day),
+        -- One that names no date is of the day it was first there, under whatever key; of several states for one time that came from one
+        -- earlier key the last ever was.
+        arraySort(groupUniqArrayIf((r.origin, r.occurred_at, r.known_at, r.row_hash, r.problem != 'UNPOSTED' AND NOT r.dated, r.day, r.business_day),
             r.occurred_at <= m.occurred_at)) AS own,
-        arraySort(arrayMap(x -> (x.5, x.6), arrayFilter((x, i) -> x.4 AND own[i + 1].1 != x.1, own, arrayEnumerate(own))))[1] AS first_day
+        arraySort(arrayMap(x -> (x.6, x.7), arrayFilter(
+            (x, i) -> x.5 AND (own[i + 1].1, own[i + 1].2) != (x.1, x.2), own, arrayEnumerate(own))))[1] AS first_day
     FROM moments AS m
     INNER JOIN records AS r ON r.key = m.group_key
     WHERE r.known_at <= m.known_at
     GROUP BY group_key, at, as_known_at, evidence, leg, record
+    -- What could never be used waits for no other key; one that could not at first was there since then all the same.
+    HAVING max(r.problem IN ('', 'UNPOSTED'))
 ),
 placed AS (
     SELECT
