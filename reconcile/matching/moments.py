@@ -159,7 +159,7 @@ class _Story:
             )
             for name, (fault, verdict) in present.items()
         }
-        due = _due(there, [one.record for one in seen if not one.gone])
+        due = _due(there, [one.record for one in seen if one.counts])
         return tuple(self._held(decision, began, due) for decision in decisions)
 
     def _held(
@@ -228,7 +228,7 @@ def _since(record: Record, at: datetime, days: tuple[date, int]) -> Record:
 
 
 def _due(there: Iterable[Record], seen: Iterable[Record]) -> dict[Identity, tuple[datetime, ...]]:
-    """When each leg is due by each record: from the date it names now, else from when it was first there without one."""
+    """When each leg is due by each record: from the date it names now, else from when it was first there, under whatever key."""
     due = {(one.leg, one.key): one.due for one in there if one.dated}
     undated: dict[Identity, list[tuple[datetime, ...]]] = {}
     for record in seen:

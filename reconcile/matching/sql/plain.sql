@@ -128,11 +128,13 @@ decided AS (
         if(length(seen) = length(records), records, arrayFilter(
             x -> NOT x.gone AND arrayExists(r -> (r.leg, r.record) = (x.leg, x.record), records), seen)) AS lives,
         arrayMin(lives.occurred_at) AS opened_at,
-        -- From the date that a record has now, or from when it was first there.
+        -- From the date that a record has now, or from when it was first there, under whatever key.
+        if(length(seen) = length(records), records, arrayFilter(
+            x -> x.counts AND arrayExists(r -> (r.leg, r.record) = (x.leg, x.record), records), seen)) AS told,
         arrayMap(r -> (r.leg, r.record), arrayFilter(r -> r.dated, records)) AS dated_now,
-        arrayReduce('minForEach', if(NOT has(lives.dated, true), lives.due, arrayConcat(
+        arrayReduce('minForEach', if(NOT has(told.dated, true), told.due, arrayConcat(
             arrayFilter((d, its_dated) -> its_dated, records.due, records.dated),
-            arrayFilter((d, x) -> NOT x.dated AND NOT has(dated_now, (x.leg, x.record)), lives.due, lives)))) AS dues,
+            arrayFilter((d, x) -> NOT x.dated AND NOT has(dated_now, (x.leg, x.record)), told.due, told)))) AS dues,
         arraySort(l -> (dues[indexOf(legs.name, l.name)], if(l.name = legs[1].name, 'ORPHAN', 'MISSING'), l.name),
             arrayFilter(l -> NOT has(present, l.name), legs)) AS absent,
         arrayMax(dues) AS due_at
