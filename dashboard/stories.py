@@ -326,6 +326,15 @@ def _age(row: Mapping[str, Any]) -> str:
     return days if business is None else f"{days} ({words.plural(business, 'business day')})"
 
 
+def _aged_from(row: Mapping[str, Any]) -> dict[str, str]:
+    """What the age counts from, where that is neither when it began nor when it was due."""
+    if row["aged_from"] in (row["detected_at"], row["due_at"]):
+        return {}
+    return {
+        "Age counts from": words.day(row["aged_from"]) if row["aged_by_day"] else words.at(row["aged_from"])
+    }
+
+
 def _verdict(look: View, row: Mapping[str, Any], finding: Finding | None) -> None:
     with st.container(horizontal=True, gap="small"):
         states.badge(row["state"])
@@ -351,6 +360,7 @@ def _facts(look: View, row: Mapping[str, Any]) -> None:
         **_service_level(row),
         "Began": words.at(row["detected_at"]),
         "Was due": words.at(row["due_at"]),
+        **_aged_from(row),
         "Ended": words.at(row["resolved_at"]) if row["resolved_at"] else "still open",
         "Failed tries": words.count(row["failures"]),
         "At stake": _amount(row["amount"], row["currency"]) or panels.no_amount(),

@@ -128,7 +128,7 @@ def versions(look: View) -> None:
     tables.draw(
         rows,
         {
-            "Version": "version",
+            "Version": lambda row: row["version"] or "no file",
             "In force": lambda row: "from the beginning" if row["activated_at"] <= EPOCH else f"from {words.at(row['activated_at'])}",
             "Now": lambda row: "decides" if row is rows[0] else None,
         },

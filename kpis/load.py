@@ -24,7 +24,7 @@ _OWN_NAME = re.compile(r"[a-z][a-z0-9_]*$")
 # String and quoted name, comments: what a semicolon or a brace may hide in.
 _HIDDEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|`[^`]*`|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 # Dimensions that a query may know beside those of the workflow file.
-_FIXED_DIMENSIONS = ("item_type", "opened_step", "queue", "system")
+_FIXED_DIMENSIONS = ("cause", "item_type", "opened_step", "queue", "system")
 _NEEDED = ("workflow", "as_of", "known_at")
 # Functions that read files or hold the engine up, and table functions that only make rows.
 _REFUSED_FUNCTIONS = frozenset({"file", "sleep", "sleepEachRow", "catboostEvaluate"})

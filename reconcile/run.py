@@ -53,6 +53,18 @@ def reconcile(
     return [_one(store, workflow, now, now - settle) for workflow in workflows]
 
 
+def retire(store: Store, workflows: Iterable[str], now: datetime) -> list[str]:
+    """Names of the workflows that decide no longer from `now` on, since they are not among `workflows`: their files are gone.
+
+    Earlier views keep what they said.
+    """
+    rows = store.rows(read(SQL / "without_file.sql"), {"workflows": list(workflows), "now": now})
+    store.insert(
+        "workflow_versions", [{**row, "version": "", "activated_at": now, "calendars": {}} for row in rows]
+    )
+    return [row["workflow"] for row in rows]
+
+
 def _one(store: Store, workflow: Workflow, now: datetime, until: datetime) -> Reconciled:
     calendars = newest_calendars(store, workflow.calendars, f"workflow {workflow.workflow!r}")
     version = _version(workflow, calendars)
@@ -144,9 +156,9 @@ def _version(workflow: Workflow, calendars: Mapping[str, str]) -> str:
 def _activate(
     store: Store, workflow: Workflow, version: str, calendars: Mapping[str, str], now: datetime
 ) -> None:
-    """The first version decides on everything; a later one from now on."""
-    known = store.one(read(SQL / "active_version.sql"), {"workflow": workflow.workflow})
-    if known.get("version") == version:
+    """The first version decides on everything; a later one, or one whose file was gone for a time, from now on."""
+    known = store.value(read(SQL / "active_version.sql"), {"workflow": workflow.workflow, "now": now})
+    if known == version:
         return
     store.insert(
         "workflow_versions",
@@ -156,7 +168,7 @@ def _activate(
                 "version": version,
                 "calendars": dict(calendars),
                 "content": workflow.model_dump_json(),
-                "activated_at": now if known.get("version") else EPOCH,
+                "activated_at": EPOCH if known is None else now,
             }
         ],
     )

@@ -26,9 +26,10 @@ from kpis.kpi import Kpi
 from probes.run import run_probe
 from probes.systems import Systems
 from reconcile.acts import Desk
-from reconcile.matching.run import match, retire
+from reconcile.matching.run import match
+from reconcile.matching.run import retire as retire_rules
 from reconcile.policy import activate_levels
-from reconcile.run import reconcile
+from reconcile.run import reconcile, retire
 from reconcile.sweep import sweep
 from store.audit import AuditLog
 from store.client import Store
@@ -68,11 +69,11 @@ def jobs_of(project: Project, desk: Desk | None = None, audit: AuditLog | None =
 
     def reconcile_all(store: Store, now: datetime) -> int:
         done = reconcile(store, list(workflows.values()), now)
-        return sum(one.expectations + one.members for one in done)
+        return sum(one.expectations + one.members for one in done) + len(retire(store, workflows, now))
 
     def match_all(store: Store, now: datetime) -> int:
         decided = sum(one.decisions for one in match(store, project.matching.values(), workflows, now))
-        return decided + len(retire(store, project.matching, now))
+        return decided + len(retire_rules(store, project.matching, now))
 
     def publish(store: Store, chosen: Iterable[Kpi], job: str, now: datetime) -> int:
         run_id = uuid.uuid4().hex

@@ -18,5 +18,5 @@ ORDER BY
     if({order:String} = 'due', ifNull(hours_left, 1e12), 0),
     if({order:String} = 'amount', toFloat64(ifNull(abs(amount), -1)), 0) DESC,
     if({order:String} = 'newest', toUnixTimestamp64Micro(detected_at), 0) DESC,
-    detected_at, exception_id
+    aged_from, detected_at, exception_id
 LIMIT {limit:UInt64} OFFSET {offset:UInt64}

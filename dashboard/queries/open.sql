@@ -9,13 +9,13 @@ SELECT
     countIf(ended_at > {before:DateTime64(6, 'UTC')}) AS ended,
     countIf(is_open = 1 AND age_days > 30) AS old_now,
     countIf(detected_at <= {before:DateTime64(6, 'UTC')} AND (isNull(ended_at) OR ended_at > {before:DateTime64(6, 'UTC')})
-        AND dateDiff('day', detected_at, {before:DateTime64(6, 'UTC')}) > 30) AS old_before,
+        AND dateDiff('day', aged_from, {before:DateTime64(6, 'UTC')}) > 30) AS old_before,
     sumOrNullIf(abs(amount), is_open = 1) AS open_amount,
     sumOrNullIf(abs(amount), is_open = 1 AND age_days > 30) AS old_amount,
     countIf(is_open = 1 AND isNull(amount)) AS open_without_amount
 FROM (
     SELECT
-        owner, code, dims, currency, detected_at, is_open, age_days, amount,
+        owner, code, dims, currency, detected_at, aged_from, is_open, age_days, amount,
         if(is_open = 1, NULL, least(resolved_at, {as_of:DateTime64(6, 'UTC')})) AS ended_at
     FROM exceptions_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
     WHERE workflow = {workflow:String}

@@ -26,7 +26,7 @@
 --   - {name: amount_31_60, unit: currency, title: "Money, 31 to 60 days"}
 --   - {name: amount_61_90, unit: currency, title: "Money, 61 to 90 days"}
 --   - {name: amount_over_90, unit: currency, title: "Money, more than 90 days"}
--- formula: K04, age = V − due in calendar days by the dates of the calendar, of UTC without one; buckets 0–1, 2–3, 4–7, 8–30, 31–60, 61–90, over 90; p50, p90, oldest; value-weighted mean
+-- formula: K04, age = V − ageing basis in calendar days by the dates of the calendar, of UTC without one; the basis is when it was due or, where a matching rule ages by record, the day of its oldest one; never later than when it was found; buckets 0–1, 2–3, 4–7, 8–30, 31–60, 61–90, over 90; p50, p90, oldest; value-weighted mean
 -- inputs: [exceptions_at]
 -- every: 15m
 WITH

@@ -11,6 +11,7 @@ rules AS (
         FROM workflow_versions
         WHERE activated_at <= {known_at:DateTime64(6, 'UTC')}
         GROUP BY workflow
+        HAVING argMax(version, activated_at) != ''
     )
     ARRAY JOIN JSONExtractArrayRaw(active, 'expectations') AS rule
     WHERE JSONExtractString(rule, 'kind') = {kind:String}

@@ -17,7 +17,7 @@ from reconcile.matching.reversals import net
 _WANTED = {
     "KEY_UNMAPPED": "a key, and each code of it in its table",
     "UOM_FACTOR": "a unit with a factor on its day",
-    "FX_RATE": "a currency with a rate on its day",
+    "FX_RATE": "a currency, and a rate on its day where it is not the rule's",
     "TRANSFORM_ERROR": "a number or a date",
 }
 

@@ -25,7 +25,7 @@ Share = Annotated[Decimal, Field(ge=0)]
 SourceField = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 # Records of a rule that were written in another form are not read: they are another version.
-_FORMAT = 3
+_FORMAT = 4
 # What every record has, whatever its system calls its fields.
 OWN_FIELDS = ("@key", "@amount", "@currency")
 

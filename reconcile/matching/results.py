@@ -16,6 +16,8 @@ from store.sqlfile import read
 
 SQL = Path(__file__).parent / "sql"
 MOST = 4_000_000_000
+# More items than this are not handed to the engine by name.
+MOST_NAMED = 1_000
 WORST_FIRST = (
     "MISMATCH", "DUP_SUSPECT", "MISSING", "ORPHAN", "PARTIAL", "UNKNOWN", "IN_FLIGHT", "NOT_DUE", "MATCHED_TOL", "MATCHED",
     "REVERSED",
@@ -45,6 +47,23 @@ def results(
             "ended": ended, "limit": limit, "offset": offset,
         },
     )  # fmt: skip
+
+
+def with_ages(
+    store: Store, rows: Sequence[Mapping[str, Any]], as_of: datetime, known_at: datetime
+) -> list[dict[str, Any]]:
+    """`rows` of `results` with the age of those that are exceptions, as `exceptions_at` counts it; the others have none."""
+    found = [row for row in rows if row["detected_at"] is not None]
+    items = sorted({row["item_key"] for row in found})
+    asked = {
+        "as_of": as_of, "known_at": known_at, "items": items if len(items) <= MOST_NAMED else [],
+        "ids": [row["exception_id"] for row in found],
+    }  # fmt: skip
+    told = (
+        {row.pop("exception_id"): row for row in store.rows(read(SQL / "ages.sql"), asked)} if found else {}
+    )
+    unknown = {"age_days": None, "age_business_days": None}
+    return [{**row, **told.get(row["exception_id"], unknown)} for row in rows]
 
 
 def suggestions(

@@ -53,11 +53,14 @@ SELECT
         m.since), 'Nullable(DateTime64(6, \'UTC\'))') AS detected_at,
     CAST(multiIf(isNull(detected_at), NULL, m.rank = 4, m.until, m.rank = 3, m.closed_at, NULL),
         'Nullable(DateTime64(6, \'UTC\'))') AS resolved_at,
+    -- What the rule ages by: when this point was due, or the day of the oldest record; what was found before, from then.
+    least(if(m.aged_from = m.due_at, m.point_due_at, m.aged_from), ifNull(detected_at, m.point_due_at)) AS aged_from,
+    toUInt8(m.aged_from != m.due_at AND aged_from = m.aged_from) AS aged_by_day,
     '' AS trace_id, m.calendar AS calendar, m.known_at AS known_at,
     m.verdict AS verdict, m.outcome AS outcome, m.group_key AS group_key, m.pass AS pass, m.item AS item, m.rank AS rank, m.place AS place,
     m.members.leg AS legs, m.members.record AS records, m.members.amount AS amounts, m.header AS header,
     m.leg AS leg, m.field AS field, m.said AS field_expected, m.found AS field_actual,
-    m.variance AS variance, m.gates AS gates, m.options AS options, m.margin AS margin, m.nearest AS nearest, m.aged_from AS aged_from,
+    m.variance AS variance, m.gates AS gates, m.options AS options, m.margin AS margin, m.nearest AS nearest,
     m.residual AS decided_residual
 FROM (
     SELECT

@@ -144,6 +144,9 @@ SELECT
         kind = 'once', reversed_at,
         kind = 'tie_out', nullIf(spell.2, never),
         closed_at) AS resolved_at,
+    -- What came twice or too early is due at no time.
+    if(kind IN ('once', 'precedence'), opened_at, due_at) AS aged_from, toUInt8(0) AS aged_by_day,
+    CAST(map(), 'Map(LowCardinality(String), Decimal(38, 6))') AS variance,
     trace_id, calendar, known_at
 FROM noticed;
 
@@ -153,7 +156,7 @@ SELECT
     workflow, version, expectation, kind, code, clock, owner, item_type, item_key, exception_id,
     opened_at, opened_by, opened_step, due_at, closed_at, closed_by, closed_as, reversed_at,
     attempts, failures, failed_at, expected, actual, residual, amount, currency, dims, watermark, covered, state,
-    due, matched, unknown, failing, detected_at, resolved_at, trace_id, calendar, known_at
+    due, matched, unknown, failing, detected_at, resolved_at, aged_from, aged_by_day, variance, trace_id, calendar, known_at
 FROM expectation_verdicts_of(
     as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)})
 UNION ALL
@@ -161,7 +164,7 @@ SELECT
     workflow, version, expectation, kind, code, clock, owner, item_type, item_key, exception_id,
     opened_at, opened_by, opened_step, due_at, closed_at, closed_by, closed_as, reversed_at,
     attempts, failures, failed_at, expected, actual, residual, amount, currency, dims, watermark, covered, state,
-    due, matched, unknown, failing, detected_at, resolved_at, trace_id, calendar, known_at
+    due, matched, unknown, failing, detected_at, resolved_at, aged_from, aged_by_day, variance, trace_id, calendar, known_at
 FROM match_verdicts_of(
     as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)},
     version = '');

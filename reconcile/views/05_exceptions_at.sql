@@ -48,7 +48,6 @@ found AS (
         if(status IN ('acknowledged', 'waived'), a.last_until, NULL) AS until,
         if(a.taken_on = toDateTime64(0, 6, 'UTC'), NULL, a.taken_on) AS taken_on_at,
         a.waived_during AS waived_during,
-        assumeNotNull(v.detected_at) AS aged_from,
         least(ifNull(resolved_at, {as_of:DateTime64(6, 'UTC')}), {as_of:DateTime64(6, 'UTC')}) AS aged_to
     FROM verdicts_of(
         as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)}) AS v
@@ -66,14 +65,21 @@ days AS (
         AND (calendar, known_at) IN (
             SELECT calendar, max(known_at) FROM calendar
             WHERE known_at <= {known_at:DateTime64(6, 'UTC')} GROUP BY calendar)
+),
+-- An age begins at a moment, or with a day whatever the zone of its calendar.
+beginnings AS (
+    SELECT of_calendar, by_day, if(by_day = 1, toDateTime64(date, 6, 'UTC'), starts_at) AS begins_at, ends_at, date, ordinal
+    FROM days
+    ARRAY JOIN [0, 1] AS by_day
 )
 SELECT
-    f.* EXCEPT (aged_from, aged_to),
+    f.* EXCEPT (aged_to),
     age_in_business_days(f.aged_from, first.ends_at, first.ordinal, f.aged_to, last.ends_at, last.ordinal) AS age_business_days,
     age_in_days(f.aged_from, first.ends_at, first.date, f.aged_to, last.ends_at, last.date) AS age_days,
     age_bucket(age_days) AS bucket
 FROM found AS f
-ASOF LEFT JOIN days AS first ON first.of_calendar = f.calendar AND first.starts_at <= f.aged_from
+ASOF LEFT JOIN beginnings AS first
+    ON first.of_calendar = f.calendar AND first.by_day = f.aged_by_day AND first.begins_at <= f.aged_from
 ASOF LEFT JOIN days AS last ON last.of_calendar = f.calendar AND last.starts_at <= f.aged_to;
 
 CREATE OR REPLACE VIEW exceptions_at AS

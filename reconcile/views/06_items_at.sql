@@ -11,6 +11,8 @@ mains AS (
     FROM workflow_versions
     WHERE activated_at <= {known_at:DateTime64(6, 'UTC')}
     GROUP BY workflow
+    -- Its file is there.
+    HAVING argMax(version, activated_at) != ''
 ),
 happened AS (
     SELECT

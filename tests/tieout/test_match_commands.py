@@ -93,6 +93,10 @@ def _period(at: tuple[str, ...]) -> None:
         "2026-P03",
         -2,
     )
+    parts = tieout("kpi", "show", "K07", *at, *march, "--by", "cause").json["figures"]
+    assert [(row["segment"], row["value"]) for row in parts if row["measure"] == "net"] == [
+        ("unexplained", -2)
+    ]
     # The workflow of the rule names no calendar.
     refused = tieout("kpi", "show", "K07", *at, "--period", "2026-P03")
     assert refused.code == 2
@@ -112,6 +116,8 @@ def test_a_rule_goes_from_its_file_to_what_is_said_of_a_record(project: Path) ->
         (["INV-1", "PAY-1"], "MATCHED", 0),
         (["INV-2", "PAY-2"], "MISMATCH", -2),
     ]
+    (worked_on,) = tieout("exceptions", "list", *at, "--as-of", "2026-03-31").json["exceptions"]
+    assert [row["age_days"] for row in said] == [None, worked_on["age_days"]]
     (story,) = tieout("match", "explain", "PAY-2", *at, "--as-of", "2026-03-31").json["stories"]
     assert story["would_match"] == ["amount differs by 2, 0 is allowed"]
     _period(at)

@@ -16,7 +16,7 @@ from collector.imports.result import ImportProgress, ImportResult
 from collector.imports.run import import_files
 from core.errors import ConfigurationError
 from core.findings import nearest
-from reconcile.run import reconcile
+from reconcile.run import reconcile, retire
 from tieout.commands.options import JsonOption, ProjectOption, present
 from tieout.opening import store_of
 from tieout.output import err, message, print_json
@@ -48,6 +48,7 @@ def import_command(
                 )
         write_calendars(store, loaded.calendars.values(), present())
         reconcile(store, loaded.workflows.values(), present())
+        retire(store, loaded.workflows, present())
     if json:
         print_json({"imports": [result.as_dict() for result in results]})
     else:

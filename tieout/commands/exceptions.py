@@ -74,7 +74,7 @@ ClockOption = Annotated[str, typer.Option(help="Clock of a service level: runnin
 BusinessDaysOption = Annotated[
     bool, typer.Option("--business-days", help="With --by: in business days, where a calendar says which.")
 ]
-OlderOption = Annotated[int, typer.Option("--older-than", min=0, help="Days since it began, at least.")]
+OlderOption = Annotated[int, typer.Option("--older-than", min=0, help="Days of age, at least.")]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from reconcile.matching.backtest import Backtest, backtest
 from reconcile.matching.explain import Story, explain_match
 from reconcile.matching.load import TABLES, load_ruling
 from reconcile.matching.model import Ruling
-from reconcile.matching.results import bridge, headers, results
+from reconcile.matching.results import bridge, headers, results, with_ages
 from reconcile.matching.run import NEVER, match, retire
 from reconcile.matching.tables import load_tables
 from store.client import Store
@@ -88,7 +88,8 @@ def match_list(
             if by_header:
                 rows += headers(store, at.as_of, at.known_at, **asked)
             else:
-                rows += results(store, at.as_of, at.known_at, ended=ended, **asked)
+                said = results(store, at.as_of, at.known_at, ended=ended, **asked)
+                rows += with_ages(store, said, at.as_of, at.known_at)
     if json:
         print_json({"matches": rows})
         return

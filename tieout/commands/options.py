@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -145,9 +146,11 @@ def chosen(project: Project, name: str) -> list[Workflow]:
     return [project.workflows[name]]
 
 
-def dimension(workflow: Workflow, name: str) -> str:
-    """A segment the workflow can be cut by. Raises ConfigurationError that names what there is."""
-    known = ["owner", "expectation", "item_type", *workflow.dimensions]
+def dimension(workflow: Workflow, name: str, more: Iterable[str] = ()) -> str:
+    """A segment the workflow can be cut by, `more` among them. Raises ConfigurationError that names what there is."""
+    known = list(
+        dict.fromkeys(["owner", "expectation", "item_type", *workflow.dimensions, *filter(None, more)])
+    )
     if name and name not in known:
         near = nearest(name, known)
         hint = f"; did you mean {near!r}?" if near else ""

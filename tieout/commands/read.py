@@ -74,7 +74,8 @@ def kpi_show(
             asked = stretch(store, loaded, flow, period, calendar, as_of, known_at)
             at = asked.at
             start = asked.start or at.as_of - (loaded.settings.kpi_window or wanted.header.window)
-            figures = compute(store, wanted, flow.workflow, dimension(flow, by), at.as_of, at.known_at, start)
+            cut = dimension(flow, by, wanted.dimensions_of(flow))
+            figures = compute(store, wanted, flow.workflow, cut, at.as_of, at.known_at, start)
             of = {"period": asked.period} if asked.period else {}
             rows += [{"workflow": flow.workflow, **of, "as_of": at.as_of, **figure} for figure in figures]
     print_json(

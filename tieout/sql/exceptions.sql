@@ -1,7 +1,7 @@
 -- Exceptions as a work list, oldest first.
 SELECT
     exception_id, workflow, expectation, code, state, status, owner, assignee, item_type, item_key,
-    detected_at, due_at, resolved_at, age_days, age_business_days, calendar, bucket, amount, currency, reason, note, until, version,
+    detected_at, due_at, resolved_at, aged_from, age_days, age_business_days, calendar, bucket, amount, currency, reason, note, until, version,
     severity, service_level, acknowledge_by, acknowledge_clock, resolve_by, resolve_clock, hours_left
 FROM service_levels_at(as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')})
 WHERE ({workflow:String} = '' OR workflow = {workflow:String})
@@ -13,5 +13,5 @@ WHERE ({workflow:String} = '' OR workflow = {workflow:String})
     AND ({clock:String} = '' OR {clock:String} IN (acknowledge_clock, resolve_clock))
     AND age_days >= {older_than:UInt32}
     AND ({id:String} = '' OR exception_id = {id:String})
-ORDER BY detected_at, exception_id
+ORDER BY aged_from, detected_at, exception_id
 LIMIT {limit:UInt64} OFFSET {offset:UInt64}

@@ -107,7 +107,9 @@ built AS (
             arrayMap(x -> if(abs(x) < 1000000000000000, x, NULL), arrayMap((x, n) -> accurateCastOrNull(
                 if(n.per, toDecimal256(x.1, 24) / if(x.2 = 0, NULL, x.2), toDecimal256(x.1, 12) * x.2) * x.3, 'Decimal(38, 12)'), figures, number_parts)),
             arrayMap(x -> x.1, figures)) AS numbers,
-        arrayMap((x, number) -> multiIf(NOT x.4, 0, isNull(x.1), 1, isNull(x.2), 2, isNull(x.3), 3, isNull(number), 1, 0), figures, numbers) AS faults,
+        arrayMap((x, number, n) -> multiIf(NOT x.4, 0, isNull(x.1), 1, isNull(x.2), 2, isNull(x.3), 3, isNull(number), 1,
+            -- Money that does not say what it is in, where the rule says where that stands.
+            n.currency != '' AND f[n.currency] = '', 3, 0), figures, numbers, number_parts) AS faults,
         multiIf(
             NOT counts, 'UNPOSTED',
             arrayExists(l -> f[l.name] = '', lookups), 'KEY_UNMAPPED',
@@ -142,7 +144,10 @@ built AS (
 SELECT
     {rule:String}, {version:String}, 1, keys[1] AS key, {leg:String}, record, '', occurred_at, known_at, row_hash, gone, day, numbers,
     arrayConcat(arraySlice(said_parts, 1 + length(original_parts), length(text_parts)), wrong),
-    if({converted:Bool}, {currency:String}, f[{currency_field:String}]),
+    -- What has no money that is compared is in no currency. What no system names is in the rule's, as what was converted.
+    multiIf(
+        NOT arrayExists(i -> isNotNull(numbers[i]), {moneys:Array(UInt32)}), '', {converted:Bool}, {currency:String},
+        f[{currency_field:String}] = '' AND NOT {names_currency:Bool}, {currency:String}, f[{currency_field:String}]),
     if({money:UInt32} = 0, toDecimal128('1', 12), ifNull(figures[greatest({money:UInt32}, 1)].3, 1)),
     worth, if(empty(original_parts), '', said_parts[1]), problem, keys,
     mapFilter((k, v) -> has({dimensions:Array(String)}, k), f), counts_from, due, isNotNull(day_said), business_day

@@ -2,7 +2,7 @@
 SELECT
     expectation AS rule, version, state, code, field, leg, field_expected, field_actual, owner, legs, records, amounts, item_type,
     item_key, expected, actual, residual, amount, currency, variance, outcome, verdict, opened_at, due_at, detected_at, resolved_at,
-    dateDiff('day', aged_from, {as_of:DateTime64(6, 'UTC')}) AS age_days, watermark, margin, nearest, gates, options,
+    aged_from, watermark, margin, nearest, gates, options,
     replaceAll(header, '\x1f', ' / ') AS header, replaceAll(group_key, '\x1f', ' / ') AS key, pass, exception_id, place
 FROM match_verdicts_of(
     as_of = {as_of:DateTime64(6, 'UTC')}, known_at = {known_at:DateTime64(6, 'UTC')}, items = {items:Array(String)}, version = '')

@@ -70,7 +70,7 @@ plain AS (
     GROUP BY key
     HAVING bitCount(groupBitOr(bitShiftLeft(toUInt16(1), place))) = size AND last_known_at > mark AND NOT max(is_odd)
         AND (size = 1 OR (
-            NOT max(is_negative) AND NOT max(is_unknown) AND min(currency) = max(currency)
+            NOT max(is_negative) AND NOT max(is_unknown) AND minIf(currency, currency != '') = max(currency)
             AND arrayAll((least, most) -> ifNull(least = most, true), minForEach(numbers_said), maxForEach(numbers_said))
             AND arrayAll((least, most) -> ifNull(least = most, true), minForEach(texts_said), maxForEach(texts_said))
             AND (empty(window) OR arrayAll((x, i) -> arrayAll(
@@ -127,7 +127,7 @@ SELECT
     multiIf(
         money.amount > 0, if(actual_at > 0, CAST(roundBankers(records[actual_at].amount, 6), 'Nullable(Decimal(38, 6))'), NULL),
         worth_expected) AS worth_actual,
-    worth_actual - worth_expected, records[1].currency,
+    worth_actual - worth_expected, arrayFirst(c -> c != '', records.currency),
     if(verdict = 'open', arrayMap(l -> 2, absent), [3]) AS ranks,
     if(verdict = 'open', absent.code, [if(complete_at > due_at, 'LATE', '')]),
     if(verdict = 'open', absent.name, [legs.name[records[-1].place]]) AS about, about,
