@@ -141,7 +141,10 @@ class Pairing:
             days = [one.day.toordinal() for one in left], [one.day.toordinal() for one in right]
             bands = [self._band(one, right) for one in left]
             # A cut-off far from midnight can put a later day into an earlier business day: there is no one order then.
-            if any(side != sorted(side) for side in days) or sum(end - start for start, end in bands) > MOST_ALIKE:
+            if (
+                any(side != sorted(side) for side in days)
+                or sum(end - start for start, end in bands) > MOST_ALIKE
+            ):
                 continue
             pairs = in_order(bands, lambda a, b, days=days: abs(days[1][b] - days[0][a]))  # type: ignore[misc]
             self._take(*(self._judge([left[a], right[b]]) for a, b in pairs))
