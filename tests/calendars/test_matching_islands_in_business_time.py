@@ -267,7 +267,7 @@ def test_windows_dues_and_states_of_changing_records_are_those_of_the_wall_clock
     }
     store.insert("watermarks", [mark])
     rules = [random_rule(rng, f"r{number}", [*calendars]) for number in range(3)]
-    states = [random_states(rng, island) for island in range(30)]
+    states = [random_states(rng, island) for island in range(24)]
     # Some are stored behind the mark of the first run.
     for late in (False, True):
         store_states(store, [one for own in states for one in own if (one.number % 3 == 0) == late])
@@ -277,7 +277,7 @@ def test_windows_dues_and_states_of_changing_records_are_those_of_the_wall_clock
         END,
         *(
             datetime.fromisoformat(one).replace(tzinfo=UTC) + timedelta(hours=rng.randrange(72))
-            for one in rng.sample(ODD_DAYS, 3)
+            for one in rng.sample(ODD_DAYS, 2)
         ),
     ):
         known_at = as_of + timedelta(days=1)
