@@ -228,10 +228,10 @@ def _since(record: Record, at: datetime, days: tuple[date, int]) -> Record:
 
 
 def due_by(there: Iterable[Record], seen: Iterable[Version]) -> dict[Identity, tuple[Due, ...]]:
-    """When each leg is due by each record: from the date it names now, else from when it was first there without one."""
+    """When each leg is due by each record: from the date it names now, else from when it was first there, under whatever key."""
     due = {(one.leg, one.key): one.due for one in there if one.dated}
     undated: dict[Identity, list[tuple[Due, ...]]] = {}
-    for record in (one.record for one in seen if not one.gone):
+    for record in (one.record for one in seen if one.counts):
         if not record.dated:
             undated.setdefault((record.leg, record.key), []).append(record.due)
     return {identity: earliest(dues) for identity, dues in undated.items()} | due

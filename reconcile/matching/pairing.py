@@ -23,7 +23,7 @@ from reconcile.matching.compare import (
 from reconcile.matching.cover import Set, covers
 from reconcile.matching.group import days_apart, group, window_gate, with_many
 from reconcile.matching.hand import Sets, are_apart, are_named
-from reconcile.matching.model import Key, MatchingRule
+from reconcile.matching.model import Key, MatchingRule, in_business_days
 from reconcile.matching.records import Decision, Fault, Record
 
 UNITS = Decimal(10) ** 12
@@ -137,18 +137,27 @@ class Pairing:
         for left, right in self._by_value(records):
             if not left or not right or are_named(self._apart, [*left, *right]):
                 continue
-            left, right = sorted(left, key=lambda one: one.order), sorted(right, key=lambda one: one.order)
-            bands = [self._band(one, right) for one in left]
-            if sum(end - start for start, end in bands) > MOST_ALIKE:
-                continue
+            left, right = self._in_time(left), self._in_time(right)
             days = [one.day.toordinal() for one in left], [one.day.toordinal() for one in right]
+            bands = [self._band(one, right) for one in left]
+            # A cut-off far from midnight can put a later day into an earlier business day: there is no one order then.
+            if (
+                any(side != sorted(side) for side in days)
+                or sum(end - start for start, end in bands) > MOST_ALIKE
+            ):
+                continue
             pairs = in_order(bands, lambda a, b, days=days: abs(days[1][b] - days[0][a]))  # type: ignore[misc]
             self._take(*(self._judge([left[a], right[b]]) for a, b in pairs))
             found = found or bool(pairs)
         return found
 
+    def _in_time(self, records: Iterable[Record]) -> list[Record]:
+        """Records in the order in which the key's window counts."""
+        by_calendar = in_business_days(self._key)
+        return sorted(records, key=lambda one: (one.business_day if by_calendar else 0, one.order))
+
     def _band(self, left: Record, rights: Sequence[Record]) -> tuple[int, int]:
-        """From which up to which of `rights`, in order of day, lie within the window of a record."""
+        """From which up to which of `rights`, in order of time, lie within the window of a record."""
         window = self._key.window
         if window is None:
             return 0, len(rights)

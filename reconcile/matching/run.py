@@ -235,15 +235,23 @@ def _decide(
 
     What people joined is pass 0, which the core decides alone.
     """
-    there = {_identity(row) for row in store.rows(read(SQL / "decided.sql"), given)}
+    there = _written(store, given)
     told = {**given, "fresh": not there}
     if number != BY_HAND and (given["everything"] or given["many"]):
         _decide_most(store, ruling.rule, told)
         if told["fresh"] and not store.value(read(SQL / "left_over.sql"), told):
             return 0
+        if there:
+            # What differs was decided just now as the core decides it: it must not come a second time.
+            there = _written(store, given)
     if number != BY_HAND:
         store.command(read(SQL / "plain.sql"), told)
     return _judge(store, ruling, workflow, number, mark, told, there, hand)
+
+
+def _written(store: Store, given: Mapping[str, Any]) -> set[tuple[Any, ...]]:
+    """Names of the decisions that are there since the mark."""
+    return {_identity(row) for row in store.rows(read(SQL / "decided.sql"), given)}
 
 
 def _decide_most(store: Store, rule: MatchingRule, given: Mapping[str, Any]) -> None:

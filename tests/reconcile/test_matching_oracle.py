@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -19,7 +20,7 @@ from matching_oracle import (
     money,
     pair_kinds,
 )
-from matching_rules import group, record, tolerant
+from matching_rules import group, record, rule, tolerant
 
 from reconcile.matching.assign import Cost, assign, in_order
 from reconcile.matching.decide import decide
@@ -155,6 +156,41 @@ def test_records_that_are_alike_are_paired_as_a_search_pairs_them() -> None:
         assert set(found) <= set(edges)
         assert len({a for a, _ in found}) == len({b for _, b in found}) == len(found) == len(best)
         assert sum(edges[one].days for one in found) == sum(edges[one].days for one in best)
+
+
+def test_equal_records_are_paired_by_business_day_however_many_there_are() -> None:
+    """In parts too large to be assigned, against the assignment; after the cut-off a day counts for the next."""
+    rng = random.Random(1)
+    seen: Counter[str] = Counter()
+    for _ in range(CASES // 4):
+        low, high = sorted(rng.choices(range(-2, 4), k=2))
+        key = {"fields": ["account"], "method": "pair", "window": {"business_days": [low, high]}}
+        shifts = rng.choice([[0, 0, 1], [0, 0, 1], [-1, 0, 1, 2]])
+        records = [
+            replace(one, business_day=one.day.toordinal() + rng.choice(shifts))
+            for leg in ("bank", "ledger")
+            for one in [
+                record(leg, f"{leg}{n}", 25, day=rng.randrange(8)) for n in range(rng.randrange(1, 8))
+            ]
+        ]
+        small, large = (
+            decided(rule(calendar="c", keys=[key], budget={"max_items": most}), records) for most in (2, 100)
+        )
+        for bank, ledger in [one.records for one in matched(small)]:
+            assert low <= ledger.business_day - bank.business_day <= high
+        if any(one.verdict == "ambiguous" for one in small):
+            # Where no order is both that of days and that of business days, nothing is decided.
+            seen["undecided"] += 1
+            continue
+        assert worth_of(small) == worth_of(large), records
+        seen["pairs"] += len(matched(small))
+    assert min(seen.values()) > 20
+
+
+def worth_of(decisions: list[Decision]) -> tuple[int, int]:
+    """How many pairs there are, and the sum of their days."""
+    pairs = [one.records for one in matched(decisions)]
+    return len(pairs), sum(abs((bank.day - ledger.day).days) for bank, ledger in pairs)
 
 
 @pytest.mark.parametrize("tolerance", [0, 2])

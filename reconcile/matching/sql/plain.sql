@@ -129,10 +129,12 @@ decided AS (
         if(length(seen) = length(records), records, arrayFilter(
             x -> NOT x.gone AND arrayExists(r -> (r.leg, r.record) = (x.leg, x.record), records), seen)) AS lives,
         arrayMin(lives.occurred_at) AS opened_at,
-        -- From the date that a record has now, or from when it was first there.
+        -- From the date that a record has now, or from when it was first there, under whatever key.
+        if(length(seen) = length(records), records, arrayFilter(
+            x -> x.counts AND arrayExists(r -> (r.leg, r.record) = (x.leg, x.record), records), seen)) AS told,
         arrayMap(r -> (r.leg, r.record), arrayFilter(r -> r.dated, records)) AS dated_now,
-        if(NOT has(lives.dated, true), lives, arrayConcat(
-            arrayFilter(r -> r.dated, records), arrayFilter(x -> NOT x.dated AND NOT has(dated_now, (x.leg, x.record)), lives))) AS openers,
+        if(NOT has(told.dated, true), told, arrayConcat(
+            arrayFilter(r -> r.dated, records), arrayFilter(x -> NOT x.dated AND NOT has(dated_now, (x.leg, x.record)), told))) AS openers,
         arrayMin(openers.counts_from) AS counts_from,
         -- From when the window of each leg counts, and when it is due.
         if({due_is_stored:Bool}, arrayMap(d -> (d.1, d.2), arrayReduce('minForEach', openers.due)),

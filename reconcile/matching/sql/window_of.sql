@@ -3,8 +3,8 @@ SELECT tupleElement(min(if(said.1 OR undated = 0, said.2, first_due)), 'learned_
 FROM (
     SELECT
         argMax((dated, due[{place:UInt8}]), (occurred_at, known_at, row_hash)) AS said,
-        countIf(NOT gone AND NOT dated) AS undated,
-        minIf(due[{place:UInt8}], NOT gone AND NOT dated) AS first_due
+        countIf(problem != 'UNPOSTED' AND NOT dated) AS undated,
+        minIf(due[{place:UInt8}], problem != 'UNPOSTED' AND NOT dated) AS first_due
     FROM match_records
     WHERE stream = stream_of({rule:String}, {version:String}, 1) AND key = keys[1] AND NOT startsWith(row_hash, '~')
         AND record IN {records:Array(String)} AND has({members:Array(Tuple(String, String))}, (toString(leg), record))
