@@ -41,7 +41,11 @@ def visit(browser: Browser, site: str) -> Iterator[Visit]:
 
 
 @pytest.mark.parametrize(
-    ("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")], ids=["wide light", "narrow dark"]
+    ("size", "scheme"),
+    [
+        pytest.param(WIDE, "light", id="wide light"),
+        pytest.param(NARROW, "dark", id="narrow dark", marks=pytest.mark.slow),
+    ],
 )
 def test_every_page_renders_without_an_error_and_without_asking_anybody_else(
     browser: Browser, site: str, size: tuple[int, int], scheme: str

@@ -193,7 +193,7 @@ def test_every_window_is_learned_from_what_stood_when_its_day_began(store: Store
     assert written(store, TABLES) == by_steps
 
 
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("many", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_each_leg_of_several_learns_its_own_window(store: Store, many: bool) -> None:
     """Receipts take two hours and invoices a day; with several receipts a leg is whole with the last."""
     legs = order_rule().model_dump(exclude_unset=True)["legs"]
@@ -267,6 +267,7 @@ def test_what_people_read_names_the_window(store: Store) -> None:
     assert window_of(store, of.rule, version, "bank", [("bank", "new")], day(2), day(2)) == ""
 
 
+@pytest.mark.slow
 def test_suggestions_and_what_does_not_agree_teach_nothing(store: Store) -> None:
     of = Ruling(learning({"quantile": 1, "over": "7d", "least": 1}, outcome={"auto_clear": False}), {})
     state(store, "bank_line", "b", 5, 0.1, account="A", reference="")
@@ -275,6 +276,7 @@ def test_suggestions_and_what_does_not_agree_teach_nothing(store: Store) -> None
     assert store.rows("SELECT learned, lags FROM learned_windows") == [{"learned": False, "lags": 0}]
 
 
+@pytest.mark.slow
 def test_a_version_that_is_tried_learns_for_itself(store: Store) -> None:
     for number in range(3):
         state(store, "bank_line", f"b{number}", 5, 0.1 + number / 100, account=number, reference="")

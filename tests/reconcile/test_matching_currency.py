@@ -46,7 +46,10 @@ def decided(store: Store, of: MatchingRule) -> dict[str, list[tuple[str, str]]]:
     return {account: sorted(said) for account, said in found.items()}
 
 
-@pytest.mark.parametrize("method", ["pair", "group", "subset"])
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param("pair", marks=pytest.mark.slow), "group", pytest.param("subset", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("names", [False, True])
 def test_money_that_names_no_currency_is_never_cleared_against_another(
     store: Store, method: str, names: bool
@@ -75,7 +78,7 @@ def test_money_that_names_no_currency_is_never_cleared_against_another(
     assert decided(store, of) == expected
 
 
-@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("whole", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_records_without_money_are_in_no_currency(
     store: Store, whole: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +100,10 @@ def test_records_without_money_are_in_no_currency(
         assert rows == [{"currency": "EUR"}] * (currency == "EUR")
 
 
-@pytest.mark.parametrize("method", ["pair", "group", "subset"])
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param("pair", marks=pytest.mark.slow), "group", pytest.param("subset", marks=pytest.mark.slow)],
+)
 def test_a_rule_that_compares_no_money_asks_for_no_currency(store: Store, method: str) -> None:
     for number, (bank, ledger) in enumerate(PAIRS):
         for kind, code in (("bank", bank), ("ledger", ledger)):

@@ -193,7 +193,11 @@ def line(number: int, at: float, amount: str = "10", **more: object) -> State:
     return State(amount=amount, valid_from=day(at), known_at=day(known), number=number, **told)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("rule", [PAIRS_THEN_SUMS, THREE_KEYS], ids=["two keys", "three keys"])
+@pytest.mark.parametrize(
+    "rule",
+    [PAIRS_THEN_SUMS, pytest.param(THREE_KEYS, marks=pytest.mark.slow)],
+    ids=["two keys", "three keys"],
+)
 def test_what_could_not_be_used_at_first_keeps_its_first_day_under_every_key(
     store: Store, rule: MatchingRule
 ) -> None:
@@ -202,7 +206,9 @@ def test_what_could_not_be_used_at_first_keeps_its_first_day_under_every_key(
     assert days_and_dues(store) == [("i1.1", 1, day(2))]
 
 
-@pytest.mark.parametrize("keys", [1, 2, 3])
+@pytest.mark.parametrize(
+    "keys", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_a_corrected_key_begins_nothing_anew(store: Store, keys: int) -> None:
     fields = [
         {"fields": BOTH, "method": "pair"},
