@@ -37,7 +37,7 @@ def leg_parameters(ruling: Ruling, workflow: Workflow, name: str) -> dict[str, A
         "money": places.get(money, 0) if how and how.rates and money in leg.known else 0,
         "converts": any(one.factors or one.rates for one in rule.numbers.values()),
         "converted": bool(how and how.rates) or money in leg.lookup,
-        "moneys": sorted({places[one.field] for one in rule.compare.values() if one.means in ("amount", "price")}),
+        "moneys": [number in _moneys(rule) for number in rule.number_names],
         "names_currency": bool(how and how.currency),
         "currency": rule.currency,
         "currency_field": leg.fields.get(how.currency or "", "@currency") if how else "@currency",
@@ -46,6 +46,11 @@ def leg_parameters(ruling: Ruling, workflow: Workflow, name: str) -> dict[str, A
         "dimensions": list(workflow.dimensions),
         "clocks": list(rule.clocks), "calendars": list(ruling.calendars), "learns": bool(rule.learns),
     }  # fmt: skip
+
+
+def _moneys(rule: MatchingRule) -> set[str]:
+    """Numbers that are compared as money."""
+    return {one.field for one in rule.compare.values() if one.means in ("amount", "price")}
 
 
 def _worth(rule: MatchingRule) -> tuple[int, int]:
@@ -88,7 +93,7 @@ def group_parameters(ruling: Ruling, workflow: Workflow, number: int) -> dict[st
         "due_is_stored": bool(rule.clocks), "within_s": [counted(leg.within)[0] for leg in rule.legs.values()],
         "learns": bool(rule.learns),
         # Columns that are empty for all records of a rule are not read, nor is their money where it is one of the numbers.
-        "has_texts": bool(rule.text_names), "has_dims": bool(workflow.dimensions), "has_amount": _money(rule)[0] > 0,
+        "has_texts": bool(rule.text_names), "has_dims": bool(workflow.dimensions), "has_original": any(leg.original for leg in rule.legs.values()), "has_amount": _money(rule)[0] > 0,
     }  # fmt: skip
 
 

@@ -86,7 +86,8 @@ looked_up AS (
         if(empty({tables:Array(Tuple(String, String))}), stood, arrayMap(
             (p, x) -> if(p.lookup = '', x, normalise_key(meaning_of(p.lookup, x, day, names, meanings), p.after)), all_parts, stood)) AS said_parts,
         arrayMap(k -> arraySlice(said_parts, k.1, k.2), places) AS parts,
-        -- Number, factor, rate; null where it is not a number or the table has none for the day. Last whether there is a text.
+        -- Number, factor, rate; null where it is not a number or the table has none for the day. Then whether there is a text, and
+        -- whether it is money that does not say what it is in, where the rule says where that stands.
         -- The engine by itself takes 1.2.3 for 1.23 and a lone - for 0; what is too large to be meant could not be multiplied.
         arrayMap(n -> (
             if(match(f[n.field], '^\\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})?\\s*$')
@@ -95,7 +96,7 @@ looked_up AS (
                 meaning_of(n.factors, arrayStringConcat(arrayMap(u -> f[u], n.unit), '|'), day, names, meanings)), 12), toNullable(toDecimal128('1', 12))),
             if({converts:Bool}, toDecimal128OrNull(if(n.rates = '' OR f[n.currency] = {currency:String}, '1',
                 meaning_of(n.rates, f[n.currency], day, names, meanings)), 12), toNullable(toDecimal128('1', 12))),
-            f[n.field] != ''
+            f[n.field] != '', n.currency != '' AND f[n.currency] = ''
         ), number_parts) AS figures
     FROM told
 ),
@@ -107,9 +108,7 @@ built AS (
             arrayMap(x -> if(abs(x) < 1000000000000000, x, NULL), arrayMap((x, n) -> accurateCastOrNull(
                 if(n.per, toDecimal256(x.1, 24) / if(x.2 = 0, NULL, x.2), toDecimal256(x.1, 12) * x.2) * x.3, 'Decimal(38, 12)'), figures, number_parts)),
             arrayMap(x -> x.1, figures)) AS numbers,
-        arrayMap((x, number, n) -> multiIf(NOT x.4, 0, isNull(x.1), 1, isNull(x.2), 2, isNull(x.3), 3, isNull(number), 1,
-            -- Money that does not say what it is in, where the rule says where that stands.
-            n.currency != '' AND f[n.currency] = '', 3, 0), figures, numbers, number_parts) AS faults,
+        arrayMap((x, number) -> multiIf(NOT x.4, 0, isNull(x.1), 1, isNull(x.2), 2, isNull(x.3), 3, isNull(number), 1, x.5, 3, 0), figures, numbers) AS faults,
         multiIf(
             NOT counts, 'UNPOSTED',
             arrayExists(l -> f[l.name] = '', lookups), 'KEY_UNMAPPED',
@@ -146,7 +145,7 @@ SELECT
     arrayConcat(arraySlice(said_parts, 1 + length(original_parts), length(text_parts)), wrong),
     -- What has no money that is compared is in no currency. What no system names is in the rule's, as what was converted.
     multiIf(
-        NOT arrayExists(i -> isNotNull(numbers[i]), {moneys:Array(UInt32)}), '', {converted:Bool}, {currency:String},
+        NOT arrayExists((number, is_money) -> is_money AND isNotNull(number), numbers, {moneys:Array(Bool)}), '', {converted:Bool}, {currency:String},
         f[{currency_field:String}] = '' AND NOT {names_currency:Bool}, {currency:String}, f[{currency_field:String}]),
     if({money:UInt32} = 0, toDecimal128('1', 12), ifNull(figures[greatest({money:UInt32}, 1)].3, 1)),
     worth, if(empty(original_parts), '', said_parts[1]), problem, keys,

@@ -39,9 +39,9 @@ grouped AS (
     SELECT
         key,
         arraySort(x -> (x.1, x.2, x.3, x.4, x.5, x.6), groupUniqArray(CAST(
-            (leg, record, origin, occurred_at, known_at, row_hash, gone, day, numbers, if({has_texts:Bool}, texts, []), currency,
+            (leg, record, if({pass:UInt8} > 1, origin, ''), occurred_at, known_at, row_hash, gone, day, numbers, if({has_texts:Bool}, texts, []), currency,
             if({has_amount:Bool}, CAST(numbers[greatest(money.amount, 1)], 'Nullable(Decimal(38, 6))'), worth),
-            original != '' OR problem NOT IN ('', 'UNPOSTED'), if({has_dims:Bool}, dims, map()),
+            {has_original:Bool} AND original != '' OR problem NOT IN ('', 'UNPOSTED'), if({has_dims:Bool}, dims, map()),
             if({in_business_days:Bool}, business_day, toInt32(day)), counts_from, if({due_is_stored:Bool}, due, []), dated, problem != 'UNPOSTED'),
             'Tuple(leg String, record String, origin String, occurred_at DateTime64(6, \'UTC\'), known_at DateTime64(6, \'UTC\'), row_hash String,
             gone Bool, day Date32, numbers Array(Nullable(Decimal(38, 12))), texts Array(String), currency String,

@@ -27,7 +27,7 @@ states AS (
         if({has_amount:Bool}, CAST(numbers[greatest(money.amount, 1)], 'Nullable(Decimal(38, 6))'), worth) AS worth,
         if({has_dims:Bool}, dims, map()) AS dims, counts_from, if({due_is_stored:Bool}, due, []) AS due,
         if({in_business_days:Bool}, business_day, toInt32(day)) AS day_number,
-        gone OR original != '' OR problem NOT IN ('', 'UNPOSTED') OR {needed:UInt32} > 0 AND isNull(numbers[greatest({needed:UInt32}, 1)]) AS is_odd,
+        gone OR {has_original:Bool} AND original != '' OR problem NOT IN ('', 'UNPOSTED') OR {needed:UInt32} > 0 AND isNull(numbers[greatest({needed:UInt32}, 1)]) AS is_odd,
         arrayExists(n -> n < 0, numbers) AS is_negative,
         -- Of each comparison what this leg says, if it is between this one and another.
         arrayMap(c -> if(has(c.2, place), numbers[c.1], NULL), number_sides) AS numbers_said,

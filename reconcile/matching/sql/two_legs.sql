@@ -20,7 +20,7 @@ WITH
 touched AS (
     SELECT leg, key, record, occurred_at, known_at, day, numbers, texts, currency, dims, counts_from, due,
         if({has_amount:Bool}, CAST(numbers[greatest(money.amount, 1)], 'Nullable(Decimal(38, 6))'), worth) AS worth,
-        business_day, gone, original, problem
+        business_day, gone, {has_original:Bool} AND original != '' AS takes_back, problem
     FROM match_records
     WHERE stream = stream_of({rule:String}, {version:String}, {pass:UInt8}) AND known_at <= until
         AND key >= {from_key:String} AND ({to_end:Bool} OR key < {to_key:String})
@@ -43,7 +43,7 @@ left_out AS (
     SELECT cityHash64(key) AS its_hash
     FROM touched
     GROUP BY its_hash
-    HAVING count() != uniqExact(leg) OR max(gone OR original != '' OR problem NOT IN ('', 'UNPOSTED')
+    HAVING count() != uniqExact(leg) OR max(gone OR takes_back OR problem NOT IN ('', 'UNPOSTED')
         OR {needed:UInt32} > 0 AND isNull(numbers[greatest({needed:UInt32}, 1)]))
 ),
 states AS (
