@@ -110,10 +110,12 @@ def _follow(
     """Decides what became known in (mark, until]; where windows are learned, up to each midnight before it is learned by."""
     decisions = judged = 0
     learner = learner_of(ruling, now)
+    seen = facts(store, mark) if learner.windows else 0
     for midnight in midnights_to_learn(store, learner, until):
-        if mark < midnight and facts(store, midnight) > facts(store, mark):
+        if (known := facts(store, midnight)) > seen:
             done = _work(store, ruling, workflow, mark, midnight, now)
-            decisions, judged, mark = decisions + done.decisions, judged + done.judged, midnight
+            decisions, judged = decisions + done.decisions, judged + done.judged
+            mark, seen = midnight, known
         learn(store, learner, midnight)
     done = _work(store, ruling, workflow, mark, until, now)
     return replace(done, decisions=decisions + done.decisions, judged=judged + done.judged)

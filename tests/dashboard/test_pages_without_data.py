@@ -323,6 +323,27 @@ def test_what_nearly_belongs_to_a_record_is_offered_also_where_it_would_cancel_i
     )
 
 
+def test_a_leg_that_learns_how_long_it_may_take_says_by_which_window_it_is_late(
+    store: Store, open_page: OpenPage
+) -> None:
+    _one_order(store)
+    company.mark(store, "erp", company.END)
+    _in_force(store)
+    file = company.SETTLED.rule.model_dump()
+    file["legs"]["bank"] |= {"within": "2d", "learn": {"least": 50}}
+    learning = Ruling(company.SETTLED.rule.model_validate(file), {})
+    company.settle(store, ("shop", "SHOP-1", "1", 100))
+    flows = {"orders": company.workflow()}
+    match(store, [learning], flows, KNOWN, settle=timedelta(0))
+    one = store.value("SELECT exception_id FROM exception_ids WHERE item_key = 'SHOP-1'")
+    app = open_page("exception", id=str(one))
+    assert not app.exception
+    assert (
+        "What should have come by its due time has not come. Waits for bank, due 23 Jun 2025, 12:00 UTC "
+        "(window 2d, fixed: 0 of the 50 lags it takes to learn one)."
+    ) in _said(app)
+
+
 def test_an_exception_shows_its_traces_logs_retries_and_what_was_set_aside(
     store: Store, open_page: OpenPage
 ) -> None:
