@@ -66,6 +66,7 @@ def channel_to(up: Up) -> grpc.Channel:
     )
 
 
+@pytest.mark.slow
 def test_case_114_an_open_address_needs_tls_and_known_senders(site: Path) -> None:
     address = {"TIEOUT_LISTEN__OTLP": "0.0.0.0:0", "TIEOUT_LISTEN__OTLP_GRPC": "[::]:0"}
     refused = tieout("up", "--project", str(site), "--only", "collector", **address)

@@ -47,6 +47,7 @@ def stored(site: Path) -> list[dict[str, str]]:
         return [row["a"] for row in store.rows("SELECT SpanAttributes AS a FROM otel_traces")]
 
 
+@pytest.mark.slow
 def test_both_transports_keep_what_the_policy_names_and_no_more(
     site: Path, up: Callable[..., Up], monkeypatch: pytest.MonkeyPatch
 ) -> None:

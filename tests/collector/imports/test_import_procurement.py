@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from import_site import NOW, facts
 
 from collector.imports import find_mapping, import_files, load_mappings
@@ -39,6 +40,7 @@ def time_of(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_the_store_holds_what_the_tables_say_and_holds_it_once(store: Store) -> None:
     workflows, _ = load_workflows()
     mappings, _ = load_mappings(DEMO / "mappings", workflows)
