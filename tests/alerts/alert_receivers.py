@@ -19,6 +19,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from tests.ports import free_port
+
 
 @dataclass
 class Desk:
@@ -111,16 +113,11 @@ class _Controller(Controller):
     def __init__(self, handler: Postbox, **keys: Any) -> None:
         self._keys = keys
         super().__init__(
-            handler, hostname="127.0.0.1", port=_free_port(), ssl_context=keys.pop("implicit_tls", None)
+            handler, hostname="127.0.0.1", port=free_port(), ssl_context=keys.pop("implicit_tls", None)
         )
 
     def factory(self) -> SMTP:
         return SMTP(self.handler, **self._keys)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from dashboard import launch
 from store.client import Store
 from store.endpoint import endpoint
+from tests.ports import free_port
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -49,8 +50,7 @@ def served(app: ASGIApp) -> Iterator[str]:
 def dashboard_on(store: Store, project: Path, acts: launch.Acts | None = None) -> Iterator[str]:
     """The address of a dashboard that reads the store with a token that only reads, and acts by `acts`."""
     token = secrets.token_hex(16)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with served(endpoint(store, token, secrets.token_hex(16))) as store_url:
         process = subprocess.Popen(
             launch.command(port), env=launch.environment(store_url, token, project, acts=acts),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import httpx
 import pytest
 
 from store.client import Store
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 READER, WRITER = "reader-of-the-fault-program", "writer-of-the-fault-program"
@@ -27,7 +27,7 @@ class Site:
     """One project folder and the process that serves it."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.ports = dict(zip(("otlp", "otlp_grpc", "store"), _free_ports(3), strict=True))
+        self.ports = dict(zip(("otlp", "otlp_grpc", "store"), free_ports(3), strict=True))
         self.environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self.move(folder)
@@ -119,11 +119,3 @@ class Site:
     def _log(self) -> Path:
         # Not where the faults are.
         return Path(os.environ["TIEOUT_FAULT_LOGS"]) / f"{self.ports['otlp']}.log"
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(sock.getsockname()[1]) for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports

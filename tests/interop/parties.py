@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,18 +17,10 @@ import httpx
 import pytest
 
 from store.client import Store
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 READER, WRITER = "reader-of-the-interop-tests", "writer-of-the-interop-tests"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(sock.getsockname()[1]) for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
 
 
 class Party:

@@ -24,9 +24,10 @@ from typing import Any
 import builds
 import psycopg
 import pytest
-from parties import ROOT, Party, Tieout, answers, free_ports, wait_until
+from parties import ROOT, Party, Tieout, answers, wait_until
 
 from probes import presets
+from tests.ports import free_ports
 from tests.probes.postgres import Postgres, running
 
 pytestmark = pytest.mark.slow

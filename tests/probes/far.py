@@ -17,7 +17,8 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from tests.interop import builds
-from tests.interop.parties import ROOT, Party, Source, free_ports
+from tests.interop.parties import ROOT, Party, Source
+from tests.ports import free_ports
 
 
 def program(name: str, package: str) -> str:

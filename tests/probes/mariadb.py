@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import trustme
+
+from tests.ports import free_port
 
 PASSWORD = "hunter2-secret"
 # The same server by a name that does not say so: to a probe it is on another machine.
@@ -33,9 +34,7 @@ class Mariadb:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         # The server refuses to run as root.
         self.user = "mysql" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         self._server: subprocess.Popen[bytes] | None = None

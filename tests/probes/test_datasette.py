@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from probes.probe import ProbeFile
 from probes.run import run_probe
 from store.client import Store
 from tests.conftest import NOW
+from tests.ports import free_port
 from tests.probes.source import Invoices, states
 from workflows.model import Workflow
 
@@ -51,8 +51,7 @@ def source(tmp_path: Path) -> Iterator[Invoices]:
 
 @pytest.fixture
 def address(source: Invoices) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [program(), "serve", str(source.path), "-h", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:

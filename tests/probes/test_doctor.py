@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from probes.run import run_probe
 from probes.systems import Breaker, SystemRule, Systems
 from store.client import Store
 from tests.conftest import NOW
+from tests.ports import free_port
 from tests.probes.server import Api, serving
 from tests.probes.source import count
 from workflows.model import Workflow
@@ -93,8 +93,7 @@ def test_the_question_that_fails_is_the_one_that_matters(
 
 
 def test_a_host_where_nobody_listens(make_probe: MakeProbe, said: Callable[..., Any]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     for probe in (
         make_probe(kind="rest", client={"base_url": f"http://127.0.0.1:{port}"}),
         make_probe(

@@ -15,7 +15,8 @@ from probes.probe import ProbeFile
 from probes.run import run_probe
 from store.client import Store
 from tests.interop import builds
-from tests.interop.parties import ROOT, Source, free_ports
+from tests.interop.parties import ROOT, Source
+from tests.ports import free_ports
 from tests.probes.source import states
 from workflows.model import Workflow
 

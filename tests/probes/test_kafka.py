@@ -19,7 +19,7 @@ from probes.run import run_probe
 from probes.systems import Systems
 from store.client import Store
 from tests.conftest import ROOT
-from tests.interop.parties import free_ports
+from tests.ports import free_ports
 from tests.probes.broken import first_wrong
 from tests.probes.far import Kafka
 from tests.tieout.processes import tieout

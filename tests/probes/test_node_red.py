@@ -21,7 +21,8 @@ from probes.systems import Systems
 from store.client import Store
 from tests.conftest import NOW, ROOT
 from tests.interop import builds
-from tests.interop.parties import Source, free_ports
+from tests.interop.parties import Source
+from tests.ports import free_ports
 from tests.probes.source import states
 from tieout.project import open_project
 from tieout.scaffold import create

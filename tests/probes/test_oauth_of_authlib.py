@@ -16,7 +16,8 @@ from probes.probe import ProbeFile
 from probes.run import ProbeRun, run_probe
 from store.client import Store
 from tests.interop import builds
-from tests.interop.parties import ROOT, Source, free_ports
+from tests.interop.parties import ROOT, Source
+from tests.ports import free_ports
 from workflows.model import Workflow
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,8 @@ from probes.run import run_probe
 from store.client import Store
 from tests.conftest import NOW
 from tests.interop import builds
-from tests.interop.parties import Source, free_ports
+from tests.interop.parties import Source
+from tests.ports import free_ports
 from tests.probes.source import states
 from workflows.model import Workflow
 

@@ -19,7 +19,8 @@ from probes.run import run_probe
 from probes.systems import Systems
 from store.client import Store
 from tests.conftest import ROOT
-from tests.interop.parties import free_ports, wait_until
+from tests.interop.parties import wait_until
+from tests.ports import free_ports
 from tests.probes.broken import first_wrong
 from tests.probes.far import Epmd, Rabbit
 from tests.probes.source import states

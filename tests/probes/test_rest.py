@@ -25,6 +25,7 @@ from probes.probe import ProbeError, ProbeFile, Window
 from probes.run import ProbeRun, run_probe
 from store.client import Store
 from tests.conftest import NOW
+from tests.ports import free_port
 from tests.probes.server import Answer, Api, serving
 from tests.probes.source import count, states
 from workflows.model import Workflow
@@ -562,8 +563,7 @@ def test_a_server_that_drips_is_given_up_after_the_total_timeout(
 def test_a_port_nobody_listens_on_is_unreachable(
     store: Store, make_probe: MakeProbe, workflow: Workflow
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     done = failure(store, make_probe(kind="rest", client={"base_url": f"http://127.0.0.1:{port}"}), workflow)
     assert (done.error_code, done.attempts) == ("unreachable", 3)
     assert "no connection; check that it runs" in done.error

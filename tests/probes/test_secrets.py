@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from probes.run import dry_run, run_probe
 from probes.systems import Systems
 from store.client import Store
 from tests.conftest import NOW
+from tests.ports import free_port
 from tests.probes.server import Api, serving
 from workflows.model import Workflow
 
@@ -134,8 +134,7 @@ def test_every_way_to_present_oneself(texts: Texts, make_probe: MakeProbe, kind:
 
 
 def test_databases_that_cannot_be_read(texts: Texts, make_probe: MakeProbe, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (tmp_path / "x.db").touch()
     (tmp_path / "no.db").write_text(f"not a database {SECRET}" * 100)
     select = "SELECT 1 AS no"

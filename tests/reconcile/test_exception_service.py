@@ -23,6 +23,7 @@ from reconcile.people import People
 from reconcile.remote import RemoteDesk
 from reconcile.service import DASHBOARD, LOCAL, Caller, service
 from store.client import Store
+from tests.ports import free_port
 
 END, NOW = on(6, 1), on(7, 1)
 TOKENS = {"local-token": Caller(LOCAL), "dashboard-token": Caller(DASHBOARD)}
@@ -134,8 +135,7 @@ def test_a_body_that_is_none_is_refused_and_quotes_nothing(store: Store, url: st
 
 
 def test_a_process_that_is_gone_is_said(one: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(CannotRunError, match="the same act id again is safe"):
         remote(f"http://127.0.0.1:{port}", "local-token").do(
             Request(Action.RESOLVED, (one,), note="x"), "ana"

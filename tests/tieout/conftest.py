@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from processes import ROOT, Up, announced, answers, free_port, wait_until
+from processes import ROOT, Up, announced, answers, wait_until
+
+from tests.ports import free_port
 
 
 @pytest.fixture

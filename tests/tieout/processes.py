@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -64,12 +63,6 @@ def _keyboard(typed: Sequence[str] | None) -> Iterator[int | None]:
     finally:
         os.close(ours)
         os.close(theirs)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @dataclass

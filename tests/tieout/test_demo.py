@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 import raw_logs
-from processes import ROOT, Up, free_port, tieout
+from processes import ROOT, Up, tieout
 
 from store.client import Store
 from store.folder import running
+from tests.ports import free_port
 from tieout.scaffold import create
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import ROOT, Up, free_port, wait_until
+from processes import ROOT, Up, wait_until
 
 from store.client import Store
 from store.errors import StoreError, StoreUnavailableError
 from store.folder import running
+from tests.ports import free_port
 from tests.probes.mllp import message, send
 from tieout.scaffold import create
 
