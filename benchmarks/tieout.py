@@ -191,8 +191,8 @@ def measured(what: str, work: Callable[[], Any]) -> dict[str, Any]:
 def in_duckdb(what: str, sql: str, folder: Path, *names: str) -> list[dict[str, Any]]:
     import duckdb
 
-    connection, paths = duckdb.connect(), [str(path_of(folder, name)) for name in names]
-    return [measured(what, lambda: str(connection.execute(sql, paths).fetchone()))]
+    paths = [str(path_of(folder, name)) for name in names]
+    return [measured(what, lambda: str(duckdb.connect().execute(sql, paths).fetchone()))]
 
 
 def extracts(folder: Path, _: Chosen) -> list[dict[str, Any]]:

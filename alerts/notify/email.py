@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -127,8 +127,10 @@ def _deadline(server: smtplib.SMTP, limit: float) -> Iterator[None]:
 
     def cut() -> None:
         over.set()
-        if server.sock:
-            server.sock.shutdown(socket.SHUT_RDWR)
+        # The library may end the connection in the same moment.
+        if sock := server.sock:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(limit, cut)
     timer.daemon = True

@@ -49,6 +49,8 @@ BEYOND = (
     "abs(toDecimal128(difference, 12)) > greatest({tolerance:Decimal(38, 12)}, "
     "toDecimal128(abs(left_amount), 12) * {share:Decimal(18, 8)})"
 )
+# Types of amounts that are summed as they are; all others are read as text, as people would write them.
+_EXACT = re.compile(r"(Nullable\()?(Decimal|U?Int)")
 _COLUMN = re.compile(r"(?P<left>[^=:]+)(=(?P<right>[^=:]+))?(:(?P<rules>.+))?")
 
 
@@ -132,12 +134,11 @@ def compare(
     params: dict[str, Any] = {
         "tolerance": str(wanted.tolerance), "share": str(wanted.percent / 100), "most": largest, "names": list(STATES),
     }  # fmt: skip
-    selects = {
-        side: _extract(store, side, path, wanted, params)
-        for side, path in zip(SIDES, (left, right), strict=True)
-    }
-    states = _states(wanted, selects, params)
-    rows = store.rows(read(SQL / "summary.sql").code.replace("{states}", states), params, settings)
+    paths = dict(zip(SIDES, (left, right), strict=True))
+    types = {side: _types(store, path, wanted.delimiter) for side, path in paths.items()}
+    selects = {side: _extract(side, path, types[side], wanted, params) for side, path in paths.items()}
+    states = _states(wanted, types, selects, params)
+    rows = store.rows(_summary(wanted, states), params, settings)
     if differences:
         _write(store, states, params, settings, differences)
     return Compared([_row(row, wanted) for row in rows])
@@ -153,8 +154,9 @@ def _format(path: Path) -> str:
     return FORMATS[ending]
 
 
-def _types(store: Store, path: Path, fmt: str, delimiter: str) -> dict[str, str]:
+def _types(store: Store, path: Path, delimiter: str) -> dict[str, str]:
     """Types of the columns of a file, by name. Those of a CSV file are text: a key 00012 is not the number 12."""
+    fmt = _format(path)
     if not path.is_file():
         raise ConfigurationError(f"{path}: there is no such file")
     given = {"path": str(path.resolve()), "format": fmt}
@@ -164,7 +166,8 @@ def _types(store: Store, path: Path, fmt: str, delimiter: str) -> dict[str, str]
         header = str(store.value(read(SQL / "header.sql"), given) or "")
     except StoreError:
         raise ConfigurationError(f"{path}: the engine cannot read it as {fmt}") from None
-    names = next(csv.reader([header.removeprefix("\ufeff")], delimiter=delimiter), [])
+    between = "\t" if fmt == "TSVWithNames" else delimiter
+    names = next(csv.reader([header.removeprefix("\ufeff")], delimiter=between), [])
     if len(names) == 1 and (other := next((one for one in ";\t|," if one in header), "")):
         raise ConfigurationError(f"{path}: it has one column only; is its delimiter {other!r}?")
     return dict.fromkeys(names, "String")
@@ -176,13 +179,11 @@ def _structure(types: Mapping[str, str]) -> str:
     )
 
 
-def _extract(store: Store, side: str, path: Path, wanted: Wanted, params: dict[str, Any]) -> str:
-    """The query for one file; adds what it binds to `params`."""
-    fmt = _format(path)
-    types = _types(store, path, fmt, "\t" if fmt == "TSVWithNames" else wanted.delimiter)
+def _extract(side: str, path: Path, types: Mapping[str, str], wanted: Wanted, params: dict[str, Any]) -> str:
+    """The query for one file with columns of `types`; adds what it binds to `params`."""
     params |= {
         f"{side}_path": str(path.resolve()),
-        f"{side}_format": fmt,
+        f"{side}_format": _format(path),
         f"{side}_columns": _structure(types),
     }
 
@@ -208,8 +209,8 @@ def _extract(store: Store, side: str, path: Path, wanted: Wanted, params: dict[s
         return f"normalise_key({plain}, {{{bound}:Array(String)}})"
 
     def money(column: Column) -> str:
-        found, kind = value(column), types[column.of(side)]
-        if kind.startswith(("Decimal", "UInt", "Int")):
+        found = value(column)
+        if _EXACT.match(types[column.of(side)]):
             return found
         return f"toDecimal128OrNull(trimBoth(toString({found})), {PLACES})"
 
@@ -236,7 +237,9 @@ def _joined(keys: Iterable[str]) -> str:
     return f"if(arrayAll(part -> part = '', [{parts}]), '', arrayStringConcat([{parts}], '\\x1f'))"
 
 
-def _states(wanted: Wanted, selects: Mapping[str, str], params: dict[str, Any]) -> str:
+def _states(
+    wanted: Wanted, types: Mapping[str, Mapping[str, str]], selects: Mapping[str, str], params: dict[str, Any]
+) -> str:
     unlike = []
     for number, one in enumerate(wanted.fields, start=1):
         params[f"field_{number}"] = one.left
@@ -252,8 +255,28 @@ def _states(wanted: Wanted, selects: Mapping[str, str], params: dict[str, Any]) 
         if unlike
         else "emptyArrayString()",
         "beyond": BEYOND if wanted.tolerance or wanted.percent else "difference != 0",
-        "unreadable": "countIf(isNull(amount))" if wanted.amount else "0",
+        "unreadable": "countIf(isNull(amount))" if _may_be_unreadable(wanted.amount, types) else "0",
         **selects,
+    }.items():
+        code = code.replace(f"{{{name}}}", expression)
+    return code
+
+
+def _may_be_unreadable(amount: Column | None, types: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether an amount may be missing or no number; what can't be is not counted for every key."""
+    return amount is not None and not all(
+        types[side][amount.of(side)].startswith(("Decimal", "UInt", "Int")) for side in SIDES
+    )
+
+
+def _summary(wanted: Wanted, states: str) -> str:
+    code = read(SQL / "summary.sql").code
+    for name, expression in {
+        "currency": "currency" if wanted.currency else "''",
+        "by": "place, currency" if wanted.currency else "place",
+        "unlike": ", unlike" if wanted.fields else "",
+        "fields": "one.7" if wanted.fields else "emptyArrayString()",
+        "states": states,
     }.items():
         code = code.replace(f"{{{name}}}", expression)
     return code

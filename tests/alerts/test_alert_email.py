@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import email
 import email.policy
+import smtplib
+import socket
 import ssl
 import time
 from datetime import timedelta
@@ -12,7 +14,7 @@ import pytest
 from alert_receivers import check_login, posting
 from test_alert_webhook import message, notice
 
-from alerts.notify.email import EmailReceiver, compose
+from alerts.notify.email import EmailReceiver, _deadline, compose
 from alerts.notify.notifier import DeliveryError
 from alerts.text import fill
 
@@ -107,6 +109,14 @@ def test_a_server_that_drips_is_left_after_the_timeout(raw_server):
 
 def test_a_server_that_says_nothing_is_left_after_the_timeout(raw_server):
     assert failing(raw_server(lambda _: time.sleep(2)), timeout=timedelta(seconds=0.3)).code == "timeout"
+
+
+def test_a_connection_may_end_by_itself_when_its_time_is_over():
+    server = smtplib.SMTP()
+    server.sock = socket.socket()
+    server.sock.close()
+    with _deadline(server, 0.01):
+        time.sleep(0.1)  # An exception in the thread that ends the connection would fail the test.
 
 
 def test_a_server_that_turns_us_away_is_not_sent_anything(raw_server):

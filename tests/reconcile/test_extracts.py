@@ -95,6 +95,29 @@ def test_names_formats_and_types_of_the_two_may_differ(store: Store, tmp_path: P
     assert found == [("agree", "EUR", 0), ("only left", "USD", -3), ("only right", "EUR", 3)]
 
 
+@pytest.mark.parametrize(
+    "kind", [pa.decimal128(18, 2), pa.decimal128(38, 12), pa.int64(), pa.float64()], ids=str
+)
+@pytest.mark.parametrize("missing", [True, False], ids=["some missing", "none missing"])
+def test_amounts_that_are_numbers_say_what_their_text_says(
+    store: Store, tmp_path: Path, kind: pa.DataType, missing: bool
+) -> None:
+    left = [("1", "7"), ("2", "8"), ("2", "9"), ("3", "" if missing else "4"), ("5", "1")]
+    right = [("1", "7"), ("2", "17"), ("3", "4"), ("4", "" if missing else "6"), ("5", "3")]
+    wanted = Wanted((column("ref"),), amount=column("money"))
+    texts, numbers = [], []
+    for name, rows in (("left", left), ("right", right)):
+        texts.append(written(tmp_path / f"{name}.csv", rows, NAMES[:2]))
+        money = pa.array([Decimal(text) if text else None for _, text in rows], pa.decimal128(38, 12))
+        schema = pa.schema([pa.field("ref", pa.string()), pa.field("money", kind, nullable=missing)])
+        table = pa.table([pa.array([ref for ref, _ in rows]), money.cast(kind)], schema=schema)
+        pq.write_table(table, numbers_of := tmp_path / f"{name}.parquet")
+        numbers.append(numbers_of)
+    said = compare(store, *texts, wanted).states
+    assert compare(store, *numbers, wanted).states == said
+    assert {row["state"]: row["unreadable"] for row in said}.get("amount unreadable", 0) == missing
+
+
 def test_amounts_that_cannot_be_read_are_counted_in_every_state(store: Store, tmp_path: Path) -> None:
     found = states(
         store, tmp_path, [("1", "x", "a"), ("2", "3", "a")], [("2", "", "a"), ("3", "4", "a")], BY_REF
