@@ -156,6 +156,9 @@ def _changes(look: View, found: Backtest) -> None:
             "For example": lambda row: ", ".join(_name(look, events, key) for key in row["examples"]),
         },
         opens=lambda row: (_TRANSACTION, {"key": row["examples"][0]}), key="change", rows_seen=15, alt="What changes",
+        named=lambda row: (
+            f"{words.label_of(row['leg'])}, {_state(row['state_before'])} → {_state(row['state_after'])}: {_name(look, events, row['examples'][0])}"
+        ),
     )  # fmt: skip
 
 

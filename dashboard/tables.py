@@ -41,14 +41,15 @@ def draw(
 ) -> list[Any]:
     """Draws `rows`. With `opens`, each has a button that goes there; `alarm` tints the first column of a row.
 
-    A button in a table cannot be pressed with the keyboard. With `named`, which tells rows apart, a field below the table
-    opens one by its name.
+    A button in a table cannot be pressed with the keyboard, so a field below the table opens a row by its name: what
+    `named` says, else what stands in its first column.
 
     With `select`, which names a row as it is, rows can be ticked; those that are come back, in the order drawn. When
     other rows are drawn, or one has changed, no tick is left: it would stand at another row.
     Times are shown in UTC and to the minute, or with `seconds`. Nothing of the data is read as markup.
     """
     values = {title: [_value(row, column) for row in rows] for title, column in columns.items()}
+    names = [named(row) for row in rows] if named else [str(value) for value in next(iter(values.values()))]
     config: dict[Any, Any] = {
         title: _format(title, column, seconds, (formats or {}).get(title), (widths or {}).get(title))
         for title, column in values.items()
@@ -66,23 +67,23 @@ def draw(
     frame = pd.DataFrame({title: _series(column) for title, column in values.items()})
     picks: dict[str, Any] = {}
     if select:
-        names = hashlib.sha256(" ".join(select(row) for row in rows).encode()).hexdigest()[:16]
-        picks = {"on_select": "rerun", "selection_mode": "multi-row", "key": f"pick-{key}-{names}"}
+        drawn_rows = hashlib.sha256(" ".join(select(row) for row in rows).encode()).hexdigest()[:16]
+        picks = {"on_select": "rerun", "selection_mode": "multi-row", "key": f"pick-{key}-{drawn_rows}"}
     drawn = st.dataframe(
         _tinted(frame, [alarm(row) for row in rows]) if alarm else frame,
         hide_index=True, width=width, height="content" if len(rows) <= rows_seen else _ROW_PX * (rows_seen + 1) + 3, placeholder=words.UNKNOWN,
         column_config={title: how for title, how in config.items() if how is not None}, alt=alt, **picks,
     )  # fmt: skip
-    if opens and named:
-        _by_name(rows, opens, named, key)
+    if opens:
+        _by_name(rows, opens, names, key, alt)
     return [rows[index] for index in drawn["selection"]["rows"] if index < len(rows)] if select else []
 
 
 def _by_name(
-    rows: Sequence[Any], opens: Callable[[Any], Target], named: Callable[[Any], str], key: str
+    rows: Sequence[Any], opens: Callable[[Any], Target], names: Sequence[str], key: str, alt: str
 ) -> None:
     st.selectbox(
-        "Open one by its name", range(len(rows)), index=None, key=f"name-{key}", format_func=lambda place: named(rows[place]),
+        f"Open one by its name: {alt}", range(len(rows)), index=None, key=f"name-{key}", format_func=names.__getitem__,
         placeholder="Open one by its name", label_visibility="collapsed", on_change=_go_by_name, args=(f"name-{key}", rows, opens),
     )  # fmt: skip
 

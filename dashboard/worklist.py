@@ -115,7 +115,7 @@ def table(look: View, rows: Sequence[Mapping[str, Any]], *, select: bool) -> lis
             "Type": lambda row: look.type_title(row["item_type"]),
         },
         opens=lambda row: ("app_pages/exception.py", {"id": row["exception_id"]}), key="exception",
-        rows_seen=ROWS_SEEN, widths={"Age": 46, "In": 46, "State": 116}, alt="Exceptions",
+        rows_seen=ROWS_SEEN, widths={"Age": 46, "In": 46, "State": 116}, formats={"Age": "%dd"}, alt="Exceptions",
         select=(lambda row: f"{row['exception_id']} {row['version']}") if select else None,
         named=lambda row: f"{row['item']}: {look.title_of(row['expectation'])}",
     )  # fmt: skip
