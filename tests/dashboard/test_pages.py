@@ -44,6 +44,24 @@ def test_every_page_runs_and_says_how_fresh_it_is(open_page: OpenPage, page: str
         )
 
 
+def test_the_keyboard_opens_every_row_that_has_a_button(open_page: OpenPage, store: Store) -> None:
+    """A button in a table is drawn on a canvas; a field below each such table has a name for every row."""
+    exception = _exception_id(store, "UNPAID-1")
+    fields = []
+    for page, asked in (
+        ("exceptions", {}), ("exception", {"id": exception}), ("transaction", {"key": "UNPAID-1"}), ("", {}), ("rules", {}),
+    ):  # fmt: skip
+        app = open_page(page, **asked)
+        tables = [table.value for table in app.dataframe if "" in table.value]
+        names = [
+            field.options for field in app.selectbox if str(field.label).startswith("Open one by its name")
+        ]
+        assert sorted(len(table) for table in tables) == sorted(len(options) for options in names)
+        assert all(name.strip() and name != "None" for options in names for name in options)
+        fields += names
+    assert len(fields) >= 3
+
+
 def test_the_overview_gives_rates_stocks_and_one_sentence(open_page: OpenPage) -> None:
     app = open_page()
     assert _metric(app, "Match rate").value == "91.4 %"
