@@ -49,7 +49,12 @@ def draw(
     Times are shown in UTC and to the minute, or with `seconds`. Nothing of the data is read as markup.
     """
     values = {title: [_value(row, column) for row in rows] for title, column in columns.items()}
-    names = [named(row) for row in rows] if named else [str(value) for value in next(iter(values.values()))]
+    first = next(iter(values.values()))
+    names = (
+        [named(row) for row in rows]
+        if named
+        else [words.UNKNOWN if value is None else str(value) for value in first]
+    )
     config: dict[Any, Any] = {
         title: _format(title, column, seconds, (formats or {}).get(title), (widths or {}).get(title))
         for title, column in values.items()

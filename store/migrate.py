@@ -144,8 +144,10 @@ def _is_new(store: Store) -> bool:
     """Whether no migration is noted and there is nothing that `schema.sql` would not make: a start that died on the way
     goes on. Tables that somebody else made in another shape are brought to ours by migrations.
     """
+    if _ledger(store):
+        return False
     there = schema(store).strip()
-    return not _ledger(store) and (not there or set(there.split("\n\n")) <= set(_shipped_schema()))
+    return not there or set(there.split("\n\n")) <= set(_shipped_schema())
 
 
 def _create(store: Store, todo: Sequence[Status], now: datetime) -> None:
