@@ -1,7 +1,6 @@
 """Forward-only migrations: numbered `.sql` files, applied once, refused when edited afterwards.
 
-Tables are data and change by migration; views and functions are code and are replaced at every start. A new database
-is made from `schema.sql`, which is what all migrations come to: a quarter of their time.
+Tables are data and change by migration; views and functions are code and are replaced at every start.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ from store.views import bodies, flattened
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FUNCTIONS = Path(__file__).parent / "functions"
-SCHEMA = Path(__file__).parent / "schema.sql"
-HEADER = "-- Written by `python -m store.dump` from migrations/; change those, never this.\n\n"
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -89,18 +86,13 @@ def status(store: Store, migrations: Sequence[Migration] | None = None) -> list[
 def migrate(
     store: Store, now: datetime, migrations: Sequence[Migration] | None = None, *, dry_run: bool = False
 ) -> list[Migration]:
-    """Applies what is pending, statement by statement, and returns it; resumes a run that was interrupted.
-
-    The shipped migrations are not run one by one where there is nothing yet.
-    """
+    """Applies what is pending, statement by statement, and returns it; resumes a run that was interrupted."""
+    if not dry_run:
+        store.command(_LEDGER)
     todo = [entry for entry in status(store, migrations) if entry.state != "applied"]
     if not dry_run:
-        if migrations is None and _is_new(store):
-            _create(store, todo, now)
-        else:
-            store.command(_LEDGER)
-            for entry in todo:
-                _apply(store, entry, now)
+        for entry in todo:
+            _apply(store, entry, now)
         replace_views(store, FUNCTIONS)
     return [entry.migration for entry in todo]
 
@@ -120,55 +112,20 @@ def replace_views(store: Store, folder: Path) -> list[str]:
 
 
 def schema(store: Store) -> str:
-    """The CREATE statements of the tables, then of the materialized views on them, by name, one blank line between.
+    """The CREATE statements of the tables and materialized views, by name, one blank line between.
 
     Plain views are left out: they are code, stand in their own files and are replaced at every start.
     """
     rows = store.rows(
         "SELECT name, database, formatQuery(create_table_query) AS text FROM system.tables "
         "WHERE database = currentDatabase() AND engine != 'View' AND NOT startsWith(name, '.inner') "
-        "ORDER BY engine = 'MaterializedView', name"
+        "ORDER BY name"
     )
     return "\n\n".join(_without_database(row["text"], row["database"]) for row in rows) + "\n"
 
 
 def _without_database(text: str, database: str) -> str:
     return re.sub(rf"\b(TABLE|VIEW|TO|FROM|JOIN) {re.escape(database)}\.", r"\1 ", text)
-
-
-def _shipped_schema() -> list[str]:
-    return SCHEMA.read_text(encoding="utf-8").removeprefix(HEADER).strip().split("\n\n")
-
-
-def _is_new(store: Store) -> bool:
-    """Whether no migration is noted and there is nothing that `schema.sql` would not make: a start that died on the way
-    goes on. Tables that somebody else made in another shape are brought to ours by migrations.
-    """
-    if _ledger(store):
-        return False
-    there = schema(store).strip()
-    return not there or set(there.split("\n\n")) <= set(_shipped_schema())
-
-
-def _create(store: Store, todo: Sequence[Status], now: datetime) -> None:
-    """Makes all tables as they are after all migrations, and notes those as done."""
-    for statement in _shipped_schema():
-        try:
-            store.command(re.sub(r"^CREATE (TABLE|MATERIALIZED VIEW)", r"CREATE \1 IF NOT EXISTS", statement))
-        except StoreError as error:
-            raise MigrationError(f"schema.sql, {statement.splitlines()[0]}: {error}") from error
-    notes = [
-        _note(entry.migration, len(statements(entry.migration.text)), now, finished=True) for entry in todo
-    ]
-    store.insert("schema_migrations", notes)
-
-
-def _note(migration: Migration, statement: int, now: datetime, *, finished: bool) -> dict[str, object]:
-    """The row of the ledger that says that a migration is done up to this statement."""
-    return {
-        "id": migration.id, "name": migration.name, "checksum": migration.checksum, "statement": statement,
-        "finished": finished, "applied_at": now,
-    }  # fmt: skip
 
 
 def _ledger(store: Store) -> dict[int, dict[str, object]]:
@@ -203,5 +160,16 @@ def _apply(store: Store, entry: Status, now: datetime) -> None:
             store.command(statement)
         except StoreError as error:
             raise MigrationError(f"{entry.migration.name}.sql, statement {number}: {error}") from error
-        note = _note(entry.migration, number, now, finished=number == len(parts))
-        store.insert("schema_migrations", [note])
+        store.insert(
+            "schema_migrations",
+            [
+                {
+                    "id": entry.migration.id,
+                    "name": entry.migration.name,
+                    "checksum": entry.migration.checksum,
+                    "statement": number,
+                    "finished": number == len(parts),
+                    "applied_at": now,
+                }
+            ],
+        )

@@ -118,6 +118,50 @@ ENGINE = MergeTree
 ORDER BY (workflow, object_type, object_key, occurred_at, event_id)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
 
+CREATE MATERIALIZED VIEW event_objects_mv TO event_objects
+(
+    `object_type` LowCardinality(String),
+    `object_key` String,
+    `role` LowCardinality(String),
+    `workflow` LowCardinality(String),
+    `step` LowCardinality(String),
+    `occurred_at` DateTime64(6, 'UTC'),
+    `known_at` DateTime64(6, 'UTC'),
+    `event_id` String,
+    `amount` Nullable(Decimal(38, 6)),
+    `currency` LowCardinality(String),
+    `outcome` LowCardinality(String),
+    `attempt` UInt16,
+    `actor` String,
+    `dims` Map(LowCardinality(String), String),
+    `trace_id` String,
+    `span_id` String,
+    `source` LowCardinality(String)
+)
+AS SELECT
+    type AS object_type,
+    key AS object_key,
+    role,
+    workflow,
+    step,
+    occurred_at,
+    known_at,
+    event_id,
+    amount,
+    currency,
+    outcome,
+    attempt,
+    actor,
+    dims,
+    trace_id,
+    span_id,
+    source
+FROM events
+ARRAY JOIN
+    objects.type AS type,
+    objects.key AS key,
+    objects.role AS role
+
 CREATE TABLE events
 (
     `event_id` String COMMENT 'stable identity: hash of source and natural key',
@@ -600,6 +644,59 @@ CREATE TABLE otel_logs_private
 )
 ENGINE = `Null`
 
+CREATE MATERIALIZED VIEW otel_logs_private_mv TO otel_logs
+(
+    `Timestamp` DateTime64(9),
+    `TraceId` String,
+    `SpanId` String,
+    `TraceFlags` UInt8,
+    `SeverityText` String,
+    `SeverityNumber` UInt8,
+    `ServiceName` String,
+    `Body` String,
+    `ResourceSchemaUrl` String,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ScopeSchemaUrl` String,
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `ScopeAttributes` Map(LowCardinality(String), String),
+    `LogAttributes` Map(LowCardinality(String), String),
+    `EventName` String,
+    `request_id` String,
+    `request_items` UInt32
+)
+AS WITH
+    (
+        SELECT CAST(groupArray((kind, pattern)), 'Map(String, String)')
+        FROM privacy_rules
+        WHERE (known_at, policy) = (
+            SELECT max((known_at, policy))
+            FROM privacy_rules
+        )
+    ) AS rules,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ResourceAttributes)), 'Map(LowCardinality(String), String)') AS resource
+SELECT
+    p.Timestamp AS Timestamp,
+    p.TraceId AS TraceId,
+    p.SpanId AS SpanId,
+    p.TraceFlags AS TraceFlags,
+    if(match(p.SeverityText, '(?i)^(?:(?:trace|debug|info|warn|error|fatal)[1-4]?|verbose|information|notice|warning|err|severe|critical|crit|alert|emerg|emergency|panic)$'), p.SeverityText, '') AS SeverityText,
+    p.SeverityNumber AS SeverityNumber,
+    resource['service.name'] AS ServiceName,
+    multiIf((rules['bodies']) = 'keep', p.Body, (rules['bodies']) = 'mask', arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(p.Body, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), '') AS Body,
+    if(match(p.ResourceSchemaUrl, '^https://opentelemetry[.]io/schemas/[0-9]+[.][0-9]+[.][0-9]+$'), p.ResourceSchemaUrl, '') AS ResourceSchemaUrl,
+    resource AS ResourceAttributes,
+    if(match(p.ScopeSchemaUrl, '^https://opentelemetry[.]io/schemas/[0-9]+[.][0-9]+[.][0-9]+$'), p.ScopeSchemaUrl, '') AS ScopeSchemaUrl,
+    if((p.ScopeName = '') OR match(p.ScopeName, rules['names']), p.ScopeName, '(withheld)') AS ScopeName,
+    '' AS ScopeVersion,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ScopeAttributes)), 'Map(LowCardinality(String), String)') AS ScopeAttributes,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.LogAttributes)), 'Map(LowCardinality(String), String)') AS LogAttributes,
+    if((p.EventName = '') OR match(p.EventName, rules['names']), p.EventName, '(withheld)') AS EventName,
+    p.request_id AS request_id,
+    p.request_items AS request_items
+FROM otel_logs_private AS p
+WHERE throwIf((p.policy_id = '') OR (p.policy_id != (rules['policy'])), 'another privacy policy holds in this store') = 0
+
 CREATE TABLE otel_metrics_exponential_histogram
 (
     `ResourceAttributes` Map(LowCardinality(String), String) COMMENT 'resource attributes' CODEC(ZSTD(1)),
@@ -890,6 +987,71 @@ CREATE TABLE otel_traces_private
 )
 ENGINE = `Null`
 
+CREATE MATERIALIZED VIEW otel_traces_private_mv TO otel_traces
+(
+    `Timestamp` DateTime64(9),
+    `TraceId` String,
+    `SpanId` String,
+    `ParentSpanId` String,
+    `TraceState` String,
+    `SpanName` String,
+    `SpanKind` String,
+    `ServiceName` String,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `SpanAttributes` Map(LowCardinality(String), String),
+    `Duration` UInt64,
+    `StatusCode` String,
+    `StatusMessage` String,
+    `Events.Timestamp` Array(DateTime64(9)),
+    `Events.Name` Array(String),
+    `Events.Attributes` Array(Map(LowCardinality(String), String)),
+    `Links.TraceId` Array(String),
+    `Links.SpanId` Array(String),
+    `Links.TraceState` Array(String),
+    `Links.Attributes` Array(Map(LowCardinality(String), String)),
+    `request_id` String,
+    `request_items` UInt32
+)
+AS WITH
+    (
+        SELECT CAST(groupArray((kind, pattern)), 'Map(String, String)')
+        FROM privacy_rules
+        WHERE (known_at, policy) = (
+            SELECT max((known_at, policy))
+            FROM privacy_rules
+        )
+    ) AS rules,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ResourceAttributes)), 'Map(LowCardinality(String), String)') AS resource
+SELECT
+    p.Timestamp AS Timestamp,
+    p.TraceId AS TraceId,
+    p.SpanId AS SpanId,
+    p.ParentSpanId AS ParentSpanId,
+    '' AS TraceState,
+    if((p.SpanName = '') OR match(p.SpanName, rules['names']), p.SpanName, '(withheld)') AS SpanName,
+    if((p.SpanKind IN ('Internal', 'Server', 'Client', 'Producer', 'Consumer')), p.SpanKind, 'Unspecified') AS SpanKind,
+    resource['service.name'] AS ServiceName,
+    resource AS ResourceAttributes,
+    if((p.ScopeName = '') OR match(p.ScopeName, rules['names']), p.ScopeName, '(withheld)') AS ScopeName,
+    '' AS ScopeVersion,
+    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.SpanAttributes)), 'Map(LowCardinality(String), String)') AS SpanAttributes,
+    p.Duration AS Duration,
+    if((p.StatusCode IN ('Ok', 'Error')), p.StatusCode, 'Unset') AS StatusCode,
+    '' AS StatusMessage,
+    p.`Events.Timestamp` AS `Events.Timestamp`,
+    arrayMap(event -> if((event = '') OR match(event, rules['names']), event, '(withheld)'), p.`Events.Name`) AS `Events.Name`,
+    arrayMap(pairs -> CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), pairs)), 'Map(LowCardinality(String), String)'), p.`Events.Attributes`) AS `Events.Attributes`,
+    arrayMap(id -> if(length(id) = 32, id, ''), p.`Links.TraceId`) AS `Links.TraceId`,
+    arrayMap(id -> if(length(id) = 16, id, ''), p.`Links.SpanId`) AS `Links.SpanId`,
+    arrayMap(state -> '', p.`Links.TraceState`) AS `Links.TraceState`,
+    arrayMap(pairs -> CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), pairs)), 'Map(LowCardinality(String), String)'), p.`Links.Attributes`) AS `Links.Attributes`,
+    p.request_id AS request_id,
+    p.request_items AS request_items
+FROM otel_traces_private AS p
+WHERE throwIf((p.policy_id = '') OR (p.policy_id != (rules['policy'])), 'another privacy policy holds in this store') = 0
+
 CREATE TABLE otel_traces_trace_id_ts
 (
     `TraceId` String COMMENT '32 lower-case hex digits' CODEC(ZSTD(1)),
@@ -904,6 +1066,26 @@ ENGINE = MergeTree
 PARTITION BY toDate(Start)
 ORDER BY (TraceId, Start)
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192, merge_selector_base = 12
+
+CREATE MATERIALIZED VIEW otel_traces_trace_id_ts_mv TO otel_traces_trace_id_ts
+(
+    `TraceId` String,
+    `Start` DateTime64(9),
+    `End` DateTime64(9),
+    `known_at` DateTime64(6, 'UTC'),
+    `spans` UInt64
+)
+AS SELECT
+    TraceId,
+    min(Timestamp) AS Start,
+    max(Timestamp) AS End,
+    known_at,
+    count() AS spans
+FROM otel_traces
+WHERE TraceId != ''
+GROUP BY
+    TraceId,
+    known_at
 
 CREATE TABLE otlp_logs_in
 (
@@ -968,6 +1150,85 @@ CREATE TABLE otlp_logs_in
                 string_value String))))))) COMMENT 'attributes of each record'
 )
 ENGINE = `Null`
+
+CREATE MATERIALIZED VIEW otlp_logs_mv TO otel_logs
+(
+    `Timestamp` DateTime64(9),
+    `TraceId` String,
+    `SpanId` String,
+    `TraceFlags` UInt8,
+    `SeverityText` String,
+    `SeverityNumber` UInt8,
+    `ServiceName` String,
+    `Body` String,
+    `ResourceSchemaUrl` String,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ScopeSchemaUrl` String,
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `ScopeAttributes` Map(LowCardinality(String), String),
+    `LogAttributes` Map(LowCardinality(String), String),
+    `EventName` String,
+    `request_id` String,
+    `request_items` UInt32
+)
+AS WITH
+    if(happened = 0, observed, happened) AS at
+SELECT
+    if(at = 0, now64(9), fromUnixTimestamp64Nano(reinterpretAsInt64(at))) AS Timestamp,
+    if(trace_id = unhex('00000000000000000000000000000000'), '', lower(hex(trace_id))) AS TraceId,
+    if(span_id = unhex('0000000000000000'), '', lower(hex(span_id))) AS SpanId,
+    toUInt8(bitAnd(flags, 255)) AS TraceFlags,
+    severity_text AS SeverityText,
+    if((severity >= 0) AND (severity <= 255), toUInt8(severity), 0) AS SeverityNumber,
+    resource['service.name'] AS ServiceName,
+    multiIf(body.value = 1, body.string_value, body.value = 2, toString(body.bool_value), body.value = 3, toString(body.int_value), body.value = 4, replaceRegexpOne(transform(toString(body.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(body.double_value)), 'e([0-9])', 'e+\\1'), body.value = 5, toJSONString(body.array_value.`values`.string_value), body.value = 7, base64Encode(body.bytes_value), '') AS Body,
+    schema_url AS ResourceSchemaUrl,
+    resource AS ResourceAttributes,
+    scope_url AS ScopeSchemaUrl,
+    scope_name AS ScopeName,
+    scope_version AS ScopeVersion,
+    scope AS ScopeAttributes,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS LogAttributes,
+    event_name AS EventName,
+    request_id,
+    request_items
+FROM
+(
+    SELECT
+        `receipt.id` AS request_id,
+        `receipt.items` AS request_items,
+        schema_url,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `resource.attributes`), 'Map(LowCardinality(String), String)') AS resource,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `scope_logs.scope`.attributes), 'Map(LowCardinality(String), String)') AS scope,
+        `scope_logs.schema_url` AS scope_url,
+        `scope_logs.scope`.name AS scope_name,
+        `scope_logs.scope`.version AS scope_version,
+        `scope_logs.log_records.time_unix_nano`,
+        `scope_logs.log_records.observed_time_unix_nano`,
+        `scope_logs.log_records.severity_number`,
+        `scope_logs.log_records.severity_text`,
+        `scope_logs.log_records.event_name`,
+        `scope_logs.log_records.flags`,
+        `scope_logs.log_records.trace_id`,
+        `scope_logs.log_records.span_id`,
+        `scope_logs.log_records.body`,
+        `scope_logs.log_records.attributes`
+    FROM otlp_logs_in
+    WHERE throwIf(deprecated OR (length(`resource.attributes`.key) != arrayUniq(`resource.attributes`.key)) OR has(`resource.attributes`.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), `resource.attributes`.value.array_value.`values`.value) OR (length(`scope_logs.scope`.attributes.key) != arrayUniq(`scope_logs.scope`.attributes.key)) OR hasAny(`scope_logs.scope`.attributes.value.value, [5, 6]), 'this resource or scope needs repair') = 0
+)
+ARRAY JOIN
+    `scope_logs.log_records.time_unix_nano` AS happened,
+    `scope_logs.log_records.observed_time_unix_nano` AS observed,
+    `scope_logs.log_records.severity_number` AS severity,
+    `scope_logs.log_records.severity_text` AS severity_text,
+    `scope_logs.log_records.event_name` AS event_name,
+    `scope_logs.log_records.flags` AS flags,
+    `scope_logs.log_records.trace_id` AS trace_id,
+    `scope_logs.log_records.span_id` AS span_id,
+    `scope_logs.log_records.body` AS body,
+    `scope_logs.log_records.attributes` AS attributes
+WHERE throwIf((length(trace_id) NOT IN (0, 16)) OR (length(span_id) NOT IN (0, 8)) OR (at >= 4294967296000000000) OR (body.value = 6) OR arrayExists(v -> (v != 1), body.array_value.`values`.value) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value), 'this record needs repair') = 0
 
 CREATE TABLE otlp_logs_private_in
 (
@@ -1035,6 +1296,94 @@ CREATE TABLE otlp_logs_private_in
     `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
 )
 ENGINE = `Null`
+
+CREATE MATERIALIZED VIEW otlp_logs_private_mv TO otel_logs_private
+(
+    `Timestamp` DateTime64(9),
+    `TraceId` String,
+    `SpanId` String,
+    `TraceFlags` UInt8,
+    `SeverityText` String,
+    `SeverityNumber` UInt8,
+    `ServiceName` String,
+    `Body` String,
+    `ResourceSchemaUrl` String,
+    `ResourceAttributes` Map(LowCardinality(String), String),
+    `ScopeSchemaUrl` String,
+    `ScopeName` String,
+    `ScopeVersion` String,
+    `ScopeAttributes` Map(LowCardinality(String), String),
+    `LogAttributes` Map(LowCardinality(String), String),
+    `EventName` String,
+    `request_id` String,
+    `request_items` UInt32,
+    `policy_id` String,
+    `policy_key_ids` Array(String),
+    `policy_keys` Array(String)
+)
+AS WITH
+    if(happened = 0, observed, happened) AS at
+SELECT
+    if(at = 0, now64(9), fromUnixTimestamp64Nano(reinterpretAsInt64(at))) AS Timestamp,
+    if(trace_id = unhex('00000000000000000000000000000000'), '', lower(hex(trace_id))) AS TraceId,
+    if(span_id = unhex('0000000000000000'), '', lower(hex(span_id))) AS SpanId,
+    toUInt8(bitAnd(flags, 255)) AS TraceFlags,
+    severity_text AS SeverityText,
+    if((severity >= 0) AND (severity <= 255), toUInt8(severity), 0) AS SeverityNumber,
+    resource['service.name'] AS ServiceName,
+    multiIf(body.value = 1, body.string_value, body.value = 2, toString(body.bool_value), body.value = 3, toString(body.int_value), body.value = 4, replaceRegexpOne(transform(toString(body.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(body.double_value)), 'e([0-9])', 'e+\\1'), body.value = 5, toJSONString(body.array_value.`values`.string_value), body.value = 7, base64Encode(body.bytes_value), '') AS Body,
+    schema_url AS ResourceSchemaUrl,
+    resource AS ResourceAttributes,
+    scope_url AS ScopeSchemaUrl,
+    scope_name AS ScopeName,
+    scope_version AS ScopeVersion,
+    scope AS ScopeAttributes,
+    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS LogAttributes,
+    event_name AS EventName,
+    request_id,
+    request_items,
+    policy_id,
+    policy_key_ids,
+    policy_keys
+FROM
+(
+    SELECT
+        `policy.id` AS policy_id,
+        `policy.key_ids` AS policy_key_ids,
+        `policy.keys` AS policy_keys,
+        `receipt.id` AS request_id,
+        `receipt.items` AS request_items,
+        schema_url,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `resource.attributes`), 'Map(LowCardinality(String), String)') AS resource,
+        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `scope_logs.scope`.attributes), 'Map(LowCardinality(String), String)') AS scope,
+        `scope_logs.schema_url` AS scope_url,
+        `scope_logs.scope`.name AS scope_name,
+        `scope_logs.scope`.version AS scope_version,
+        `scope_logs.log_records.time_unix_nano`,
+        `scope_logs.log_records.observed_time_unix_nano`,
+        `scope_logs.log_records.severity_number`,
+        `scope_logs.log_records.severity_text`,
+        `scope_logs.log_records.event_name`,
+        `scope_logs.log_records.flags`,
+        `scope_logs.log_records.trace_id`,
+        `scope_logs.log_records.span_id`,
+        `scope_logs.log_records.body`,
+        `scope_logs.log_records.attributes`
+    FROM otlp_logs_private_in
+    WHERE throwIf(deprecated OR (length(`resource.attributes`.key) != arrayUniq(`resource.attributes`.key)) OR has(`resource.attributes`.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), `resource.attributes`.value.array_value.`values`.value) OR (length(`scope_logs.scope`.attributes.key) != arrayUniq(`scope_logs.scope`.attributes.key)) OR hasAny(`scope_logs.scope`.attributes.value.value, [5, 6]), 'this resource or scope needs repair') = 0
+)
+ARRAY JOIN
+    `scope_logs.log_records.time_unix_nano` AS happened,
+    `scope_logs.log_records.observed_time_unix_nano` AS observed,
+    `scope_logs.log_records.severity_number` AS severity,
+    `scope_logs.log_records.severity_text` AS severity_text,
+    `scope_logs.log_records.event_name` AS event_name,
+    `scope_logs.log_records.flags` AS flags,
+    `scope_logs.log_records.trace_id` AS trace_id,
+    `scope_logs.log_records.span_id` AS span_id,
+    `scope_logs.log_records.body` AS body,
+    `scope_logs.log_records.attributes` AS attributes
+WHERE throwIf((length(trace_id) NOT IN (0, 16)) OR (length(span_id) NOT IN (0, 8)) OR (at >= 4294967296000000000) OR (body.value = 6) OR arrayExists(v -> (v != 1), body.array_value.`values`.value) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value), 'this record needs repair') = 0
 
 CREATE TABLE otlp_metric_points
 (
@@ -1352,1156 +1701,6 @@ CREATE TABLE otlp_metric_points_private
     `policy_keys` Array(String) COMMENT 'the keys'
 )
 ENGINE = `Null`
-
-CREATE TABLE otlp_metrics_in
-(
-    `resource.attributes` Array(Tuple(
-        key String,
-        value Tuple(
-            value Int8,
-            string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
-            bytes_value String,
-            array_value Tuple(`values` Array(Tuple(
-                value Int8,
-                string_value String)))))) COMMENT 'attributes of the resource',
-    `deprecated` Bool COMMENT 'whether the resource has metrics in the field that came before scopes',
-    `receipt.id` String COMMENT 'request',
-    `receipt.items` UInt32 COMMENT 'rows of that request',
-    `schema_url` String COMMENT 'schema of the resource attributes',
-    `scope_metrics.schema_url` String COMMENT 'schema of scope and metrics',
-    `scope_metrics.scope` Tuple(
-        name String,
-        version String,
-        dropped_attributes_count UInt32,
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String)))) COMMENT 'instrumentation scope',
-    `scope_metrics.metrics.name` Array(String) COMMENT 'metric',
-    `scope_metrics.metrics.description` Array(String) COMMENT 'what it measures',
-    `scope_metrics.metrics.unit` Array(String) COMMENT 'unit',
-    `scope_metrics.metrics.data` Array(Int8) COMMENT 'kind: 5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
-    `scope_metrics.metrics.sum.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
-    `scope_metrics.metrics.sum.is_monotonic` Array(Bool) COMMENT 'whether it only grows',
-    `scope_metrics.metrics.histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
-    `scope_metrics.metrics.exponential_histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
-    `scope_metrics.metrics.gauge.data_points` Array(Array(Tuple(
-        start_time_unix_nano UInt64,
-        time_unix_nano UInt64,
-        flags UInt32,
-        value Int8,
-        as_double Float64,
-        as_int Int64,
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String))),
-        exemplars Array(Tuple(
-            time_unix_nano UInt64,
-            value Int8,
-            as_double Float64,
-            as_int Int64,
-            trace_id String,
-            span_id String,
-            filtered_attributes Array(Tuple(
-                key String,
-                value Tuple(
-                    value Int8,
-                    string_value String,
-                    bool_value String,
-                    int_value String,
-                    double_value String,
-                    bytes_value String)))))))) COMMENT 'points of gauges',
-    `scope_metrics.metrics.sum.data_points` Array(Array(Tuple(
-        start_time_unix_nano UInt64,
-        time_unix_nano UInt64,
-        flags UInt32,
-        value Int8,
-        as_double Float64,
-        as_int Int64,
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String))),
-        exemplars Array(Tuple(
-            time_unix_nano UInt64,
-            value Int8,
-            as_double Float64,
-            as_int Int64,
-            trace_id String,
-            span_id String,
-            filtered_attributes Array(Tuple(
-                key String,
-                value Tuple(
-                    value Int8,
-                    string_value String,
-                    bool_value String,
-                    int_value String,
-                    double_value String,
-                    bytes_value String)))))))) COMMENT 'points of sums',
-    `scope_metrics.metrics.histogram.data_points` Array(Array(Tuple(
-        start_time_unix_nano UInt64,
-        time_unix_nano UInt64,
-        flags UInt32,
-        count UInt64,
-        sum Float64,
-        min Float64,
-        max Float64,
-        bucket_counts Array(UInt64),
-        explicit_bounds Array(Float64),
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String))),
-        exemplars Array(Tuple(
-            time_unix_nano UInt64,
-            value Int8,
-            as_double Float64,
-            as_int Int64,
-            trace_id String,
-            span_id String,
-            filtered_attributes Array(Tuple(
-                key String,
-                value Tuple(
-                    value Int8,
-                    string_value String,
-                    bool_value String,
-                    int_value String,
-                    double_value String,
-                    bytes_value String)))))))) COMMENT 'points of histograms',
-    `scope_metrics.metrics.exponential_histogram.data_points` Array(Array(Tuple(
-        start_time_unix_nano UInt64,
-        time_unix_nano UInt64,
-        flags UInt32,
-        count UInt64,
-        sum Float64,
-        min Float64,
-        max Float64,
-        scale Int32,
-        zero_count UInt64,
-        zero_threshold Float64,
-        positive Tuple(
-            offset Int32,
-            bucket_counts Array(UInt64)),
-        negative Tuple(
-            offset Int32,
-            bucket_counts Array(UInt64)),
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String))),
-        exemplars Array(Tuple(
-            time_unix_nano UInt64,
-            value Int8,
-            as_double Float64,
-            as_int Int64,
-            trace_id String,
-            span_id String,
-            filtered_attributes Array(Tuple(
-                key String,
-                value Tuple(
-                    value Int8,
-                    string_value String,
-                    bool_value String,
-                    int_value String,
-                    double_value String,
-                    bytes_value String)))))))) COMMENT 'points of exponential histograms',
-    `scope_metrics.metrics.summary.data_points` Array(Array(Tuple(
-        start_time_unix_nano UInt64,
-        time_unix_nano UInt64,
-        flags UInt32,
-        count UInt64,
-        sum Float64,
-        quantile_values Array(Tuple(
-            quantile Float64,
-            value Float64)),
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String)))))) COMMENT 'points of summaries'
-)
-ENGINE = `Null`
-
-CREATE TABLE otlp_metrics_private_in
-(
-    `resource.attributes` Array(Tuple(
-        key String,
-        value Tuple(
-            value Int8,
-            string_value String,
-            bool_value String,
-            int_value String,
-            double_value String,
-            bytes_value String,
-            array_value Tuple(`values` Array(Tuple(
-                value Int8,
-                string_value String)))))) COMMENT 'attributes of the resource',
-    `deprecated` Bool COMMENT 'whether the resource has metrics in the field that came before scopes',
-    `receipt.id` String COMMENT 'request',
-    `receipt.items` UInt32 COMMENT 'rows of that request',
-    `schema_url` String COMMENT 'schema of the resource attributes',
-    `scope_metrics.schema_url` String COMMENT 'schema of scope and metrics',
-    `scope_metrics.scope` Tuple(
-        name String,
-        version String,
-        dropped_attributes_count UInt32,
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String)))) COMMENT 'instrumentation scope',
-    `scope_metrics.metrics.name` Array(String) COMMENT 'metric',
-    `scope_metrics.metrics.description` Array(String) COMMENT 'what it measures',
-    `scope_metrics.metrics.unit` Array(String) COMMENT 'unit',
-    `scope_metrics.metrics.data` Array(Int8) COMMENT 'kind: 5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
-    `scope_metrics.metrics.sum.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
-    `scope_metrics.metrics.sum.is_monotonic` Array(Bool) COMMENT 'whether it only grows',
-    `scope_metrics.metrics.histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
-    `scope_metrics.metrics.exponential_histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
-    `scope_metrics.metrics.gauge.data_points` Array(Array(Tuple(
-        start_time_unix_nano UInt64,
-        time_unix_nano UInt64,
-        flags UInt32,
-        value Int8,
-        as_double Float64,
-        as_int Int64,
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String))),
-        exemplars Array(Tuple(
-            time_unix_nano UInt64,
-            value Int8,
-            as_double Float64,
-            as_int Int64,
-            trace_id String,
-            span_id String,
-            filtered_attributes Array(Tuple(
-                key String,
-                value Tuple(
-                    value Int8,
-                    string_value String,
-                    bool_value String,
-                    int_value String,
-                    double_value String,
-                    bytes_value String)))))))) COMMENT 'points of gauges',
-    `scope_metrics.metrics.sum.data_points` Array(Array(Tuple(
-        start_time_unix_nano UInt64,
-        time_unix_nano UInt64,
-        flags UInt32,
-        value Int8,
-        as_double Float64,
-        as_int Int64,
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String))),
-        exemplars Array(Tuple(
-            time_unix_nano UInt64,
-            value Int8,
-            as_double Float64,
-            as_int Int64,
-            trace_id String,
-            span_id String,
-            filtered_attributes Array(Tuple(
-                key String,
-                value Tuple(
-                    value Int8,
-                    string_value String,
-                    bool_value String,
-                    int_value String,
-                    double_value String,
-                    bytes_value String)))))))) COMMENT 'points of sums',
-    `scope_metrics.metrics.histogram.data_points` Array(Array(Tuple(
-        start_time_unix_nano UInt64,
-        time_unix_nano UInt64,
-        flags UInt32,
-        count UInt64,
-        sum Float64,
-        min Float64,
-        max Float64,
-        bucket_counts Array(UInt64),
-        explicit_bounds Array(Float64),
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String))),
-        exemplars Array(Tuple(
-            time_unix_nano UInt64,
-            value Int8,
-            as_double Float64,
-            as_int Int64,
-            trace_id String,
-            span_id String,
-            filtered_attributes Array(Tuple(
-                key String,
-                value Tuple(
-                    value Int8,
-                    string_value String,
-                    bool_value String,
-                    int_value String,
-                    double_value String,
-                    bytes_value String)))))))) COMMENT 'points of histograms',
-    `scope_metrics.metrics.exponential_histogram.data_points` Array(Array(Tuple(
-        start_time_unix_nano UInt64,
-        time_unix_nano UInt64,
-        flags UInt32,
-        count UInt64,
-        sum Float64,
-        min Float64,
-        max Float64,
-        scale Int32,
-        zero_count UInt64,
-        zero_threshold Float64,
-        positive Tuple(
-            offset Int32,
-            bucket_counts Array(UInt64)),
-        negative Tuple(
-            offset Int32,
-            bucket_counts Array(UInt64)),
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String))),
-        exemplars Array(Tuple(
-            time_unix_nano UInt64,
-            value Int8,
-            as_double Float64,
-            as_int Int64,
-            trace_id String,
-            span_id String,
-            filtered_attributes Array(Tuple(
-                key String,
-                value Tuple(
-                    value Int8,
-                    string_value String,
-                    bool_value String,
-                    int_value String,
-                    double_value String,
-                    bytes_value String)))))))) COMMENT 'points of exponential histograms',
-    `scope_metrics.metrics.summary.data_points` Array(Array(Tuple(
-        start_time_unix_nano UInt64,
-        time_unix_nano UInt64,
-        flags UInt32,
-        count UInt64,
-        sum Float64,
-        quantile_values Array(Tuple(
-            quantile Float64,
-            value Float64)),
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value String,
-                int_value String,
-                double_value String,
-                bytes_value String)))))) COMMENT 'points of summaries',
-    `policy.id` String COMMENT 'policy that the receiver relies on',
-    `policy.key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
-    `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
-)
-ENGINE = `Null`
-
-CREATE TABLE otlp_traces_in
-(
-    `resource.attributes` Array(Tuple(
-        key String,
-        value Tuple(
-            value Int8,
-            string_value String,
-            bool_value Bool,
-            int_value Int64,
-            double_value Float64,
-            bytes_value String,
-            array_value Tuple(`values` Array(Tuple(
-                value Int8,
-                string_value String)))))) COMMENT 'attributes of the resource',
-    `deprecated` Bool COMMENT 'whether the resource has spans in the field that came before scopes',
-    `receipt.id` String COMMENT 'request',
-    `receipt.items` UInt32 COMMENT 'rows of that request',
-    `scope_spans.scope.name` String COMMENT 'instrumentation scope',
-    `scope_spans.scope.version` String COMMENT 'its version',
-    `scope_spans.spans.trace_id` Array(String) COMMENT '16 bytes',
-    `scope_spans.spans.span_id` Array(String) COMMENT '8 bytes',
-    `scope_spans.spans.trace_state` Array(String) COMMENT 'W3C trace state',
-    `scope_spans.spans.parent_span_id` Array(String) COMMENT '8 bytes, empty for a root span',
-    `scope_spans.spans.name` Array(String) COMMENT 'operation',
-    `scope_spans.spans.kind` Array(Int32) COMMENT 'number of the kind',
-    `scope_spans.spans.start_time_unix_nano` Array(UInt64) COMMENT 'start',
-    `scope_spans.spans.end_time_unix_nano` Array(UInt64) COMMENT 'end, 0 when unknown',
-    `scope_spans.spans.attributes` Array(Array(Tuple(
-        key String,
-        value Tuple(
-            value Int8,
-            string_value String,
-            bool_value Bool,
-            int_value Int64,
-            double_value Float64,
-            bytes_value String,
-            array_value Tuple(`values` Array(Tuple(
-                value Int8,
-                string_value String))))))) COMMENT 'attributes of each span',
-    `scope_spans.spans.events` Array(Array(Tuple(
-        time_unix_nano UInt64,
-        name String,
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value Bool,
-                int_value Int64,
-                double_value Float64,
-                bytes_value String)))))) COMMENT 'span events',
-    `scope_spans.spans.links` Array(Array(Tuple(
-        trace_id String,
-        span_id String,
-        trace_state String,
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value Bool,
-                int_value Int64,
-                double_value Float64,
-                bytes_value String)))))) COMMENT 'span links',
-    `scope_spans.spans.status.message` Array(String) COMMENT 'text of the status',
-    `scope_spans.spans.status.code` Array(Int32) COMMENT 'number of the status'
-)
-ENGINE = `Null`
-
-CREATE TABLE otlp_traces_private_in
-(
-    `resource.attributes` Array(Tuple(
-        key String,
-        value Tuple(
-            value Int8,
-            string_value String,
-            bool_value Bool,
-            int_value Int64,
-            double_value Float64,
-            bytes_value String,
-            array_value Tuple(`values` Array(Tuple(
-                value Int8,
-                string_value String)))))) COMMENT 'attributes of the resource',
-    `deprecated` Bool COMMENT 'whether the resource has spans in the field that came before scopes',
-    `receipt.id` String COMMENT 'request',
-    `receipt.items` UInt32 COMMENT 'rows of that request',
-    `scope_spans.scope.name` String COMMENT 'instrumentation scope',
-    `scope_spans.scope.version` String COMMENT 'its version',
-    `scope_spans.spans.trace_id` Array(String) COMMENT '16 bytes',
-    `scope_spans.spans.span_id` Array(String) COMMENT '8 bytes',
-    `scope_spans.spans.trace_state` Array(String) COMMENT 'W3C trace state',
-    `scope_spans.spans.parent_span_id` Array(String) COMMENT '8 bytes, empty for a root span',
-    `scope_spans.spans.name` Array(String) COMMENT 'operation',
-    `scope_spans.spans.kind` Array(Int32) COMMENT 'number of the kind',
-    `scope_spans.spans.start_time_unix_nano` Array(UInt64) COMMENT 'start',
-    `scope_spans.spans.end_time_unix_nano` Array(UInt64) COMMENT 'end, 0 when unknown',
-    `scope_spans.spans.attributes` Array(Array(Tuple(
-        key String,
-        value Tuple(
-            value Int8,
-            string_value String,
-            bool_value Bool,
-            int_value Int64,
-            double_value Float64,
-            bytes_value String,
-            array_value Tuple(`values` Array(Tuple(
-                value Int8,
-                string_value String))))))) COMMENT 'attributes of each span',
-    `scope_spans.spans.events` Array(Array(Tuple(
-        time_unix_nano UInt64,
-        name String,
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value Bool,
-                int_value Int64,
-                double_value Float64,
-                bytes_value String)))))) COMMENT 'span events',
-    `scope_spans.spans.links` Array(Array(Tuple(
-        trace_id String,
-        span_id String,
-        trace_state String,
-        attributes Array(Tuple(
-            key String,
-            value Tuple(
-                value Int8,
-                string_value String,
-                bool_value Bool,
-                int_value Int64,
-                double_value Float64,
-                bytes_value String)))))) COMMENT 'span links',
-    `scope_spans.spans.status.message` Array(String) COMMENT 'text of the status',
-    `scope_spans.spans.status.code` Array(Int32) COMMENT 'number of the status',
-    `policy.id` String COMMENT 'policy that the receiver relies on',
-    `policy.key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
-    `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
-)
-ENGINE = `Null`
-
-CREATE TABLE privacy_rules
-(
-    `policy` String COMMENT 'hash of the whole policy; the newest one holds',
-    `kind` LowCardinality(String) COMMENT 'attributes and names that are kept; special, tokens, urls, statements, texts among the attributes; bodies; keys',
-    `pattern` String COMMENT 'regular expression of whole names; for bodies keep, mask or drop; for keys their names',
-    `known_at` DateTime64(6, 'UTC') COMMENT 'since when the policy holds'
-)
-ENGINE = MergeTree
-ORDER BY (known_at, policy, kind)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE probe_attempts
-(
-    `run_id` String COMMENT 'run it belongs to',
-    `probe` LowCardinality(String) COMMENT 'probe file',
-    `system` LowCardinality(String) COMMENT 'system that was asked',
-    `number` UInt16 COMMENT '1 is the first of its run',
-    `started_at` DateTime64(6, 'UTC') COMMENT 'when it began, UTC',
-    `seconds` Float64 COMMENT 'how long it took',
-    `records` UInt64 COMMENT 'records it read',
-    `code` LowCardinality(String) COMMENT 'error code, empty when it came through'
-)
-ENGINE = MergeTree
-ORDER BY (probe, started_at, number)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE probe_backfills
-(
-    `probe` LowCardinality(String) COMMENT 'probe file',
-    `backfill_from` DateTime64(6, 'UTC') COMMENT 'start of the whole time asked for',
-    `backfill_to` DateTime64(6, 'UTC') COMMENT 'its end, not included',
-    `window_from` DateTime64(6, 'UTC') COMMENT 'start of the part that is done',
-    `window_to` DateTime64(6, 'UTC') COMMENT 'end of the part that is done, not included',
-    `records` UInt64 COMMENT 'records read',
-    `changed` UInt64 COMMENT 'snapshots written',
-    `rejected` UInt64 COMMENT 'records set aside',
-    `run_id` String COMMENT 'run that read it',
-    `known_at` DateTime64(6, 'UTC') COMMENT 'when it was done'
-)
-ENGINE = MergeTree
-ORDER BY (probe, backfill_from, backfill_to, window_from)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE probe_columns
-(
-    `probe` LowCardinality(String) COMMENT 'probe file',
-    `name` String COMMENT 'column or path of the source',
-    `change` LowCardinality(String) COMMENT 'first, appeared, vanished or retyped',
-    `before` String COMMENT 'type it had, empty when unknown',
-    `after` String COMMENT 'type it has: as the source declares it, else what its values look like',
-    `needed` Bool COMMENT 'the probe file names it',
-    `known_at` DateTime64(6, 'UTC') COMMENT 'when that was seen',
-    `run_id` String COMMENT 'run that saw it'
-)
-ENGINE = MergeTree
-ORDER BY (probe, name, known_at)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE probe_files
-(
-    `probe` LowCardinality(String) COMMENT 'probe file',
-    `file` String COMMENT 'path inside the folder of the probe',
-    `fingerprint` String COMMENT 'size, time of change in nanoseconds and SHA-256',
-    `as_of` DateTime64(6, 'UTC') COMMENT 'time the file was changed',
-    `run_id` String COMMENT 'run that read it',
-    `known_at` DateTime64(6, 'UTC') COMMENT 'when that was stored'
-)
-ENGINE = MergeTree
-ORDER BY (probe, file, known_at)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE probe_repairs
-(
-    `source` LowCardinality(String) COMMENT 'probe whose record was set aside',
-    `reason` LowCardinality(String) COMMENT 'why it was',
-    `detail` String COMMENT 'column and expectation that were not met',
-    `content` UInt64 COMMENT 'sipHash64 of its fields',
-    `run_id` String COMMENT 'run that understood it, or set it aside for another reason',
-    `known_at` DateTime64(6, 'UTC') COMMENT 'when that was'
-)
-ENGINE = MergeTree
-ORDER BY (source, reason, content, known_at)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE probe_rows
-(
-    `reading` String COMMENT 'probe that is running, or its dry run',
-    `number` UInt64 COMMENT 'record number within the run, 1 is the first',
-    `origin` LowCardinality(String) COMMENT 'file or page the record came from',
-    `origin_sha256` LowCardinality(String) COMMENT 'content of the file, empty for other sources',
-    `line` UInt64 COMMENT 'record number within the origin',
-    `as_of` DateTime64(6, 'UTC') COMMENT 'time the origin speaks of',
-    `broken` LowCardinality(String) COMMENT 'what is wrong with a line that is not a record',
-    `flaw` LowCardinality(String) COMMENT 'bad_line: a record is lost; not_whole: the file is not what was sent; remark: nothing is lost',
-    `fields` Map(LowCardinality(String), String) COMMENT 'columns the probe file names; a null is left out'
-)
-ENGINE = MergeTree
-PARTITION BY reading
-ORDER BY (reading, number)
-SETTINGS index_granularity = 8192
-
-CREATE TABLE probe_runs
-(
-    `run_id` String COMMENT 'identity of the run',
-    `probe` LowCardinality(String) COMMENT 'probe file',
-    `kind` LowCardinality(String) COMMENT 'sql, rest, files',
-    `started_at` DateTime64(6, 'UTC') COMMENT 'start, UTC',
-    `finished_at` DateTime64(6, 'UTC') COMMENT 'end, UTC',
-    `status` LowCardinality(String) COMMENT 'ok, partial or failed',
-    `complete` Bool COMMENT 'whether it saw everything it should see',
-    `attempts` UInt16 COMMENT 'tries it took',
-    `records_read` UInt64 COMMENT 'records the source gave',
-    `records_changed` UInt64 COMMENT 'snapshots written',
-    `records_rejected` UInt64 COMMENT 'records set aside',
-    `cursor` String COMMENT 'where the next incremental run goes on',
-    `error_code` LowCardinality(String) COMMENT 'short code, empty when ok',
-    `error` String COMMENT 'what happened and what to do; no payload, no secret',
-    `system` LowCardinality(String) COMMENT 'system that was asked',
-    `purpose` LowCardinality(String) DEFAULT 'run' COMMENT 'run, backfill or repair',
-    `mapping` String COMMENT 'hash of how records become states; another one judges set-aside records anew',
-    `columns` Array(LowCardinality(String)) COMMENT 'columns that were read',
-    `unserved` Bool COMMENT 'the system did not serve it; such runs in a row open its circuit breaker',
-    `clock_ahead_s` Nullable(Float64) COMMENT 'seconds the clock of the source was ahead of ours, null when it shows none'
-)
-ENGINE = MergeTree
-ORDER BY (probe, started_at, run_id)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE probe_states
-(
-    `reading` String COMMENT 'probe that is running, or its dry run',
-    `number` UInt64 COMMENT 'record number within the run',
-    `object_key` String COMMENT 'normalised business key, empty when the record has none',
-    `deleted` Bool COMMENT 'the source says the object is deleted',
-    `dated` Bool COMMENT 'whether the record itself says from when it holds',
-    `holds_from` DateTime64(6, 'UTC') COMMENT 'that time, else the time the origin speaks of',
-    `amount` Nullable(Decimal(38, 6)) COMMENT 'money of the object',
-    `currency` LowCardinality(String) COMMENT 'ISO 4217',
-    `fields` Map(LowCardinality(String), String) COMMENT 'fields of the allow-list',
-    `links` Array(Tuple(
-        role String,
-        type String,
-        key String,
-        inverse Bool)) COMMENT 'objects it refers to',
-    `steps` Array(Tuple(
-        step String,
-        at DateTime64(6, 'UTC'))) COMMENT 'steps it proves',
-    `row_hash` String COMMENT 'hash of the state',
-    `place` LowCardinality(String) COMMENT 'newest or earlier state of its object, repeated, or aside',
-    `reason` LowCardinality(String) COMMENT 'why it is set aside',
-    `detail` LowCardinality(String) COMMENT 'column and expectation, never the value'
-)
-ENGINE = MergeTree
-PARTITION BY reading
-ORDER BY (reading, object_key, number)
-SETTINGS index_granularity = 8192
-
-CREATE TABLE schema_migrations
-(
-    `id` UInt32 COMMENT 'number of the migration file',
-    `name` String COMMENT 'name of the migration file',
-    `checksum` String COMMENT 'SHA-256 of its text',
-    `statement` UInt32 COMMENT 'statements of it that are done',
-    `finished` Bool COMMENT 'whether all of them are done',
-    `applied_at` DateTime64(6, 'UTC') COMMENT 'when this row was written'
-)
-ENGINE = MergeTree
-ORDER BY (id, statement)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE service_levels
-(
-    `version` String COMMENT 'hash of all rules',
-    `activated_at` DateTime64(6, 'UTC') COMMENT 'known time from which they hold',
-    `position` UInt16 COMMENT 'place in the file, from 1; 0 stands alone where there is none',
-    `name` String COMMENT 'name of the rule',
-    `workflow` LowCardinality(String) COMMENT 'only this workflow, or empty',
-    `expectation` LowCardinality(String) COMMENT 'only this rule of the workflow, or empty',
-    `code` LowCardinality(String) COMMENT 'only this exception code, or empty',
-    `owner` LowCardinality(String) COMMENT 'only this team, or empty',
-    `currency` LowCardinality(String) COMMENT 'only money in this currency, or empty',
-    `at_least` Nullable(Decimal(38, 6)) COMMENT 'only from this amount on',
-    `severity` LowCardinality(String) COMMENT 'what the exception is then called',
-    `acknowledge_s` UInt64 COMMENT 'seconds until somebody must have taken it on; 0 for never, or when that is said in business time',
-    `resolve_s` UInt64 COMMENT 'seconds until it must be over, waivers not counted; 0 for never, or when that is said in business time',
-    `acknowledge_unit` LowCardinality(String) COMMENT 'bd for business days, bh for hours of working time, empty for seconds',
-    `acknowledge_count` UInt32 COMMENT 'so many of them until somebody must have taken it on',
-    `resolve_unit` LowCardinality(String) COMMENT 'bd for business days, bh for hours of working time, empty for seconds',
-    `resolve_count` UInt32 COMMENT 'so many of them until it must be over, waivers not counted',
-    `calendar` LowCardinality(String) COMMENT 'counted by this one; empty for that of the exception'
-)
-ENGINE = MergeTree
-ORDER BY (activated_at, position)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE snapshots
-(
-    `system` LowCardinality(String) COMMENT 'system that said it',
-    `object_type` LowCardinality(String) COMMENT 'type of the object',
-    `object_key` String COMMENT 'normalised business key',
-    `fields` Map(LowCardinality(String), String) COMMENT 'compared and shown fields, by the allow-list of the mapping',
-    `amount` Nullable(Decimal(38, 6)) COMMENT 'money of the object, unknown when null',
-    `currency` LowCardinality(String) COMMENT 'ISO 4217',
-    `deleted` Bool COMMENT 'the object is absent from a complete snapshot',
-    `valid_from` DateTime64(6, 'UTC') COMMENT 'business time from which this state holds',
-    `captured_at` DateTime64(6, 'UTC') COMMENT 'when the source was read',
-    `known_at` DateTime64(6, 'UTC') COMMENT 'when tieout stored it',
-    `row_hash` String COMMENT 'hash of the state; unchanged states are not written again',
-    `source` LowCardinality(String) COMMENT 'import mapping or probe',
-    `run_id` String COMMENT 'run that read it',
-    INDEX idx_object_key object_key TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
-)
-ENGINE = MergeTree
-ORDER BY (object_type, object_key, system, valid_from, known_at)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE telemetry_heard
-(
-    `source` LowCardinality(String) COMMENT 'telemetry source',
-    `heard_from` DateTime64(6, 'UTC') COMMENT 'business time a stretch without a longer silence begins',
-    `heard_through` DateTime64(6, 'UTC') COMMENT 'newest business time heard in it',
-    `known_at` DateTime64(6, 'UTC') COMMENT 'when this row was written',
-    INDEX idx_heard_through heard_through TYPE minmax GRANULARITY 1
-)
-ENGINE = MergeTree
-ORDER BY (source, heard_from, known_at)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE watermarks
-(
-    `source` LowCardinality(String) COMMENT 'import mapping, probe or telemetry source',
-    `complete_through` DateTime64(6, 'UTC') COMMENT 'newest business time proven complete',
-    `heartbeat_at` DateTime64(6, 'UTC') COMMENT 'when the source last answered',
-    `known_at` DateTime64(6, 'UTC') COMMENT 'when this row was written',
-    `run_id` String COMMENT 'run that proved it'
-)
-ENGINE = MergeTree
-ORDER BY (source, known_at)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE TABLE workflow_versions
-(
-    `workflow` LowCardinality(String) COMMENT 'name of the workflow file',
-    `version` String COMMENT 'hash of its content',
-    `content` String COMMENT 'the file as JSON',
-    `activated_at` DateTime64(6, 'UTC') COMMENT 'known time from which it decides',
-    `calendars` Map(LowCardinality(String), String) COMMENT 'calendars that this version counts with, and their versions'
-)
-ENGINE = MergeTree
-ORDER BY (workflow, activated_at)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
-
-CREATE MATERIALIZED VIEW event_objects_mv TO event_objects
-(
-    `object_type` LowCardinality(String),
-    `object_key` String,
-    `role` LowCardinality(String),
-    `workflow` LowCardinality(String),
-    `step` LowCardinality(String),
-    `occurred_at` DateTime64(6, 'UTC'),
-    `known_at` DateTime64(6, 'UTC'),
-    `event_id` String,
-    `amount` Nullable(Decimal(38, 6)),
-    `currency` LowCardinality(String),
-    `outcome` LowCardinality(String),
-    `attempt` UInt16,
-    `actor` String,
-    `dims` Map(LowCardinality(String), String),
-    `trace_id` String,
-    `span_id` String,
-    `source` LowCardinality(String)
-)
-AS SELECT
-    type AS object_type,
-    key AS object_key,
-    role,
-    workflow,
-    step,
-    occurred_at,
-    known_at,
-    event_id,
-    amount,
-    currency,
-    outcome,
-    attempt,
-    actor,
-    dims,
-    trace_id,
-    span_id,
-    source
-FROM events
-ARRAY JOIN
-    objects.type AS type,
-    objects.key AS key,
-    objects.role AS role
-
-CREATE MATERIALIZED VIEW otel_logs_private_mv TO otel_logs
-(
-    `Timestamp` DateTime64(9),
-    `TraceId` String,
-    `SpanId` String,
-    `TraceFlags` UInt8,
-    `SeverityText` String,
-    `SeverityNumber` UInt8,
-    `ServiceName` String,
-    `Body` String,
-    `ResourceSchemaUrl` String,
-    `ResourceAttributes` Map(LowCardinality(String), String),
-    `ScopeSchemaUrl` String,
-    `ScopeName` String,
-    `ScopeVersion` String,
-    `ScopeAttributes` Map(LowCardinality(String), String),
-    `LogAttributes` Map(LowCardinality(String), String),
-    `EventName` String,
-    `request_id` String,
-    `request_items` UInt32
-)
-AS WITH
-    (
-        SELECT CAST(groupArray((kind, pattern)), 'Map(String, String)')
-        FROM privacy_rules
-        WHERE (known_at, policy) = (
-            SELECT max((known_at, policy))
-            FROM privacy_rules
-        )
-    ) AS rules,
-    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ResourceAttributes)), 'Map(LowCardinality(String), String)') AS resource
-SELECT
-    p.Timestamp AS Timestamp,
-    p.TraceId AS TraceId,
-    p.SpanId AS SpanId,
-    p.TraceFlags AS TraceFlags,
-    if(match(p.SeverityText, '(?i)^(?:(?:trace|debug|info|warn|error|fatal)[1-4]?|verbose|information|notice|warning|err|severe|critical|crit|alert|emerg|emergency|panic)$'), p.SeverityText, '') AS SeverityText,
-    p.SeverityNumber AS SeverityNumber,
-    resource['service.name'] AS ServiceName,
-    multiIf((rules['bodies']) = 'keep', p.Body, (rules['bodies']) = 'mask', arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(p.Body, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), '') AS Body,
-    if(match(p.ResourceSchemaUrl, '^https://opentelemetry[.]io/schemas/[0-9]+[.][0-9]+[.][0-9]+$'), p.ResourceSchemaUrl, '') AS ResourceSchemaUrl,
-    resource AS ResourceAttributes,
-    if(match(p.ScopeSchemaUrl, '^https://opentelemetry[.]io/schemas/[0-9]+[.][0-9]+[.][0-9]+$'), p.ScopeSchemaUrl, '') AS ScopeSchemaUrl,
-    if((p.ScopeName = '') OR match(p.ScopeName, rules['names']), p.ScopeName, '(withheld)') AS ScopeName,
-    '' AS ScopeVersion,
-    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ScopeAttributes)), 'Map(LowCardinality(String), String)') AS ScopeAttributes,
-    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.LogAttributes)), 'Map(LowCardinality(String), String)') AS LogAttributes,
-    if((p.EventName = '') OR match(p.EventName, rules['names']), p.EventName, '(withheld)') AS EventName,
-    p.request_id AS request_id,
-    p.request_items AS request_items
-FROM otel_logs_private AS p
-WHERE throwIf((p.policy_id = '') OR (p.policy_id != (rules['policy'])), 'another privacy policy holds in this store') = 0
-
-CREATE MATERIALIZED VIEW otel_traces_private_mv TO otel_traces
-(
-    `Timestamp` DateTime64(9),
-    `TraceId` String,
-    `SpanId` String,
-    `ParentSpanId` String,
-    `TraceState` String,
-    `SpanName` String,
-    `SpanKind` String,
-    `ServiceName` String,
-    `ResourceAttributes` Map(LowCardinality(String), String),
-    `ScopeName` String,
-    `ScopeVersion` String,
-    `SpanAttributes` Map(LowCardinality(String), String),
-    `Duration` UInt64,
-    `StatusCode` String,
-    `StatusMessage` String,
-    `Events.Timestamp` Array(DateTime64(9)),
-    `Events.Name` Array(String),
-    `Events.Attributes` Array(Map(LowCardinality(String), String)),
-    `Links.TraceId` Array(String),
-    `Links.SpanId` Array(String),
-    `Links.TraceState` Array(String),
-    `Links.Attributes` Array(Map(LowCardinality(String), String)),
-    `request_id` String,
-    `request_items` UInt32
-)
-AS WITH
-    (
-        SELECT CAST(groupArray((kind, pattern)), 'Map(String, String)')
-        FROM privacy_rules
-        WHERE (known_at, policy) = (
-            SELECT max((known_at, policy))
-            FROM privacy_rules
-        )
-    ) AS rules,
-    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.ResourceAttributes)), 'Map(LowCardinality(String), String)') AS resource
-SELECT
-    p.Timestamp AS Timestamp,
-    p.TraceId AS TraceId,
-    p.SpanId AS SpanId,
-    p.ParentSpanId AS ParentSpanId,
-    '' AS TraceState,
-    if((p.SpanName = '') OR match(p.SpanName, rules['names']), p.SpanName, '(withheld)') AS SpanName,
-    if((p.SpanKind IN ('Internal', 'Server', 'Client', 'Producer', 'Consumer')), p.SpanKind, 'Unspecified') AS SpanKind,
-    resource['service.name'] AS ServiceName,
-    resource AS ResourceAttributes,
-    if((p.ScopeName = '') OR match(p.ScopeName, rules['names']), p.ScopeName, '(withheld)') AS ScopeName,
-    '' AS ScopeVersion,
-    CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), p.SpanAttributes)), 'Map(LowCardinality(String), String)') AS SpanAttributes,
-    p.Duration AS Duration,
-    if((p.StatusCode IN ('Ok', 'Error')), p.StatusCode, 'Unset') AS StatusCode,
-    '' AS StatusMessage,
-    p.`Events.Timestamp` AS `Events.Timestamp`,
-    arrayMap(event -> if((event = '') OR match(event, rules['names']), event, '(withheld)'), p.`Events.Name`) AS `Events.Name`,
-    arrayMap(pairs -> CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), pairs)), 'Map(LowCardinality(String), String)'), p.`Events.Attributes`) AS `Events.Attributes`,
-    arrayMap(id -> if(length(id) = 32, id, ''), p.`Links.TraceId`) AS `Links.TraceId`,
-    arrayMap(id -> if(length(id) = 16, id, ''), p.`Links.SpanId`) AS `Links.SpanId`,
-    arrayMap(state -> '', p.`Links.TraceState`) AS `Links.TraceState`,
-    arrayMap(pairs -> CAST(mapApply((name, value) -> (name, if(match(name, rules['special']), multiIf(match(name, rules['tokens']), arrayMap(tokens -> multiIf(empty(tokens), '', length(tokens) = 1, tokens[1], toJSONString(tokens)), [arrayFlatten(arrayMap(text -> arrayMap((id, key) -> concat(id, ':', lower(hex(substring(HMAC('sha256', text, '[HIDDEN]'), 1, 16)))), p.policy_key_ids, p.policy_keys), arrayFilter(text -> (text != ''), arrayMap(text -> replaceRegexpAll(text, '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', ''), if(startsWith(value, '[') AND isValidJSON(value), JSONExtract(value, 'Array(String)'), [value])))))])[1], match(name, rules['urls']), replaceRegexpOne(extract(replaceRegexpOne(value, '^([a-z]+://)[^/?#@]*@', '\\1'), '^((?:https?|wss?|ftps?|sftp|grpcs?|amqps?|mqtts?|kafka|redis|postgres|postgresql|mysql|mongodb)://[A-Za-z0-9._-]+)(?::[0-9]+)?(?:[/?#].*)?$'), '://[0-9.]+$', '://?'), match(name, rules['statements']), if(match(value, '(?i)^\\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CALL|EXEC|EXECUTE)\\s') AND (NOT match(value, '\\\\|[$][$A-Za-z_]|#|`[^`]*[^A-Za-z0-9_`][^`]*`')), normalizeQuery(replaceRegexpAll(value, '(?s)\'(?:[^\']|\'\')*\'|"(?:[^"]|"")*"|/[*].*?[*]/|--[^\\n]*', '\'?\'')), '(withheld)'), match(name, rules['texts']), arrayStringConcat(arrayMap(word -> if(match(word, '^(?:[a-z]+|(?:[a-z_]+[.])*[A-Z][A-Za-z]*(?:Error|Exception|Warning|Timeout|Failure))[.,:;!?]*$'), word, '?'), splitByWhitespace(replaceRegexpOne(value, '(?s)(?:(?:^|[^\\p{L}])\'|["`]|“|„|‟|‘|‚|«|‹|»|›)(?:.*(?:[\'"`]|“|”|‟|’|«|»|‹|›)|.*$)', ' ? '))), ' '), ''), value)), mapFilter((name, value) -> match(name, rules['attributes']), pairs)), 'Map(LowCardinality(String), String)'), p.`Links.Attributes`) AS `Links.Attributes`,
-    p.request_id AS request_id,
-    p.request_items AS request_items
-FROM otel_traces_private AS p
-WHERE throwIf((p.policy_id = '') OR (p.policy_id != (rules['policy'])), 'another privacy policy holds in this store') = 0
-
-CREATE MATERIALIZED VIEW otel_traces_trace_id_ts_mv TO otel_traces_trace_id_ts
-(
-    `TraceId` String,
-    `Start` DateTime64(9),
-    `End` DateTime64(9),
-    `known_at` DateTime64(6, 'UTC'),
-    `spans` UInt64
-)
-AS SELECT
-    TraceId,
-    min(Timestamp) AS Start,
-    max(Timestamp) AS End,
-    known_at,
-    count() AS spans
-FROM otel_traces
-WHERE TraceId != ''
-GROUP BY
-    TraceId,
-    known_at
-
-CREATE MATERIALIZED VIEW otlp_logs_mv TO otel_logs
-(
-    `Timestamp` DateTime64(9),
-    `TraceId` String,
-    `SpanId` String,
-    `TraceFlags` UInt8,
-    `SeverityText` String,
-    `SeverityNumber` UInt8,
-    `ServiceName` String,
-    `Body` String,
-    `ResourceSchemaUrl` String,
-    `ResourceAttributes` Map(LowCardinality(String), String),
-    `ScopeSchemaUrl` String,
-    `ScopeName` String,
-    `ScopeVersion` String,
-    `ScopeAttributes` Map(LowCardinality(String), String),
-    `LogAttributes` Map(LowCardinality(String), String),
-    `EventName` String,
-    `request_id` String,
-    `request_items` UInt32
-)
-AS WITH
-    if(happened = 0, observed, happened) AS at
-SELECT
-    if(at = 0, now64(9), fromUnixTimestamp64Nano(reinterpretAsInt64(at))) AS Timestamp,
-    if(trace_id = unhex('00000000000000000000000000000000'), '', lower(hex(trace_id))) AS TraceId,
-    if(span_id = unhex('0000000000000000'), '', lower(hex(span_id))) AS SpanId,
-    toUInt8(bitAnd(flags, 255)) AS TraceFlags,
-    severity_text AS SeverityText,
-    if((severity >= 0) AND (severity <= 255), toUInt8(severity), 0) AS SeverityNumber,
-    resource['service.name'] AS ServiceName,
-    multiIf(body.value = 1, body.string_value, body.value = 2, toString(body.bool_value), body.value = 3, toString(body.int_value), body.value = 4, replaceRegexpOne(transform(toString(body.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(body.double_value)), 'e([0-9])', 'e+\\1'), body.value = 5, toJSONString(body.array_value.`values`.string_value), body.value = 7, base64Encode(body.bytes_value), '') AS Body,
-    schema_url AS ResourceSchemaUrl,
-    resource AS ResourceAttributes,
-    scope_url AS ScopeSchemaUrl,
-    scope_name AS ScopeName,
-    scope_version AS ScopeVersion,
-    scope AS ScopeAttributes,
-    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS LogAttributes,
-    event_name AS EventName,
-    request_id,
-    request_items
-FROM
-(
-    SELECT
-        `receipt.id` AS request_id,
-        `receipt.items` AS request_items,
-        schema_url,
-        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `resource.attributes`), 'Map(LowCardinality(String), String)') AS resource,
-        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `scope_logs.scope`.attributes), 'Map(LowCardinality(String), String)') AS scope,
-        `scope_logs.schema_url` AS scope_url,
-        `scope_logs.scope`.name AS scope_name,
-        `scope_logs.scope`.version AS scope_version,
-        `scope_logs.log_records.time_unix_nano`,
-        `scope_logs.log_records.observed_time_unix_nano`,
-        `scope_logs.log_records.severity_number`,
-        `scope_logs.log_records.severity_text`,
-        `scope_logs.log_records.event_name`,
-        `scope_logs.log_records.flags`,
-        `scope_logs.log_records.trace_id`,
-        `scope_logs.log_records.span_id`,
-        `scope_logs.log_records.body`,
-        `scope_logs.log_records.attributes`
-    FROM otlp_logs_in
-    WHERE throwIf(deprecated OR (length(`resource.attributes`.key) != arrayUniq(`resource.attributes`.key)) OR has(`resource.attributes`.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), `resource.attributes`.value.array_value.`values`.value) OR (length(`scope_logs.scope`.attributes.key) != arrayUniq(`scope_logs.scope`.attributes.key)) OR hasAny(`scope_logs.scope`.attributes.value.value, [5, 6]), 'this resource or scope needs repair') = 0
-)
-ARRAY JOIN
-    `scope_logs.log_records.time_unix_nano` AS happened,
-    `scope_logs.log_records.observed_time_unix_nano` AS observed,
-    `scope_logs.log_records.severity_number` AS severity,
-    `scope_logs.log_records.severity_text` AS severity_text,
-    `scope_logs.log_records.event_name` AS event_name,
-    `scope_logs.log_records.flags` AS flags,
-    `scope_logs.log_records.trace_id` AS trace_id,
-    `scope_logs.log_records.span_id` AS span_id,
-    `scope_logs.log_records.body` AS body,
-    `scope_logs.log_records.attributes` AS attributes
-WHERE throwIf((length(trace_id) NOT IN (0, 16)) OR (length(span_id) NOT IN (0, 8)) OR (at >= 4294967296000000000) OR (body.value = 6) OR arrayExists(v -> (v != 1), body.array_value.`values`.value) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value), 'this record needs repair') = 0
-
-CREATE MATERIALIZED VIEW otlp_logs_private_mv TO otel_logs_private
-(
-    `Timestamp` DateTime64(9),
-    `TraceId` String,
-    `SpanId` String,
-    `TraceFlags` UInt8,
-    `SeverityText` String,
-    `SeverityNumber` UInt8,
-    `ServiceName` String,
-    `Body` String,
-    `ResourceSchemaUrl` String,
-    `ResourceAttributes` Map(LowCardinality(String), String),
-    `ScopeSchemaUrl` String,
-    `ScopeName` String,
-    `ScopeVersion` String,
-    `ScopeAttributes` Map(LowCardinality(String), String),
-    `LogAttributes` Map(LowCardinality(String), String),
-    `EventName` String,
-    `request_id` String,
-    `request_items` UInt32,
-    `policy_id` String,
-    `policy_key_ids` Array(String),
-    `policy_keys` Array(String)
-)
-AS WITH
-    if(happened = 0, observed, happened) AS at
-SELECT
-    if(at = 0, now64(9), fromUnixTimestamp64Nano(reinterpretAsInt64(at))) AS Timestamp,
-    if(trace_id = unhex('00000000000000000000000000000000'), '', lower(hex(trace_id))) AS TraceId,
-    if(span_id = unhex('0000000000000000'), '', lower(hex(span_id))) AS SpanId,
-    toUInt8(bitAnd(flags, 255)) AS TraceFlags,
-    severity_text AS SeverityText,
-    if((severity >= 0) AND (severity <= 255), toUInt8(severity), 0) AS SeverityNumber,
-    resource['service.name'] AS ServiceName,
-    multiIf(body.value = 1, body.string_value, body.value = 2, toString(body.bool_value), body.value = 3, toString(body.int_value), body.value = 4, replaceRegexpOne(transform(toString(body.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(body.double_value)), 'e([0-9])', 'e+\\1'), body.value = 5, toJSONString(body.array_value.`values`.string_value), body.value = 7, base64Encode(body.bytes_value), '') AS Body,
-    schema_url AS ResourceSchemaUrl,
-    resource AS ResourceAttributes,
-    scope_url AS ScopeSchemaUrl,
-    scope_name AS ScopeName,
-    scope_version AS ScopeVersion,
-    scope AS ScopeAttributes,
-    CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), attributes), 'Map(LowCardinality(String), String)') AS LogAttributes,
-    event_name AS EventName,
-    request_id,
-    request_items,
-    policy_id,
-    policy_key_ids,
-    policy_keys
-FROM
-(
-    SELECT
-        `policy.id` AS policy_id,
-        `policy.key_ids` AS policy_key_ids,
-        `policy.keys` AS policy_keys,
-        `receipt.id` AS request_id,
-        `receipt.items` AS request_items,
-        schema_url,
-        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 5, toJSONString(a.value.array_value.`values`.string_value), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `resource.attributes`), 'Map(LowCardinality(String), String)') AS resource,
-        CAST(arrayMap(a -> (a.key, multiIf(a.value.value = 1, a.value.string_value, a.value.value = 2, toString(a.value.bool_value), a.value.value = 3, toString(a.value.int_value), a.value.value = 4, replaceRegexpOne(transform(toString(a.value.double_value), ['inf', '-inf', 'nan'], ['Infinity', '-Infinity', 'NaN'], toString(a.value.double_value)), 'e([0-9])', 'e+\\1'), a.value.value = 7, base64Encode(a.value.bytes_value), '')), `scope_logs.scope`.attributes), 'Map(LowCardinality(String), String)') AS scope,
-        `scope_logs.schema_url` AS scope_url,
-        `scope_logs.scope`.name AS scope_name,
-        `scope_logs.scope`.version AS scope_version,
-        `scope_logs.log_records.time_unix_nano`,
-        `scope_logs.log_records.observed_time_unix_nano`,
-        `scope_logs.log_records.severity_number`,
-        `scope_logs.log_records.severity_text`,
-        `scope_logs.log_records.event_name`,
-        `scope_logs.log_records.flags`,
-        `scope_logs.log_records.trace_id`,
-        `scope_logs.log_records.span_id`,
-        `scope_logs.log_records.body`,
-        `scope_logs.log_records.attributes`
-    FROM otlp_logs_private_in
-    WHERE throwIf(deprecated OR (length(`resource.attributes`.key) != arrayUniq(`resource.attributes`.key)) OR has(`resource.attributes`.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), `resource.attributes`.value.array_value.`values`.value) OR (length(`scope_logs.scope`.attributes.key) != arrayUniq(`scope_logs.scope`.attributes.key)) OR hasAny(`scope_logs.scope`.attributes.value.value, [5, 6]), 'this resource or scope needs repair') = 0
-)
-ARRAY JOIN
-    `scope_logs.log_records.time_unix_nano` AS happened,
-    `scope_logs.log_records.observed_time_unix_nano` AS observed,
-    `scope_logs.log_records.severity_number` AS severity,
-    `scope_logs.log_records.severity_text` AS severity_text,
-    `scope_logs.log_records.event_name` AS event_name,
-    `scope_logs.log_records.flags` AS flags,
-    `scope_logs.log_records.trace_id` AS trace_id,
-    `scope_logs.log_records.span_id` AS span_id,
-    `scope_logs.log_records.body` AS body,
-    `scope_logs.log_records.attributes` AS attributes
-WHERE throwIf((length(trace_id) NOT IN (0, 16)) OR (length(span_id) NOT IN (0, 8)) OR (at >= 4294967296000000000) OR (body.value = 6) OR arrayExists(v -> (v != 1), body.array_value.`values`.value) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value), 'this record needs repair') = 0
 
 CREATE MATERIALIZED VIEW otlp_metric_points_private_mv TO otlp_metric_points
 (
@@ -2894,6 +2093,208 @@ AS SELECT
 FROM otlp_metric_points
 WHERE kind = 9
 
+CREATE TABLE otlp_metrics_in
+(
+    `resource.attributes` Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String)))))) COMMENT 'attributes of the resource',
+    `deprecated` Bool COMMENT 'whether the resource has metrics in the field that came before scopes',
+    `receipt.id` String COMMENT 'request',
+    `receipt.items` UInt32 COMMENT 'rows of that request',
+    `schema_url` String COMMENT 'schema of the resource attributes',
+    `scope_metrics.schema_url` String COMMENT 'schema of scope and metrics',
+    `scope_metrics.scope` Tuple(
+        name String,
+        version String,
+        dropped_attributes_count UInt32,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))) COMMENT 'instrumentation scope',
+    `scope_metrics.metrics.name` Array(String) COMMENT 'metric',
+    `scope_metrics.metrics.description` Array(String) COMMENT 'what it measures',
+    `scope_metrics.metrics.unit` Array(String) COMMENT 'unit',
+    `scope_metrics.metrics.data` Array(Int8) COMMENT 'kind: 5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
+    `scope_metrics.metrics.sum.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.sum.is_monotonic` Array(Bool) COMMENT 'whether it only grows',
+    `scope_metrics.metrics.histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.exponential_histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.gauge.data_points` Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        value Int8,
+        as_double Float64,
+        as_int Int64,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))) COMMENT 'points of gauges',
+    `scope_metrics.metrics.sum.data_points` Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        value Int8,
+        as_double Float64,
+        as_int Int64,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))) COMMENT 'points of sums',
+    `scope_metrics.metrics.histogram.data_points` Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        bucket_counts Array(UInt64),
+        explicit_bounds Array(Float64),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))) COMMENT 'points of histograms',
+    `scope_metrics.metrics.exponential_histogram.data_points` Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        scale Int32,
+        zero_count UInt64,
+        zero_threshold Float64,
+        positive Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        negative Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))) COMMENT 'points of exponential histograms',
+    `scope_metrics.metrics.summary.data_points` Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        quantile_values Array(Tuple(
+            quantile Float64,
+            value Float64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))))) COMMENT 'points of summaries'
+)
+ENGINE = `Null`
+
 CREATE MATERIALIZED VIEW otlp_metrics_mv TO otlp_metric_points
 (
     `kind` Int8,
@@ -3157,6 +2558,211 @@ ARRAY JOIN
     all_exponentials AS exponential_point,
     all_summaries AS summary_point
 WHERE throwIf((end_time = 0) OR (end_time >= 4294967296000000000) OR (start_time >= 4294967296000000000) OR (length(attributes.key) != arrayUniq(attributes.key)) OR hasAny(attributes.value.value, [5, 6]) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), exemplars.filtered_attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), exemplars.filtered_attributes.value.value), 'this data point needs repair') = 0
+
+CREATE TABLE otlp_metrics_private_in
+(
+    `resource.attributes` Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value String,
+            int_value String,
+            double_value String,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String)))))) COMMENT 'attributes of the resource',
+    `deprecated` Bool COMMENT 'whether the resource has metrics in the field that came before scopes',
+    `receipt.id` String COMMENT 'request',
+    `receipt.items` UInt32 COMMENT 'rows of that request',
+    `schema_url` String COMMENT 'schema of the resource attributes',
+    `scope_metrics.schema_url` String COMMENT 'schema of scope and metrics',
+    `scope_metrics.scope` Tuple(
+        name String,
+        version String,
+        dropped_attributes_count UInt32,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))) COMMENT 'instrumentation scope',
+    `scope_metrics.metrics.name` Array(String) COMMENT 'metric',
+    `scope_metrics.metrics.description` Array(String) COMMENT 'what it measures',
+    `scope_metrics.metrics.unit` Array(String) COMMENT 'unit',
+    `scope_metrics.metrics.data` Array(Int8) COMMENT 'kind: 5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary',
+    `scope_metrics.metrics.sum.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.sum.is_monotonic` Array(Bool) COMMENT 'whether it only grows',
+    `scope_metrics.metrics.histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.exponential_histogram.aggregation_temporality` Array(Int32) COMMENT '1 delta, 2 cumulative',
+    `scope_metrics.metrics.gauge.data_points` Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        value Int8,
+        as_double Float64,
+        as_int Int64,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))) COMMENT 'points of gauges',
+    `scope_metrics.metrics.sum.data_points` Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        value Int8,
+        as_double Float64,
+        as_int Int64,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))) COMMENT 'points of sums',
+    `scope_metrics.metrics.histogram.data_points` Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        bucket_counts Array(UInt64),
+        explicit_bounds Array(Float64),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))) COMMENT 'points of histograms',
+    `scope_metrics.metrics.exponential_histogram.data_points` Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        min Float64,
+        max Float64,
+        scale Int32,
+        zero_count UInt64,
+        zero_threshold Float64,
+        positive Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        negative Tuple(
+            offset Int32,
+            bucket_counts Array(UInt64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String))),
+        exemplars Array(Tuple(
+            time_unix_nano UInt64,
+            value Int8,
+            as_double Float64,
+            as_int Int64,
+            trace_id String,
+            span_id String,
+            filtered_attributes Array(Tuple(
+                key String,
+                value Tuple(
+                    value Int8,
+                    string_value String,
+                    bool_value String,
+                    int_value String,
+                    double_value String,
+                    bytes_value String)))))))) COMMENT 'points of exponential histograms',
+    `scope_metrics.metrics.summary.data_points` Array(Array(Tuple(
+        start_time_unix_nano UInt64,
+        time_unix_nano UInt64,
+        flags UInt32,
+        count UInt64,
+        sum Float64,
+        quantile_values Array(Tuple(
+            quantile Float64,
+            value Float64)),
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value String,
+                int_value String,
+                double_value String,
+                bytes_value String)))))) COMMENT 'points of summaries',
+    `policy.id` String COMMENT 'policy that the receiver relies on',
+    `policy.key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
+    `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
+)
+ENGINE = `Null`
 
 CREATE MATERIALIZED VIEW otlp_metrics_private_mv TO otlp_metric_points_private
 (
@@ -3540,6 +3146,75 @@ AS SELECT
 FROM otlp_metric_points
 WHERE kind = 11
 
+CREATE TABLE otlp_traces_in
+(
+    `resource.attributes` Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String)))))) COMMENT 'attributes of the resource',
+    `deprecated` Bool COMMENT 'whether the resource has spans in the field that came before scopes',
+    `receipt.id` String COMMENT 'request',
+    `receipt.items` UInt32 COMMENT 'rows of that request',
+    `scope_spans.scope.name` String COMMENT 'instrumentation scope',
+    `scope_spans.scope.version` String COMMENT 'its version',
+    `scope_spans.spans.trace_id` Array(String) COMMENT '16 bytes',
+    `scope_spans.spans.span_id` Array(String) COMMENT '8 bytes',
+    `scope_spans.spans.trace_state` Array(String) COMMENT 'W3C trace state',
+    `scope_spans.spans.parent_span_id` Array(String) COMMENT '8 bytes, empty for a root span',
+    `scope_spans.spans.name` Array(String) COMMENT 'operation',
+    `scope_spans.spans.kind` Array(Int32) COMMENT 'number of the kind',
+    `scope_spans.spans.start_time_unix_nano` Array(UInt64) COMMENT 'start',
+    `scope_spans.spans.end_time_unix_nano` Array(UInt64) COMMENT 'end, 0 when unknown',
+    `scope_spans.spans.attributes` Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String))))))) COMMENT 'attributes of each span',
+    `scope_spans.spans.events` Array(Array(Tuple(
+        time_unix_nano UInt64,
+        name String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value Bool,
+                int_value Int64,
+                double_value Float64,
+                bytes_value String)))))) COMMENT 'span events',
+    `scope_spans.spans.links` Array(Array(Tuple(
+        trace_id String,
+        span_id String,
+        trace_state String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value Bool,
+                int_value Int64,
+                double_value Float64,
+                bytes_value String)))))) COMMENT 'span links',
+    `scope_spans.spans.status.message` Array(String) COMMENT 'text of the status',
+    `scope_spans.spans.status.code` Array(Int32) COMMENT 'number of the status'
+)
+ENGINE = `Null`
+
 CREATE MATERIALIZED VIEW otlp_traces_mv TO otel_traces
 (
     `Timestamp` DateTime64(9),
@@ -3631,6 +3306,78 @@ ARRAY JOIN
     `scope_spans.spans.status.message` AS status_message,
     `scope_spans.spans.status.code` AS status_code
 WHERE throwIf((length(trace_id) != 16) OR (length(span_id) != 8) OR (length(parent_span_id) NOT IN (0, 8)) OR (trace_id = unhex('00000000000000000000000000000000')) OR (span_id = unhex('0000000000000000')) OR (start_time = 0) OR (start_time >= 4294967296000000000) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), events.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), events.attributes.value.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), links.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), links.attributes.value.value), 'this span needs repair') = 0
+
+CREATE TABLE otlp_traces_private_in
+(
+    `resource.attributes` Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String)))))) COMMENT 'attributes of the resource',
+    `deprecated` Bool COMMENT 'whether the resource has spans in the field that came before scopes',
+    `receipt.id` String COMMENT 'request',
+    `receipt.items` UInt32 COMMENT 'rows of that request',
+    `scope_spans.scope.name` String COMMENT 'instrumentation scope',
+    `scope_spans.scope.version` String COMMENT 'its version',
+    `scope_spans.spans.trace_id` Array(String) COMMENT '16 bytes',
+    `scope_spans.spans.span_id` Array(String) COMMENT '8 bytes',
+    `scope_spans.spans.trace_state` Array(String) COMMENT 'W3C trace state',
+    `scope_spans.spans.parent_span_id` Array(String) COMMENT '8 bytes, empty for a root span',
+    `scope_spans.spans.name` Array(String) COMMENT 'operation',
+    `scope_spans.spans.kind` Array(Int32) COMMENT 'number of the kind',
+    `scope_spans.spans.start_time_unix_nano` Array(UInt64) COMMENT 'start',
+    `scope_spans.spans.end_time_unix_nano` Array(UInt64) COMMENT 'end, 0 when unknown',
+    `scope_spans.spans.attributes` Array(Array(Tuple(
+        key String,
+        value Tuple(
+            value Int8,
+            string_value String,
+            bool_value Bool,
+            int_value Int64,
+            double_value Float64,
+            bytes_value String,
+            array_value Tuple(`values` Array(Tuple(
+                value Int8,
+                string_value String))))))) COMMENT 'attributes of each span',
+    `scope_spans.spans.events` Array(Array(Tuple(
+        time_unix_nano UInt64,
+        name String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value Bool,
+                int_value Int64,
+                double_value Float64,
+                bytes_value String)))))) COMMENT 'span events',
+    `scope_spans.spans.links` Array(Array(Tuple(
+        trace_id String,
+        span_id String,
+        trace_state String,
+        attributes Array(Tuple(
+            key String,
+            value Tuple(
+                value Int8,
+                string_value String,
+                bool_value Bool,
+                int_value Int64,
+                double_value Float64,
+                bytes_value String)))))) COMMENT 'span links',
+    `scope_spans.spans.status.message` Array(String) COMMENT 'text of the status',
+    `scope_spans.spans.status.code` Array(Int32) COMMENT 'number of the status',
+    `policy.id` String COMMENT 'policy that the receiver relies on',
+    `policy.key_ids` Array(String) COMMENT 'names of the keys of tokens, the newest first',
+    `policy.keys` Array(String) COMMENT 'the keys, which are never stored'
+)
+ENGINE = `Null`
 
 CREATE MATERIALIZED VIEW otlp_traces_private_mv TO otel_traces_private
 (
@@ -3732,3 +3479,256 @@ ARRAY JOIN
     `scope_spans.spans.status.message` AS status_message,
     `scope_spans.spans.status.code` AS status_code
 WHERE throwIf((length(trace_id) != 16) OR (length(span_id) != 8) OR (length(parent_span_id) NOT IN (0, 8)) OR (trace_id = unhex('00000000000000000000000000000000')) OR (span_id = unhex('0000000000000000')) OR (start_time = 0) OR (start_time >= 4294967296000000000) OR (length(attributes.key) != arrayUniq(attributes.key)) OR has(attributes.value.value, 6) OR arrayExists(kinds_of_values -> arrayExists(v -> (v != 1), kinds_of_values), attributes.value.array_value.`values`.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), events.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), events.attributes.value.value) OR arrayExists(keys -> (length(keys) != arrayUniq(keys)), links.attributes.key) OR arrayExists(kinds_of_values -> hasAny(kinds_of_values, [5, 6]), links.attributes.value.value), 'this span needs repair') = 0
+
+CREATE TABLE privacy_rules
+(
+    `policy` String COMMENT 'hash of the whole policy; the newest one holds',
+    `kind` LowCardinality(String) COMMENT 'attributes and names that are kept; special, tokens, urls, statements, texts among the attributes; bodies; keys',
+    `pattern` String COMMENT 'regular expression of whole names; for bodies keep, mask or drop; for keys their names',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'since when the policy holds'
+)
+ENGINE = MergeTree
+ORDER BY (known_at, policy, kind)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE probe_attempts
+(
+    `run_id` String COMMENT 'run it belongs to',
+    `probe` LowCardinality(String) COMMENT 'probe file',
+    `system` LowCardinality(String) COMMENT 'system that was asked',
+    `number` UInt16 COMMENT '1 is the first of its run',
+    `started_at` DateTime64(6, 'UTC') COMMENT 'when it began, UTC',
+    `seconds` Float64 COMMENT 'how long it took',
+    `records` UInt64 COMMENT 'records it read',
+    `code` LowCardinality(String) COMMENT 'error code, empty when it came through'
+)
+ENGINE = MergeTree
+ORDER BY (probe, started_at, number)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE probe_backfills
+(
+    `probe` LowCardinality(String) COMMENT 'probe file',
+    `backfill_from` DateTime64(6, 'UTC') COMMENT 'start of the whole time asked for',
+    `backfill_to` DateTime64(6, 'UTC') COMMENT 'its end, not included',
+    `window_from` DateTime64(6, 'UTC') COMMENT 'start of the part that is done',
+    `window_to` DateTime64(6, 'UTC') COMMENT 'end of the part that is done, not included',
+    `records` UInt64 COMMENT 'records read',
+    `changed` UInt64 COMMENT 'snapshots written',
+    `rejected` UInt64 COMMENT 'records set aside',
+    `run_id` String COMMENT 'run that read it',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when it was done'
+)
+ENGINE = MergeTree
+ORDER BY (probe, backfill_from, backfill_to, window_from)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE probe_columns
+(
+    `probe` LowCardinality(String) COMMENT 'probe file',
+    `name` String COMMENT 'column or path of the source',
+    `change` LowCardinality(String) COMMENT 'first, appeared, vanished or retyped',
+    `before` String COMMENT 'type it had, empty when unknown',
+    `after` String COMMENT 'type it has: as the source declares it, else what its values look like',
+    `needed` Bool COMMENT 'the probe file names it',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when that was seen',
+    `run_id` String COMMENT 'run that saw it'
+)
+ENGINE = MergeTree
+ORDER BY (probe, name, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE probe_files
+(
+    `probe` LowCardinality(String) COMMENT 'probe file',
+    `file` String COMMENT 'path inside the folder of the probe',
+    `fingerprint` String COMMENT 'size, time of change in nanoseconds and SHA-256',
+    `as_of` DateTime64(6, 'UTC') COMMENT 'time the file was changed',
+    `run_id` String COMMENT 'run that read it',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when that was stored'
+)
+ENGINE = MergeTree
+ORDER BY (probe, file, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE probe_repairs
+(
+    `source` LowCardinality(String) COMMENT 'probe whose record was set aside',
+    `reason` LowCardinality(String) COMMENT 'why it was',
+    `detail` String COMMENT 'column and expectation that were not met',
+    `content` UInt64 COMMENT 'sipHash64 of its fields',
+    `run_id` String COMMENT 'run that understood it, or set it aside for another reason',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when that was'
+)
+ENGINE = MergeTree
+ORDER BY (source, reason, content, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE probe_rows
+(
+    `reading` String COMMENT 'probe that is running, or its dry run',
+    `number` UInt64 COMMENT 'record number within the run, 1 is the first',
+    `origin` LowCardinality(String) COMMENT 'file or page the record came from',
+    `origin_sha256` LowCardinality(String) COMMENT 'content of the file, empty for other sources',
+    `line` UInt64 COMMENT 'record number within the origin',
+    `as_of` DateTime64(6, 'UTC') COMMENT 'time the origin speaks of',
+    `broken` LowCardinality(String) COMMENT 'what is wrong with a line that is not a record',
+    `flaw` LowCardinality(String) COMMENT 'bad_line: a record is lost; not_whole: the file is not what was sent; remark: nothing is lost',
+    `fields` Map(LowCardinality(String), String) COMMENT 'columns the probe file names; a null is left out'
+)
+ENGINE = MergeTree
+PARTITION BY reading
+ORDER BY (reading, number)
+SETTINGS index_granularity = 8192
+
+CREATE TABLE probe_runs
+(
+    `run_id` String COMMENT 'identity of the run',
+    `probe` LowCardinality(String) COMMENT 'probe file',
+    `kind` LowCardinality(String) COMMENT 'sql, rest, files',
+    `started_at` DateTime64(6, 'UTC') COMMENT 'start, UTC',
+    `finished_at` DateTime64(6, 'UTC') COMMENT 'end, UTC',
+    `status` LowCardinality(String) COMMENT 'ok, partial or failed',
+    `complete` Bool COMMENT 'whether it saw everything it should see',
+    `attempts` UInt16 COMMENT 'tries it took',
+    `records_read` UInt64 COMMENT 'records the source gave',
+    `records_changed` UInt64 COMMENT 'snapshots written',
+    `records_rejected` UInt64 COMMENT 'records set aside',
+    `cursor` String COMMENT 'where the next incremental run goes on',
+    `error_code` LowCardinality(String) COMMENT 'short code, empty when ok',
+    `error` String COMMENT 'what happened and what to do; no payload, no secret',
+    `system` LowCardinality(String) COMMENT 'system that was asked',
+    `purpose` LowCardinality(String) DEFAULT 'run' COMMENT 'run, backfill or repair',
+    `mapping` String COMMENT 'hash of how records become states; another one judges set-aside records anew',
+    `columns` Array(LowCardinality(String)) COMMENT 'columns that were read',
+    `unserved` Bool COMMENT 'the system did not serve it; such runs in a row open its circuit breaker',
+    `clock_ahead_s` Nullable(Float64) COMMENT 'seconds the clock of the source was ahead of ours, null when it shows none'
+)
+ENGINE = MergeTree
+ORDER BY (probe, started_at, run_id)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE probe_states
+(
+    `reading` String COMMENT 'probe that is running, or its dry run',
+    `number` UInt64 COMMENT 'record number within the run',
+    `object_key` String COMMENT 'normalised business key, empty when the record has none',
+    `deleted` Bool COMMENT 'the source says the object is deleted',
+    `dated` Bool COMMENT 'whether the record itself says from when it holds',
+    `holds_from` DateTime64(6, 'UTC') COMMENT 'that time, else the time the origin speaks of',
+    `amount` Nullable(Decimal(38, 6)) COMMENT 'money of the object',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217',
+    `fields` Map(LowCardinality(String), String) COMMENT 'fields of the allow-list',
+    `links` Array(Tuple(
+        role String,
+        type String,
+        key String,
+        inverse Bool)) COMMENT 'objects it refers to',
+    `steps` Array(Tuple(
+        step String,
+        at DateTime64(6, 'UTC'))) COMMENT 'steps it proves',
+    `row_hash` String COMMENT 'hash of the state',
+    `place` LowCardinality(String) COMMENT 'newest or earlier state of its object, repeated, or aside',
+    `reason` LowCardinality(String) COMMENT 'why it is set aside',
+    `detail` LowCardinality(String) COMMENT 'column and expectation, never the value'
+)
+ENGINE = MergeTree
+PARTITION BY reading
+ORDER BY (reading, object_key, number)
+SETTINGS index_granularity = 8192
+
+CREATE TABLE schema_migrations
+(
+    `id` UInt32 COMMENT 'number of the migration file',
+    `name` String COMMENT 'name of the migration file',
+    `checksum` String COMMENT 'SHA-256 of its text',
+    `statement` UInt32 COMMENT 'statements of it that are done',
+    `finished` Bool COMMENT 'whether all of them are done',
+    `applied_at` DateTime64(6, 'UTC') COMMENT 'when this row was written'
+)
+ENGINE = MergeTree
+ORDER BY (id, statement)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE service_levels
+(
+    `version` String COMMENT 'hash of all rules',
+    `activated_at` DateTime64(6, 'UTC') COMMENT 'known time from which they hold',
+    `position` UInt16 COMMENT 'place in the file, from 1; 0 stands alone where there is none',
+    `name` String COMMENT 'name of the rule',
+    `workflow` LowCardinality(String) COMMENT 'only this workflow, or empty',
+    `expectation` LowCardinality(String) COMMENT 'only this rule of the workflow, or empty',
+    `code` LowCardinality(String) COMMENT 'only this exception code, or empty',
+    `owner` LowCardinality(String) COMMENT 'only this team, or empty',
+    `currency` LowCardinality(String) COMMENT 'only money in this currency, or empty',
+    `at_least` Nullable(Decimal(38, 6)) COMMENT 'only from this amount on',
+    `severity` LowCardinality(String) COMMENT 'what the exception is then called',
+    `acknowledge_s` UInt64 COMMENT 'seconds until somebody must have taken it on; 0 for never, or when that is said in business time',
+    `resolve_s` UInt64 COMMENT 'seconds until it must be over, waivers not counted; 0 for never, or when that is said in business time',
+    `acknowledge_unit` LowCardinality(String) COMMENT 'bd for business days, bh for hours of working time, empty for seconds',
+    `acknowledge_count` UInt32 COMMENT 'so many of them until somebody must have taken it on',
+    `resolve_unit` LowCardinality(String) COMMENT 'bd for business days, bh for hours of working time, empty for seconds',
+    `resolve_count` UInt32 COMMENT 'so many of them until it must be over, waivers not counted',
+    `calendar` LowCardinality(String) COMMENT 'counted by this one; empty for that of the exception'
+)
+ENGINE = MergeTree
+ORDER BY (activated_at, position)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE snapshots
+(
+    `system` LowCardinality(String) COMMENT 'system that said it',
+    `object_type` LowCardinality(String) COMMENT 'type of the object',
+    `object_key` String COMMENT 'normalised business key',
+    `fields` Map(LowCardinality(String), String) COMMENT 'compared and shown fields, by the allow-list of the mapping',
+    `amount` Nullable(Decimal(38, 6)) COMMENT 'money of the object, unknown when null',
+    `currency` LowCardinality(String) COMMENT 'ISO 4217',
+    `deleted` Bool COMMENT 'the object is absent from a complete snapshot',
+    `valid_from` DateTime64(6, 'UTC') COMMENT 'business time from which this state holds',
+    `captured_at` DateTime64(6, 'UTC') COMMENT 'when the source was read',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when tieout stored it',
+    `row_hash` String COMMENT 'hash of the state; unchanged states are not written again',
+    `source` LowCardinality(String) COMMENT 'import mapping or probe',
+    `run_id` String COMMENT 'run that read it',
+    INDEX idx_object_key object_key TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_known_at known_at TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+ORDER BY (object_type, object_key, system, valid_from, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE telemetry_heard
+(
+    `source` LowCardinality(String) COMMENT 'telemetry source',
+    `heard_from` DateTime64(6, 'UTC') COMMENT 'business time a stretch without a longer silence begins',
+    `heard_through` DateTime64(6, 'UTC') COMMENT 'newest business time heard in it',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when this row was written',
+    INDEX idx_heard_through heard_through TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+ORDER BY (source, heard_from, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE watermarks
+(
+    `source` LowCardinality(String) COMMENT 'import mapping, probe or telemetry source',
+    `complete_through` DateTime64(6, 'UTC') COMMENT 'newest business time proven complete',
+    `heartbeat_at` DateTime64(6, 'UTC') COMMENT 'when the source last answered',
+    `known_at` DateTime64(6, 'UTC') COMMENT 'when this row was written',
+    `run_id` String COMMENT 'run that proved it'
+)
+ENGINE = MergeTree
+ORDER BY (source, known_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192
+
+CREATE TABLE workflow_versions
+(
+    `workflow` LowCardinality(String) COMMENT 'name of the workflow file',
+    `version` String COMMENT 'hash of its content',
+    `content` String COMMENT 'the file as JSON',
+    `activated_at` DateTime64(6, 'UTC') COMMENT 'known time from which it decides',
+    `calendars` Map(LowCardinality(String), String) COMMENT 'calendars that this version counts with, and their versions'
+)
+ENGINE = MergeTree
+ORDER BY (workflow, activated_at)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480, index_granularity = 8192

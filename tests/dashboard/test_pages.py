@@ -44,9 +44,9 @@ def test_every_page_runs_and_says_how_fresh_it_is(open_page: OpenPage, page: str
         )
 
 
-def test_the_keyboard_opens_every_row_that_has_a_button(open_page: OpenPage, store: Store) -> None:
+def test_the_keyboard_opens_every_row_that_has_a_button(open_page: OpenPage, engine: Store) -> None:
     """A button in a table is drawn on a canvas; a field below each such table has a name for every row."""
-    exception = _exception_id(store, "UNPAID-1")
+    exception = _exception_id(engine, "UNPAID-1")
     fields = []
     for page, asked in (
         ("exceptions", {}), ("exception", {"id": exception}), ("transaction", {"key": "UNPAID-1"}), ("", {}), ("rules", {}),
