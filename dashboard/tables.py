@@ -49,12 +49,6 @@ def draw(
     Times are shown in UTC and to the minute, or with `seconds`. Nothing of the data is read as markup.
     """
     values = {title: [_value(row, column) for row in rows] for title, column in columns.items()}
-    first = next(iter(values.values()))
-    names = (
-        [named(row) for row in rows]
-        if named
-        else [words.UNKNOWN if value is None else str(value) for value in first]
-    )
     config: dict[Any, Any] = {
         title: _format(title, column, seconds, (formats or {}).get(title), (widths or {}).get(title))
         for title, column in values.items()
@@ -72,25 +66,36 @@ def draw(
     frame = pd.DataFrame({title: _series(column) for title, column in values.items()})
     picks: dict[str, Any] = {}
     if select:
-        drawn_rows = hashlib.sha256(" ".join(select(row) for row in rows).encode()).hexdigest()[:16]
-        picks = {"on_select": "rerun", "selection_mode": "multi-row", "key": f"pick-{key}-{drawn_rows}"}
+        names = hashlib.sha256(" ".join(select(row) for row in rows).encode()).hexdigest()[:16]
+        picks = {"on_select": "rerun", "selection_mode": "multi-row", "key": f"pick-{key}-{names}"}
     drawn = st.dataframe(
         _tinted(frame, [alarm(row) for row in rows]) if alarm else frame,
         hide_index=True, width=width, height="content" if len(rows) <= rows_seen else _ROW_PX * (rows_seen + 1) + 3, placeholder=words.UNKNOWN,
         column_config={title: how for title, how in config.items() if how is not None}, alt=alt, **picks,
     )  # fmt: skip
     if opens:
-        _by_name(rows, opens, names, key, alt)
+        _by_name(rows, opens, named or _first_of(columns), key, alt)
     return [rows[index] for index in drawn["selection"]["rows"] if index < len(rows)] if select else []
 
 
 def _by_name(
-    rows: Sequence[Any], opens: Callable[[Any], Target], names: Sequence[str], key: str, alt: str
+    rows: Sequence[Any], opens: Callable[[Any], Target], named: Callable[[Any], str], key: str, alt: str
 ) -> None:
     st.selectbox(
-        f"Open one by its name: {alt}", range(len(rows)), index=None, key=f"name-{key}", format_func=names.__getitem__,
+        f"Open one by its name: {alt}", range(len(rows)), index=None, key=f"name-{key}", format_func=lambda place: named(rows[place]),
         placeholder="Open one by its name", label_visibility="collapsed", on_change=_go_by_name, args=(f"name-{key}", rows, opens),
     )  # fmt: skip
+
+
+def _first_of(columns: Columns) -> Callable[[Any], str]:
+    """Names a row by what stands in its first column."""
+    column = next(iter(columns.values()))
+
+    def name(row: Any) -> str:
+        value = _value(row, column)
+        return words.UNKNOWN if value is None else str(value)
+
+    return name
 
 
 def _go_by_name(key: str, rows: Sequence[Any], opens: Callable[[Any], Target]) -> None:

@@ -50,7 +50,7 @@ BEYOND = (
     "toDecimal128(abs(left_amount), 12) * {share:Decimal(18, 8)})"
 )
 # Types of amounts that are summed as they are; all others are read as text, as people would write them.
-_EXACT = re.compile(r"(Nullable\()?(Decimal|U?Int)")
+_EXACT = re.compile(r"(?P<nullable>Nullable\()?(Decimal|U?Int)")
 _COLUMN = re.compile(r"(?P<left>[^=:]+)(=(?P<right>[^=:]+))?(:(?P<rules>.+))?")
 
 
@@ -264,9 +264,10 @@ def _states(
 
 def _may_be_unreadable(amount: Column | None, types: Mapping[str, Mapping[str, str]]) -> bool:
     """Whether an amount may be missing or no number; what can't be is not counted for every key."""
-    return amount is not None and not all(
-        types[side][amount.of(side)].startswith(("Decimal", "UInt", "Int")) for side in SIDES
-    )
+    if amount is None:
+        return False
+    exact = [_EXACT.match(types[side][amount.of(side)]) for side in SIDES]
+    return any(one is None or one["nullable"] for one in exact)
 
 
 def _summary(wanted: Wanted, states: str) -> str:
